@@ -1,0 +1,82 @@
+//===- Compiler.h - The compiler as a library -------------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// From MLIR text to a module file.  Runs in the caller's process: running out
+// of memory inside LLVM may end it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_COMPILER_H
+#define EINHEAD_COMPILER_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/Support/Error.h"
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace einhead {
+
+/// A letter and its extent, as in `--size=b=1,g=8`.
+struct NamedSize {
+  std::string name;
+  int64_t extent;
+};
+
+/// What `compile` writes.
+enum class EmitKind { Module, MLIR, LLVM, Object, SharedObject };
+
+struct CompileOptions {
+  /// "host", or a CPU name that LLVM knows ("znver4", "x86-64-v3", ...).
+  std::string cpu = "host";
+  /// Recognise attention (level 1).  Off: every op lowers through linalg.
+  bool fuse = true;
+  /// Pack the rows that share K/V loads (level 2).  Off: each query row walks
+  /// K and V by itself.
+  bool shareKV = true;
+  /// A miss is an error.
+  bool requireFused = false;
+  /// Extents for the named dimensions (`attn.shape`) of function arguments.
+  std::vector<NamedSize> sizes;
+  /// Safetensors files that the manifest names, relative to the module file.
+  std::vector<std::string> parameterFiles;
+  /// Folder for the IR after each level, or "".
+  std::string dumpStages;
+  /// For EmitKind::MLIR: stop after this level ("attention", "shared",
+  /// "scheduled", "tiled", "vector", "llvm").  "" = "llvm".
+  std::string stopAfter;
+};
+
+/// One decision of the compiler.
+struct CompilerRemark {
+  enum class Kind { Passed, Missed, Analysis, Failed } kind;
+  std::string category; ///< the pass's flag: "attn-raise"
+  std::string name;     ///< "Fused", "NotAttention", "Traffic", ...
+  std::string location; ///< file:line:col
+  std::string text;     ///< a sentence
+};
+
+/// The dialects and interface models that the passes need.
+void registerAllDialects(mlir::DialectRegistry &registry);
+/// Our passes and pipelines, and the upstream passes they are made of.
+void registerAllPasses();
+
+/// Makes the context report every decision to `onRemark` while it lives.
+/// Call once for a context, before compiling in it.
+void collectRemarks(mlir::MLIRContext &context,
+                    std::function<void(const CompilerRemark &)> onRemark);
+
+/// Compiles `module` in place and returns the bytes of the requested kind.
+/// Diagnostics go to the context's handlers; the error repeats the first.
+llvm::Expected<std::string> compile(mlir::ModuleOp module, EmitKind kind,
+                                    const CompileOptions &options);
+
+} // namespace einhead
+
+#endif // EINHEAD_COMPILER_H

@@ -1,0 +1,323 @@
+//===- AttnOps.td - Ops of the attn dialect ----------------*- tablegen -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_IR_ATTNOPS_TD
+#define EINHEAD_IR_ATTNOPS_TD
+
+include "einhead/IR/AttnAttrs.td"
+include "einhead/IR/AttnInterfaces.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/TilingInterface.td"
+include "mlir/Interfaces/ViewLikeInterface.td"
+include "mlir/Dialect/Linalg/IR/LinalgInterfaces.td"
+
+def Attn_Shaped : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
+                            "a ranked tensor or a strided memref">;
+def Attn_Length : AnyTypeOf<[Index, 1DTensorOf<[I64]>, MemRefRankOf<[I64], [1]>],
+                            "an index, or i64 for each sequence">;
+def Attn_FloatTensor : RankedTensorOf<[F64, F32, F16, BF16]>;
+
+//===----------------------------------------------------------------------===//
+// Level 0: the graph
+//===----------------------------------------------------------------------===//
+
+def Attn_EinsumOp : Attn_Op<"einsum", [Pure,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>]> {
+  let summary = "A sum of products over named letters";
+  let description = [{
+    ```
+    result[out letters] = sum over the other letters of  a[..] * b[..] * ...
+    ```
+    Any number of operands, any letters.  Products and sums are taken in f32 (in
+    f64 where the result is f64); operands are widened exactly, the result is
+    rounded once.
+
+    Constraints:
+    - (C1) the spec parses: terms of letters a-z A-Z, `,` between them, `->`.
+    - (C2) there are as many input terms as operands.
+    - (C3) a term has as many letters as its tensor has dimensions.
+    - (C4) a letter has one extent wherever it stands.
+    - (C5) a letter stands at most once in a term.
+    - (C6) each letter of the result stands in an operand.
+
+    Present until `--convert-attn-to-linalg`.
+
+    ```mlir
+    %scores = attn.einsum "bgrk, bgmk -> bgrm"(%q, %k)
+      : (tensor<1x8x4x128xf32>, tensor<1x8x?x128xf32>) -> tensor<1x8x4x?xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$spec, Variadic<Attn_FloatTensor>:$inputs);
+  let results = (outs Attn_FloatTensor:$result);
+  let assemblyFormat = [{
+    $spec `(` $inputs `)` attr-dict `:` functional-type($inputs, $result)
+  }];
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Attn_SoftmaxOp : Attn_Op<"softmax", [Pure, AttrSizedOperandSegments,
+    AllTypesMatch<["input", "result"]>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>]> {
+  let summary = "Softmax over one letter";
+  let description = [{
+    ```
+    result[.., m, ..] = exp(x[.., m, ..] - max) / sum over m of exp(x - max)
+    ```
+    over the m that are below `valid` and inside `mask`; the others are 0.  A
+    row with none is 0 throughout.
+
+    Constraints:
+    - (C1) `letters` has as many letters as the tensor has dimensions, each once.
+    - (C2) `over` is one of them.
+    - (C3) a `valid` of rank 1 has the extent of the first letter.
+    - (C4) the mask's letters stand in `letters`.
+    - (C5) there are as many mask symbols as the sets have.
+
+    Present until `--attn-raise` or `--convert-attn-to-linalg`.
+
+    ```mlir
+    %weights = attn.softmax "bhm" over "m"(%scores) valid(%length : index)
+      : tensor<2x8x1024xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$letters, StrAttr:$over,
+    Attn_FloatTensor:$input, Optional<Attn_Length>:$valid,
+    OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols);
+  let results = (outs Attn_FloatTensor:$result);
+  let assemblyFormat = [{
+    $letters `over` $over `(` $input `)`
+    (`valid` `(` $valid^ `:` type($valid) `)`)?
+    (`mask` $mask^ `(` $mask_symbols `)`)?
+    attr-dict `:` type($input)
+  }];
+  let hasVerifier = 1;
+}
+
+def Attn_AppendOp : Attn_Op<"append", [Pure,
+    AllTypesMatch<["cache", "result"]>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>]> {
+  let summary = "Writes new rows into a cache";
+  let description = [{
+    ```
+    result = cache, but result[.., position + n, ..] = new[.., n, ..]
+    ```
+    The spec names both: `"bhk -> bhmk"` appends one row along `m`, `"bhnk ->
+    bhmk"` as many as `n` has.  The other letters are the same on both sides, in
+    any order.  `position` is an index, or i64 for each sequence (by the first
+    letter of the cache).  Bufferizes in place.
+
+    Constraints:
+    - (C1) the spec has one term on each side, with the ranks of the tensors.
+    - (C2) the cache has exactly one letter that `new` lacks.
+    - (C3) `new` has at most one letter that the cache lacks.
+    - (C4) a letter has one extent wherever it stands.
+    - (C5) a `position` of rank 1 has the extent of the cache's first letter,
+      which is not the appended one.
+    - (C6) the element types are the same.
+
+    Present until `--convert-attn-to-linalg`.
+
+    ```mlir
+    %k1 = attn.append "bgk -> bgmk"(%k into %cache at %position : index)
+      : tensor<1x8x128xf32> into tensor<1x8x?x128xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$spec, Attn_FloatTensor:$new_rows,
+    Attn_FloatTensor:$cache, Attn_Length:$position);
+  let results = (outs Attn_FloatTensor:$result);
+  let assemblyFormat = [{
+    $spec `(` $new_rows `into` $cache `at` $position `:` type($position) `)`
+    attr-dict `:` type($new_rows) `into` type($cache)
+  }];
+  let hasVerifier = 1;
+  let hasCanonicalizer = 0;
+}
+
+//===----------------------------------------------------------------------===//
+// Levels 1 to 4: attention
+//===----------------------------------------------------------------------===//
+
+class Attn_AttentionBase<string mnemonic, list<Trait> traits = []>
+    : Attn_Op<mnemonic, !listconcat([AttrSizedOperandSegments,
+        DestinationStyleOpInterface,
+        DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+        Attn_AttentionLikeInterface,
+        DeclareOpInterfaceMethods<TilingInterface,
+          ["getLoopIteratorTypes", "getIterationDomain",
+           "getTiledImplementation", "getResultTilePosition"]>,
+        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>], traits)>;
+
+def Attn_AttentionOp : Attn_AttentionBase<"attention", [
+    DeclareOpInterfaceMethods<AggregatedOpInterface>,
+    DeclareOpInterfaceMethods<PartialReductionOpInterface,
+      ["generateInitialTensorForPartialReduction", "tileToPartialReduction",
+       "mergeReductions", "getPartialResultTilePosition"]>]> {
+  let summary = "softmax(scale * query . key + bias) . value";
+  let description = [{
+    ```
+    s[b, r, m] = scale * sum over depth of query * key  +  bias
+    p = softmax of s over the key letters, where m < valid and the mask holds
+    result[b, r, v] = sum over the key letters of p * value
+    ```
+    The spec has three input terms; each letter's role follows from where it
+    stands (docs/Spec.md): batch, row, key, depth, value.  Every letter that key
+    and value lack is a row: its K/V loads are shared.  `offsets` says where a
+    tile starts in the letters that a mask looks at.
+
+    Constraints:
+    - (C1) the spec has three input terms, with the ranks of the tensors.
+    - (C2) every letter has a role.
+    - (C3) there is at least one key letter.
+    - (C4) a letter has one extent wherever it stands.
+    - (C5) a letter stands at most once in a term.
+    - (C6) the bias's letters are batch, row or key letters.
+    - (C7) a `valid` of rank 1 has the extent of the query's first letter, which
+      is a batch letter.
+    - (C8) with `valid` there is exactly one key letter.
+    - (C9) the mask's letters are batch, row or key letters, and there are as
+      many symbols as its sets have.
+    - (C10) there are as many offsets as offset letters.
+
+    Present from `--attn-raise` to `--attn-split-keys`.
+
+    ```mlir
+    %y = attn.attention "bgrk, bgmk, bgmv -> bgrv"
+        query(%q : tensor<1x8x4x128xf32>)
+        key(%k : tensor<1x8x1024x128xf32>)
+        value(%v : tensor<1x8x1024x128xf32>)
+        scale 0.0883883461 valid(%length : index)
+        outs(%init : tensor<1x8x4x128xf32>) -> tensor<1x8x4x128xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$spec,
+    Attn_Shaped:$query, Attn_Shaped:$key, Attn_Shaped:$value,
+    F64Attr:$scale,
+    Optional<Attn_Shaped>:$bias, OptionalAttr<StrAttr>:$bias_letters,
+    Optional<Attn_Length>:$valid,
+    OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols,
+    OptionalAttr<StrAttr>:$offset_letters, Variadic<Index>:$offsets,
+    OptionalAttr<Attn_ScheduleAttr>:$schedule,
+    Attn_Shaped:$output);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $spec `query` `(` $query `:` type($query) `)`
+    `key` `(` $key `:` type($key) `)`
+    `value` `(` $value `:` type($value) `)`
+    `scale` $scale
+    (`bias` $bias_letters^ `(` $bias `:` type($bias) `)`)?
+    (`valid` `(` $valid^ `:` type($valid) `)`)?
+    (`mask` $mask^ `(` $mask_symbols `)`)?
+    (`offsets` $offset_letters^ `(` $offsets `)`)?
+    (`schedule` $schedule^)?
+    attr-dict `outs` `(` $output `:` type($output) `)`
+    (`->` type($results)^)?
+  }];
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutputMutable(); }
+  }];
+}
+
+def Attn_PartialAttentionOp : Attn_AttentionBase<"partial_attention"> {
+  let summary = "Attention over some keys, continuing a state";
+  let description = [{
+    The state of a row is (max, sum, accumulator): the largest score so far in
+    units of log2, the sum of exp2(score - max), and the same sum weighted with
+    the values.  The empty state is (-inf, 0, 0).  This op continues the state
+    in `outs` by its keys:
+
+    ```
+    m' = max(m, max of s)         a = exp2(m - m')        p = exp2(s - m')
+    l' = a * l + sum of p         acc' = a * acc + sum of p * value
+    ```
+    with s = log2(e) * (scale * query . key + bias).  max and sum have the
+    output's letters without the value letters, the accumulator has the
+    output's letters.  With `chunk` = C the states have one more, leading
+    dimension s, and state s takes the keys [s * C, (s + 1) * C).
+
+    Constraints: those of `attn.attention`, and
+    - (C11) max and sum have the batch and row letters of the output, in order,
+      the accumulator the output's; with `chunk` after a leading split dimension.
+    - (C12) the states are f32.
+
+    Present from `--attn-split-keys` to `--attn-to-vector`.
+  }];
+  let arguments = (ins StrAttr:$spec,
+    Attn_Shaped:$query, Attn_Shaped:$key, Attn_Shaped:$value,
+    F64Attr:$scale,
+    Optional<Attn_Shaped>:$bias, OptionalAttr<StrAttr>:$bias_letters,
+    Optional<Attn_Length>:$valid,
+    OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols,
+    OptionalAttr<StrAttr>:$offset_letters, Variadic<Index>:$offsets,
+    OptionalAttr<I64Attr>:$chunk,
+    OptionalAttr<Attn_ScheduleAttr>:$schedule,
+    Attn_Shaped:$max, Attn_Shaped:$sum, Attn_Shaped:$accumulator);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $spec `query` `(` $query `:` type($query) `)`
+    `key` `(` $key `:` type($key) `)`
+    `value` `(` $value `:` type($value) `)`
+    `scale` $scale
+    (`bias` $bias_letters^ `(` $bias `:` type($bias) `)`)?
+    (`valid` `(` $valid^ `:` type($valid) `)`)?
+    (`mask` $mask^ `(` $mask_symbols `)`)?
+    (`offsets` $offset_letters^ `(` $offsets `)`)?
+    (`chunk` $chunk^)?
+    (`schedule` $schedule^)?
+    attr-dict `outs` `(` $max `,` $sum `,` $accumulator `:`
+      type($max) `,` type($sum) `,` type($accumulator) `)`
+    (`->` type($results)^)?
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable();
+  }];
+}
+
+def Attn_MergeOp : Attn_Op<"merge", [DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<TilingInterface,
+      ["getLoopIteratorTypes", "getIterationDomain",
+       "getTiledImplementation", "getResultTilePosition"]>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>]> {
+  let summary = "Joins the states of splits and normalises";
+  let description = [{
+    ```
+    M = max over s of max[s]        w[s] = exp2(max[s] - M)
+    result = (sum over s of w[s] * accumulator[s]) / (sum over s of w[s] * sum[s])
+    ```
+    in the order of s; 0 where the divisor is 0 (no key attended).  The spec's
+    two terms are the letters of a state's max and of its accumulator, which are
+    the result's; the states have one more, leading dimension.
+
+    Constraints:
+    - (C1) the spec parses: `"bgr, bgrv -> bgrv"`, and the first term's letters
+      stand in the second in the same order.
+    - (C2) ranks and extents agree with it; the states are f32.
+
+    Present from `--attn-split-keys` to `--attn-to-vector`.
+  }];
+  let arguments = (ins StrAttr:$spec, Attn_Shaped:$max, Attn_Shaped:$sum,
+    Attn_Shaped:$accumulator, Attn_Shaped:$output);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $spec `(` $max `,` $sum `,` $accumulator `:`
+      type($max) `,` type($sum) `,` type($accumulator) `)`
+    attr-dict `outs` `(` $output `:` type($output) `)`
+    (`->` type($results)^)?
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutputMutable(); }
+  }];
+}
+
+#endif // EINHEAD_IR_ATTNOPS_TD

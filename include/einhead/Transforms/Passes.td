@@ -1,0 +1,167 @@
+//===- Passes.td - Einhead's passes ------------------------*- tablegen -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_TRANSFORMS_PASSES_TD
+#define EINHEAD_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def SpecializePass : Pass<"attn-specialize", "::mlir::ModuleOp"> {
+  let summary = "Give named dimensions their extents";
+  let description = [{
+    Function arguments name their dimensions (`attn.shape = "b, m, k"`).  This
+    pass replaces the dynamic extents whose names it is given, and infers the
+    types of the einsums, softmaxes, appends and elementwise ops behind them.
+    Names that are not given stay dynamic.
+
+    Before, with `--attn-specialize=sizes=k=128`:
+    ```mlir
+    func.func @f(%q: tensor<?x?xf32> {attn.shape = "b, k"})
+    ```
+    After:
+    ```mlir
+    func.func @f(%q: tensor<?x128xf32> {attn.shape = "b, k"})
+    ```
+  }];
+  let options = [ListOption<"sizes", "sizes", "std::string",
+                            "name=extent pairs, comma-separated">];
+}
+
+def RaisePass : Pass<"attn-raise", "::mlir::func::FuncOp"> {
+  let summary = "Recognise attention by its letters";
+  let description = [{
+    Finds einsum - (scale, bias) - softmax - einsum chains and makes each one
+    `attn.attention`.  What counts is where the letters stand, not how the chain
+    is spelled.  A softmax whose result feeds no such chain gets a missed remark
+    that says exactly why; with `require-fused` that is an error.
+
+    Level after: 1 (attention).
+  }];
+  let options = [Option<"requireFused", "require-fused", "bool", "false",
+                        "a softmax that is not raised is an error">];
+  let dependentDialects = ["::einhead::attn::AttnDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def FuseSharedKVPass : Pass<"attn-fuse-shared-kv", "::mlir::func::FuncOp"> {
+  let summary = "Share K/V loads between all rows that K and V lack";
+  let description = [{
+    Brings each attention into the normal form in which one K/V tile serves all
+    rows: K/V operands that only repeat rows (broadcasts) are read directly, and
+    sibling attentions over one K/V become one.  Reports the least K/V bytes that
+    one evaluation can read, before and after.  An attention that this pass has
+    not seen walks K and V once for each row.
+
+    Level after: 2 (shared).
+  }];
+  let dependentDialects = ["::einhead::attn::AttnDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def SchedulePass : Pass<"attn-schedule", "::mlir::func::FuncOp"> {
+  let summary = "Choose tile sizes from the target's numbers";
+  let description = [{
+    Puts an `#attn.schedule` on each attention that has none.  Sizes come from
+    the extents and from TargetInfo; a schedule that the user wrote stays.  An
+    attention that cannot be tiled (two key letters, a dynamic depth) is left
+    without one, with a missed remark; it lowers through linalg.
+
+    Level after: 3 (scheduled).
+  }];
+  let options = [
+    Option<"cpu", "cpu", "std::string", "\"host\"", "the target CPU">,
+    Option<"requireFused", "require-fused", "bool", "false",
+           "an attention that cannot be tiled is an error">];
+  let dependentDialects = ["::einhead::attn::AttnDialect"];
+}
+
+def SplitKeysPass : Pass<"attn-split-keys", "::mlir::func::FuncOp"> {
+  let summary = "Split attention over chunks of keys, joined by attn.merge";
+  let description = [{
+    Each scheduled `attn.attention` becomes `attn.partial_attention`, whose
+    states have a leading dimension of one chunk of keys each, and `attn.merge`.
+    Chunks start at multiples of the schedule's `chunk`.
+  }];
+  let dependentDialects = ["::einhead::attn::AttnDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::affine::AffineDialect"];
+}
+
+def TileDecodePass : Pass<"attn-tile-decode", "::mlir::func::FuncOp"> {
+  let summary = "Tile attention into loops over batch, rows, splits and keys";
+  let description = [{
+    Through TilingInterface: one `scf.forall` over splits, batch letters and row
+    blocks; inside it one `scf.for` over key tiles that carries the state.  The
+    last, shorter key tile is peeled.
+
+    Level after: 4 (tiled).
+  }];
+  let dependentDialects = ["::einhead::attn::AttnDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::affine::AffineDialect"];
+}
+
+def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg", "::mlir::func::FuncOp"> {
+  let summary = "Lower the graph ops through upstream linalg";
+  let description = [{
+    The unfused path, and the lowering of everything that is not attention:
+    einsums become `linalg.generic`s of at most two operands each, with the
+    unit-stride letter innermost; a softmax its max, exp and sum; an append a
+    `tensor.insert_slice`; an attention without a schedule is decomposed first
+    (AggregatedOpInterface).
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::math::MathDialect",
+    "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
+def AttnToVectorPass : Pass<"attn-to-vector", "::mlir::func::FuncOp"> {
+  let summary = "Lower tiled attention on buffers to vectors";
+  let description = [{
+    Writes `attn.partial_attention` and `attn.merge` on memrefs as loops over
+    register tiles.  Each row of a K tile and of a V tile is loaded once for a
+    whole block of query rows.
+
+    Level after: 5 (vector): no attn op is left.
+  }];
+  let dependentDialects = ["::mlir::vector::VectorDialect",
+    "::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+def DestinationResultsPass : Pass<"attn-destination-results", "::mlir::ModuleOp"> {
+  let summary = "Turn results of functions into destination arguments";
+  let description = [{
+    Each result of a public function that is no cache becomes one more argument,
+    a tensor that the function fills; caches are updated in place.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+}
+
+def OutlineParallelPass : Pass<"attn-outline-parallel", "::mlir::ModuleOp"> {
+  let summary = "Outline scf.forall bodies and call the host's parallel_for";
+  let description = [{
+    On buffers: each outermost `scf.forall` becomes a function of a context and
+    a range, and a call of `parallel_for` of the host table (runtime.h).  Nested
+    ones become loops.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+    "::mlir::scf::SCFDialect", "::mlir::func::FuncDialect",
+    "::mlir::memref::MemRefDialect"];
+}
+
+def EmitEntryPointsPass : Pass<"attn-emit-entry-points", "::mlir::ModuleOp"> {
+  let summary = "Add the entry points that the runtime calls";
+  let description = [{
+    In the LLVM dialect: for each public function `einhead_entry_<name>`, which
+    takes an array of pointers to arguments; the variables `einhead_module_abi`
+    and `einhead_module_host`; and the allocation functions, which ask the host.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // EINHEAD_TRANSFORMS_PASSES_TD
