@@ -62,4 +62,26 @@ endfunction()
 
 # Headers, exports and EinheadConfig.cmake.
 function(einhead_install_package)
+  include(CMakePackageConfigHelpers)
+  set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Einhead)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/einhead
+                    ${PROJECT_BINARY_DIR}/include/einhead
+                    ${PROJECT_SOURCE_DIR}/runtime/include/einhead
+          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+          FILES_MATCHING PATTERN "*.h" PATTERN "*.td" PATTERN "*.h.inc"
+          PATTERN CMakeFiles EXCLUDE)
+  set(EINHEAD_LLVM_VERSION ${LLVM_VERSION_MAJOR}.${LLVM_VERSION_MINOR})
+  set(EINHEAD_LLVM_PREFIX ${LLVM_INSTALL_PREFIX})
+  configure_package_config_file(
+    ${PROJECT_SOURCE_DIR}/cmake/EinheadConfig.cmake.in EinheadConfig.cmake
+    INSTALL_DESTINATION ${package_dir})
+  write_basic_package_version_file(
+    ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfig.cmake
+                ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfigVersion.cmake
+          DESTINATION ${package_dir})
+  foreach(export EinheadTargets EinheadRuntimeTargets)
+    install(EXPORT ${export} NAMESPACE Einhead:: DESTINATION ${package_dir})
+  endforeach()
 endfunction()

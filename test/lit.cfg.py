@@ -1,0 +1,47 @@
+"""The lit suite: every .mlir and .test file below test/ with a RUN line.
+
+Tools stand on PATH (einhead-opt, einhead, FileCheck, not, split-file, the
+stock mlir-opt).  %examples is examples/, %python the interpreter.  Features
+for REQUIRES: the flags of this CPU (`avx512f`, `amx_tile`), each tool built.
+"""
+
+import os
+
+import lit.formats
+
+config.name = "Einhead"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "Package", "Docs"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.einhead_build_dir, "test")
+
+config.environment["PATH"] = os.path.pathsep.join(
+    [config.einhead_tools_dir, config.llvm_tools_dir, os.environ.get("PATH", "")]
+)
+# A variable holds for its CHECK-LABEL section only, unless its name starts with $.
+config.environment["FILECHECK_OPTS"] = "-enable-var-scope"
+
+config.substitutions += [
+    ("%einhead-opt", os.path.join(config.einhead_tools_dir, "einhead-opt")),
+    (r"%einhead\b", os.path.join(config.einhead_tools_dir, "einhead")),
+    ("%examples", os.path.join(config.einhead_source_dir, "examples")),
+    ("%python", config.python),
+]
+
+
+def cpu_flags():
+    try:
+        with open("/proc/cpuinfo") as cpuinfo:
+            for line in cpuinfo:
+                if line.startswith("flags"):
+                    return line.split(":", 1)[1].split()
+    except OSError:
+        pass
+    return []
+
+
+config.available_features.update(cpu_flags())
+for tool in ("einhead", "einhead-opt"):
+    if os.path.exists(os.path.join(config.einhead_tools_dir, tool)):
+        config.available_features.add(tool)
