@@ -11,8 +11,11 @@
 #include "llvm/Support/raw_ostream.h"
 
 static const char *const source = R"(
-func.func @scores(%q: tensor<4x8xf32>, %k: tensor<4x16x8xf32>) -> tensor<4x16xf32> {
-  %s = attn.einsum "bk, bmk -> bm" (%q, %k : tensor<4x8xf32>, tensor<4x16x8xf32>) -> tensor<4x16xf32>
+func.func @scores(%q: tensor<4x8xf32> {attn.shape = "b, k"},
+                  %k: tensor<4x16x8xf32> {attn.shape = "b, m, k"})
+    -> (tensor<4x16xf32> {attn.shape = "b, m"}) {
+  %s = attn.einsum "bk, bmk -> bm"(%q, %k)
+    : (tensor<4x8xf32>, tensor<4x16x8xf32>) -> tensor<4x16xf32>
   return %s : tensor<4x16xf32>
 }
 )";
