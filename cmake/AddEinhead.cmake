@@ -27,11 +27,6 @@ add_definitions(${EINHEAD_LLVM_DEFINITIONS})
 
 add_compile_options(-Wall -Wextra -Wno-unused-parameter
                     $<$<COMPILE_LANGUAGE:CXX>:-Wno-comment>)
-if(EINHEAD_SANITIZE)
-  add_compile_options(-fsanitize=${EINHEAD_SANITIZE} -fno-omit-frame-pointer
-                      -fno-sanitize-recover=all -g)
-  add_link_options(-fsanitize=${EINHEAD_SANITIZE})
-endif()
 
 # add_einhead_library(Name sources... DEPENDS targets... LINK libraries...)
 function(add_einhead_library name)
