@@ -160,7 +160,9 @@ EINHEAD_API einhead_status_t einhead_session_cache(einhead_session_t *session,
   "memcpy", "memmove", "memset", "sin", "cos", "tan", "exp", "exp2", "log",    \
       "log2", "pow", "tanh", "erf", "sqrt", "fma", "sinf", "cosf", "expf",     \
       "exp2f", "logf", "log2f", "powf", "tanhf", "erff", "fmaf", "floorf",     \
-      "roundevenf", "roundeven", "floor"
+      "roundevenf", "roundeven", "floor", "sincos", "sincosf", "tanf",         \
+      "sqrtf", "fmod", "fmodf", "ceil", "ceilf", "trunc", "truncf", "rint",    \
+      "rintf", "expm1", "expm1f", "log1p", "log1pf"
 
 typedef struct einhead_host_t {
   /* Covers [0, count) with calls of body(context, begin, end), on the threads

@@ -1,0 +1,385 @@
+//===- Manifest.cpp - What a module says about its functions --------------===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "core/Manifest.h"
+#include "core/Json.h"
+
+#include <set>
+
+using namespace einhead::runtime;
+
+namespace {
+constexpr size_t maxNameLength = 512;
+constexpr size_t maxManifestBytes = size_t(256) << 20;
+
+struct TypeEntry {
+  const char *name;
+  DLDataType type;
+};
+
+/// In the order of ElementType.
+const TypeEntry typeEntries[] = {
+    {"f64", {kDLFloat, 64, 1}}, {"f32", {kDLFloat, 32, 1}},
+    {"f16", {kDLFloat, 16, 1}}, {"bf16", {kDLBfloat, 16, 1}},
+    {"i64", {kDLInt, 64, 1}},   {"i32", {kDLInt, 32, 1}},
+    {"i8", {kDLInt, 8, 1}},     {"u8", {kDLUInt, 8, 1}},
+    {"index", {kDLInt, 64, 1}},
+};
+
+const char *const kindNames[] = {"input", "output", "length", "cache",
+                                 "parameter"};
+
+/// All errors of a manifest: what is missing or wrong, and where in the JSON.
+einhead_status_t corrupt(const Where &where, const char *what) {
+  return fail(EINHEAD_CORRUPT_ARTIFACT, where, "manifest: %s", what);
+}
+
+class Reader {
+public:
+  explicit Reader(Manifest &manifest) : manifest(manifest) {}
+  einhead_status_t read(const json &root);
+
+private:
+  einhead_status_t readString(const json &object, const char *key,
+                              const Where &where, std::string &out);
+  einhead_status_t readStrings(const json &object, const char *key,
+                               const Where &where,
+                               std::vector<std::string> &out);
+  einhead_status_t readDimension(const json &value, const Where &where,
+                                 Dimension &out);
+  einhead_status_t readFunction(const json &object, size_t f);
+  einhead_status_t readArgument(const json &object, const Where &where,
+                                Argument &out);
+  einhead_status_t readShape(const json &object, const Where &where,
+                             Argument &out);
+  einhead_status_t checkArgument(const Where &where, const Argument &argument);
+  einhead_status_t share(const Where &where, std::vector<Argument> &all,
+                         Argument &argument);
+  int dimensionName(const std::string &name);
+
+  Manifest &manifest;
+};
+} // namespace
+
+const char *einhead::runtime::elementTypeName(ElementType type) {
+  return typeEntries[static_cast<int>(type)].name;
+}
+
+int64_t einhead::runtime::elementSize(ElementType type) {
+  return elementDLType(type).bits / 8;
+}
+
+DLDataType einhead::runtime::elementDLType(ElementType type) {
+  return typeEntries[static_cast<int>(type)].type;
+}
+
+bool einhead::runtime::parseElementType(std::string_view name,
+                                        ElementType &outType) {
+  int index = 0;
+  for (const TypeEntry &entry : typeEntries) {
+    if (name == entry.name) {
+      outType = static_cast<ElementType>(index);
+      return true;
+    }
+    ++index;
+  }
+  return false;
+}
+
+bool einhead::runtime::countBytes(const int64_t *extents, size_t rank,
+                                  int64_t elementBytes, int64_t &outBytes) {
+  int64_t bytes = elementBytes;
+  for (size_t i = 0; i < rank; ++i)
+    if (extents[i] < 0 || __builtin_mul_overflow(bytes, extents[i], &bytes))
+      return false;
+  outBytes = bytes;
+  return true;
+}
+
+std::string Manifest::describe(const Dimension &dimension) const {
+  if (dimension.name < 0)
+    return std::to_string(dimension.offset);
+  std::string text = dimensionNames[dimension.name];
+  if (dimension.offset != 0)
+    text += "+" + std::to_string(dimension.offset);
+  return text;
+}
+
+einhead_status_t Reader::readString(const json &object, const char *key,
+                                    const Where &where, std::string &out) {
+  const json *value = member(object, key);
+  if (!value || !value->is_string())
+    return fail(EINHEAD_CORRUPT_ARTIFACT, where,
+                "manifest: \"%s\" is missing or not a string", key);
+  out = *value->get_ptr<const std::string *>();
+  if (out.empty() || out.size() > maxNameLength ||
+      out.find('\0') != std::string::npos)
+    return fail(EINHEAD_CORRUPT_ARTIFACT, where,
+                "manifest: \"%s\" is empty, longer than %zu bytes or has a "
+                "zero byte",
+                key, maxNameLength);
+  return EINHEAD_OK;
+}
+
+einhead_status_t Reader::readStrings(const json &object, const char *key,
+                                     const Where &where,
+                                     std::vector<std::string> &out) {
+  const json *list = member(object, key);
+  if (!list)
+    return EINHEAD_OK; // an absent list is an empty one
+  if (!list->is_array())
+    return fail(EINHEAD_CORRUPT_ARTIFACT, where,
+                "manifest: \"%s\" is not a list of strings", key);
+  for (const json &value : *list) {
+    const std::string *text = value.get_ptr<const std::string *>();
+    if (!text || text->empty() || text->find('\0') != std::string::npos)
+      return fail(EINHEAD_CORRUPT_ARTIFACT, where,
+                  "manifest: \"%s\" is not a list of strings", key);
+    out.push_back(*text);
+  }
+  return EINHEAD_OK;
+}
+
+int Reader::dimensionName(const std::string &name) {
+  std::vector<std::string> &names = manifest.dimensionNames;
+  for (size_t i = 0; i < names.size(); ++i)
+    if (names[i] == name)
+      return static_cast<int>(i);
+  names.push_back(name);
+  return static_cast<int>(names.size() - 1);
+}
+
+einhead_status_t Reader::readDimension(const json &value, const Where &where,
+                                       Dimension &out) {
+  const char *wanted = "an extent is a number from 0 to 2^48, a name, or a name "
+                       "plus a number (\"m+1\")";
+  if (readInteger(value, 0, maxExtent, out.offset))
+    return EINHEAD_OK;
+  const std::string *text = value.get_ptr<const std::string *>();
+  if (!text)
+    return corrupt(where, wanted);
+  size_t plus = text->find('+');
+  std::string name = text->substr(0, plus);
+  bool isName = !name.empty() && name.size() <= maxNameLength &&
+                !(name[0] >= '0' && name[0] <= '9');
+  for (char c : name)
+    isName &= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              (c >= '0' && c <= '9') || c == '_';
+  if (!isName)
+    return corrupt(where, wanted);
+  out.offset = 0;
+  if (plus != std::string::npos) {
+    std::string digits = text->substr(plus + 1);
+    if (digits.empty() || digits.size() > 14)
+      return corrupt(where, wanted);
+    for (char c : digits) {
+      if (c < '0' || c > '9')
+        return corrupt(where, wanted);
+      out.offset = out.offset * 10 + (c - '0');
+    }
+  }
+  out.name = dimensionName(name);
+  return EINHEAD_OK;
+}
+
+einhead_status_t Reader::readShape(const json &object, const Where &where,
+                                   Argument &out) {
+  const json *shape = member(object, "shape");
+  if (!shape && out.isScalar)
+    return EINHEAD_OK;
+  if (!shape || !shape->is_array() || shape->size() > maxRank)
+    return corrupt(where, "\"shape\" is not a list of at most 16 extents");
+  int64_t bytes = elementSize(out.type);
+  for (const json &value : *shape) {
+    Dimension dimension;
+    if (einhead_status_t status = readDimension(value, where, dimension))
+      return status;
+    if (dimension.name < 0 &&
+        __builtin_mul_overflow(bytes, dimension.offset, &bytes))
+      return corrupt(where, "the product of the extents overflows");
+    out.shape.push_back(dimension);
+  }
+  return EINHEAD_OK;
+}
+
+einhead_status_t Reader::readArgument(const json &object, const Where &where,
+                                      Argument &out) {
+  if (!object.is_object())
+    return corrupt(where, "an argument is not an object");
+  std::string kind, type;
+  if (einhead_status_t status = readString(object, "name", where, out.name))
+    return status;
+  if (einhead_status_t status = readString(object, "kind", where, kind))
+    return status;
+  if (einhead_status_t status = readString(object, "type", where, type))
+    return status;
+  int k = 0;
+  while (k < 5 && kind != kindNames[k])
+    ++k;
+  if (k == 5)
+    return fail(EINHEAD_INCOMPATIBLE_ARTIFACT, where,
+                "manifest: unknown kind '%.60s' of argument '%.60s'; a newer "
+                "runtime may know it",
+                kind.c_str(), out.name.c_str());
+  out.kind = static_cast<ArgumentKind>(k);
+  if (!parseElementType(type, out.type))
+    return fail(EINHEAD_INCOMPATIBLE_ARTIFACT, where,
+                "manifest: unknown type '%.60s' of argument '%.60s'; a newer "
+                "runtime may know it",
+                type.c_str(), out.name.c_str());
+  if (const json *scalar = member(object, "scalar")) {
+    if (!scalar->is_boolean())
+      return corrupt(where, "\"scalar\" is not true or false");
+    out.isScalar = *scalar->get_ptr<const bool *>();
+  }
+  if (einhead_status_t status = readShape(object, where, out))
+    return status;
+  if (const json *append = member(object, "append")) {
+    int64_t value = 0;
+    if (!readInteger(*append, 0, int64_t(out.shape.size()) - 1, value))
+      return corrupt(where, "\"append\" is not one of the dimensions");
+    out.append = static_cast<int>(value);
+  }
+  return checkArgument(where, out);
+}
+
+einhead_status_t Reader::checkArgument(const Where &where,
+                                       const Argument &argument) {
+  ArgumentKind kind = argument.kind;
+  if (argument.append >= 0 && kind != ArgumentKind::Cache)
+    return corrupt(where, "\"append\" on an argument that is not a cache");
+  if (argument.isScalar && !argument.shape.empty())
+    return corrupt(where, "a scalar has a shape");
+  if (argument.isScalar &&
+      (kind == ArgumentKind::Output || kind == ArgumentKind::Cache))
+    return corrupt(where, "an output or a cache cannot be a scalar");
+  if (kind == ArgumentKind::Length) {
+    if (argument.type != ElementType::I64 &&
+        argument.type != ElementType::I32 &&
+        argument.type != ElementType::Index)
+      return corrupt(where, "a length is of type i64, i32 or index");
+    if (!argument.isScalar && argument.shape.size() != 1)
+      return corrupt(where, "a length is a scalar or has one dimension");
+  }
+  if (kind == ArgumentKind::Parameter)
+    for (const Dimension &dimension : argument.shape)
+      if (dimension.name >= 0)
+        return corrupt(where, "the extents of a parameter must be numbers");
+  return EINHEAD_OK;
+}
+
+/// Finds or adds the cache or parameter of this name; all functions must agree
+/// on what it is.
+einhead_status_t Reader::share(const Where &where, std::vector<Argument> &all,
+                               Argument &argument) {
+  for (size_t i = 0; i < all.size(); ++i) {
+    Argument &known = all[i];
+    if (known.name != argument.name)
+      continue;
+    bool agree = known.type == argument.type && known.shape == argument.shape &&
+                 (known.append < 0 || argument.append < 0 ||
+                  known.append == argument.append);
+    if (!agree)
+      return fail(EINHEAD_CORRUPT_ARTIFACT, where,
+                  "manifest: '%.60s' has another type, shape or append "
+                  "dimension elsewhere",
+                  argument.name.c_str());
+    if (argument.append >= 0)
+      known.append = argument.append;
+    argument.index = static_cast<int>(i);
+    return EINHEAD_OK;
+  }
+  argument.index = static_cast<int>(all.size());
+  all.push_back(argument);
+  return EINHEAD_OK;
+}
+
+einhead_status_t Reader::readFunction(const json &object, size_t f) {
+  Where where = at("manifest, functions[%zu]", f);
+  if (!object.is_object())
+    return corrupt(where, "a function is not an object");
+  Function function;
+  if (einhead_status_t s = readString(object, "name", where, function.name))
+    return s;
+  if (einhead_status_t s = readString(object, "symbol", where, function.symbol))
+    return s;
+  for (const Function &other : manifest.functions)
+    if (other.name == function.name)
+      return corrupt(where, "two functions of one name");
+  if (const json *advance = member(object, "advance"))
+    if (einhead_status_t s = readDimension(*advance, where, function.advance))
+      return s;
+  const json *arguments = member(object, "arguments");
+  if (!arguments || !arguments->is_array())
+    return corrupt(where, "\"arguments\" is missing or not a list");
+  std::set<std::string> names;
+  for (size_t a = 0; a < arguments->size(); ++a) {
+    Where place = at("manifest, functions[%zu].arguments[%zu]", f, a);
+    Argument argument;
+    if (einhead_status_t s = readArgument((*arguments)[a], place, argument))
+      return s;
+    function.inputCount += argument.kind == ArgumentKind::Input;
+    function.outputCount += argument.kind == ArgumentKind::Output;
+    // A parameter may be passed twice (tied embeddings); what is written or
+    // named by the caller may not.
+    if (argument.kind != ArgumentKind::Parameter &&
+        argument.kind != ArgumentKind::Length &&
+        !names.insert(argument.name).second)
+      return corrupt(place, "two arguments of one name");
+    einhead_status_t status = EINHEAD_OK;
+    if (argument.kind == ArgumentKind::Cache)
+      status = share(place, manifest.caches, argument);
+    if (argument.kind == ArgumentKind::Parameter)
+      status = share(place, manifest.parameters, argument);
+    if (status)
+      return status;
+    function.arguments.push_back(std::move(argument));
+  }
+  manifest.functions.push_back(std::move(function));
+  return EINHEAD_OK;
+}
+
+einhead_status_t Reader::read(const json &root) {
+  if (!root.is_object())
+    return corrupt("manifest", "not a JSON object");
+  std::string version;
+  if (einhead_status_t s = readString(root, "einhead", "manifest", version))
+    return s;
+  const json *target = member(root, "target");
+  if (!target || !target->is_object())
+    return corrupt("manifest", "\"target\" is missing or not an object");
+  Target &to = manifest.target;
+  if (einhead_status_t s =
+          readString(*target, "triple", "manifest, target", to.triple))
+    return s;
+  if (member(*target, "cpu"))
+    if (einhead_status_t s =
+            readString(*target, "cpu", "manifest, target", to.cpu))
+      return s;
+  if (einhead_status_t s =
+          readStrings(*target, "features", "manifest, target", to.features))
+    return s;
+  if (einhead_status_t s = readStrings(root, "parameters", "manifest",
+                                       manifest.parameterFiles))
+    return s;
+  const json *functions = member(root, "functions");
+  if (!functions || !functions->is_array() || functions->empty())
+    return corrupt("manifest", "\"functions\" is missing, not a list, or empty");
+  for (size_t f = 0; f < functions->size(); ++f)
+    if (einhead_status_t s = readFunction((*functions)[f], f))
+      return s;
+  return EINHEAD_OK;
+}
+
+einhead_status_t einhead::runtime::parseManifest(std::string_view text,
+                                                 Manifest &outManifest) {
+  if (text.size() > maxManifestBytes)
+    return corrupt("manifest", "larger than 256 MiB");
+  json root;
+  if (const char *problem = parseJson(text, root))
+    return corrupt("manifest", problem);
+  return Reader(outManifest).read(root);
+}

@@ -1,0 +1,88 @@
+//===- Session.h - The state of one decode stream ---------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef EINHEAD_RUNTIME_CORE_SESSION_H
+#define EINHEAD_RUNTIME_CORE_SESSION_H
+
+#include "core/Module.h"
+#include "core/TensorCheck.h"
+#include "cpu/Threads.h"
+
+namespace einhead::runtime {
+
+/// A cache's memory and its shape, as views hand it out.
+struct Cache {
+  Pages pages;
+  std::vector<int64_t> extents, strides;
+
+  ByteRange range() const {
+    uintptr_t begin = reinterpret_cast<uintptr_t>(pages.data());
+    return {begin, begin + pages.size()};
+  }
+};
+
+/// The arguments of one function, laid out once: a step only fills in what the
+/// caller passes, and allocates nothing.
+struct Frame {
+  std::vector<int64_t> words;   // memrefs and scalars, 2 words at least each
+  std::vector<int64_t> lengths; // what code sees of the session's lengths
+  std::vector<size_t> starts;   // each argument's first word
+  std::vector<void *> arguments;
+};
+
+} // namespace einhead::runtime
+
+struct einhead_session_t {
+  einhead_module_t *module = nullptr;
+  std::atomic<bool> isBusy{false};
+  /// What the session's options and nothing else bind; -1 elsewhere.
+  einhead::runtime::Bindings fixedBindings;
+  std::vector<einhead::runtime::Cache> caches; // as Manifest::caches
+  std::vector<int64_t> lengths;                // one per sequence
+  int64_t capacity = INT64_MAX;                // the smallest cache's
+  std::vector<einhead::runtime::Frame> frames; // as Manifest::functions
+  einhead::runtime::Arena arena;
+  einhead::runtime::CallContext context;
+  // Scratch of a call, sized when the session is created.
+  einhead::runtime::Bindings bindings;
+  std::vector<einhead::runtime::ByteRange> ranges;
+
+  ~einhead_session_t() {
+    if (module)
+      module->release();
+  }
+};
+
+namespace einhead::runtime {
+
+/// Holds a session for one C call; the second caller is turned away.
+class SessionGuard {
+public:
+  explicit SessionGuard(einhead_session_t *session) : session(session) {
+    isHeld = !session->isBusy.exchange(true, std::memory_order_acquire);
+  }
+  SessionGuard(const SessionGuard &) = delete;
+  SessionGuard &operator=(const SessionGuard &) = delete;
+  ~SessionGuard() {
+    if (isHeld)
+      session->isBusy.store(false, std::memory_order_release);
+  }
+  /// OK, or BUSY with a message.
+  einhead_status_t status() const {
+    if (isHeld)
+      return EINHEAD_OK;
+    return fail(EINHEAD_BUSY, "session",
+                "another call uses this session; give each thread its own");
+  }
+
+private:
+  einhead_session_t *session;
+  bool isHeld;
+};
+
+} // namespace einhead::runtime
+
+#endif // EINHEAD_RUNTIME_CORE_SESSION_H
