@@ -9,7 +9,9 @@
 #include "ImportCheckpoint.h"
 #include "ImportConfig.h"
 #include "ImportGraph.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -49,6 +51,14 @@ Expected<std::string> einhead::importLlama(StringRef directory,
     return createStringError("'" + directory +
                              "' is not a directory; give the folder that holds "
                              "config.json and the safetensors files");
+  StringRef name = options.functionName;
+  auto isNameCharacter = [](char c) {
+    return isAlnum(c) || StringRef("_$.").contains(c);
+  };
+  if (name.empty() || isDigit(name.front()) || !all_of(name, isNameCharacter))
+    return createStringError("'" + name +
+                             "' is no name of a function; use letters, digits "
+                             "and _ $ . after a first letter");
   SmallString<128> configPath(directory);
   sys::path::append(configPath, "config.json");
   Expected<LlamaConfig> config = readLlamaConfig(std::string(configPath));

@@ -350,7 +350,7 @@ Expected<Checkpoint> einhead::importer::readCheckpoint(StringRef directory) {
     checkpoint.source = std::string(single);
     checkpoint.files.push_back(checkpoint.source);
     if (Error e = SafetensorsReader(checkpoint.source, checkpoint).read())
-      return std::move(e);
+      return e;
     return checkpoint;
   }
   if (!sys::fs::exists(index))
@@ -361,6 +361,6 @@ Expected<Checkpoint> einhead::importer::readCheckpoint(StringRef directory) {
         "(save_pretrained writes them)");
   checkpoint.source = std::string(index);
   if (Error e = readShards(directory, checkpoint))
-    return std::move(e);
+    return e;
   return checkpoint;
 }

@@ -261,15 +261,15 @@ einhead::importer::readLlamaConfig(const std::string &path) {
   Fields fields(path, *value->getAsObject());
   LlamaConfig config;
   if (Error e = checkFamily(fields, config))
-    return std::move(e);
+    return e;
   if (Error e = readSizes(fields, config))
-    return std::move(e);
+    return e;
   if (Error e = readRotary(fields, config))
-    return std::move(e);
+    return e;
   if (Error e = read(config.normEpsilon, fields.positive("rms_norm_eps", 1e-6)))
-    return std::move(e);
+    return e;
   if (Error e = read(config.tiedEmbeddings,
                      fields.flag("tie_word_embeddings", false)))
-    return std::move(e);
+    return e;
   return config;
 }

@@ -377,7 +377,7 @@ Expected<std::string> StepWriter::write(StringRef functionName,
                                         ArrayRef<std::string> files) {
   setNumbersAndTypes();
   if (Error e = addBody())
-    return std::move(e);
+    return e;
 
   std::string text;
   raw_string_ostream stream(text);
