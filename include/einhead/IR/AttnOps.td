@@ -28,7 +28,8 @@ def Attn_FloatTensor : RankedTensorOf<[F64, F32, F16, BF16]>;
 //===----------------------------------------------------------------------===//
 
 def Attn_EinsumOp : Attn_Op<"einsum", [Pure,
-    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>]> {
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+          ["reifyResultShapes"]>]> {
   let summary = "A sum of products over named letters";
   let description = [{
     ```
@@ -64,7 +65,8 @@ def Attn_EinsumOp : Attn_Op<"einsum", [Pure,
 
 def Attn_SoftmaxOp : Attn_Op<"softmax", [Pure, AttrSizedOperandSegments,
     AllTypesMatch<["input", "result"]>,
-    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>]> {
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+          ["reifyResultShapes"]>]> {
   let summary = "Softmax over one letter";
   let description = [{
     ```
@@ -102,7 +104,8 @@ def Attn_SoftmaxOp : Attn_Op<"softmax", [Pure, AttrSizedOperandSegments,
 
 def Attn_AppendOp : Attn_Op<"append", [Pure,
     AllTypesMatch<["cache", "result"]>,
-    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>]> {
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+          ["reifyResultShapes"]>]> {
   let summary = "Writes new rows into a cache";
   let description = [{
     ```
@@ -152,10 +155,11 @@ class Attn_AttentionBase<string mnemonic, list<Trait> traits = []>
         DeclareOpInterfaceMethods<TilingInterface,
           ["getLoopIteratorTypes", "getIterationDomain",
            "getTiledImplementation", "getResultTilePosition"]>,
-        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>], traits)>;
+        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+          ["reifyResultShapes"]>], traits)>;
 
 def Attn_AttentionOp : Attn_AttentionBase<"attention", [
-    DeclareOpInterfaceMethods<AggregatedOpInterface>,
+    DeclareOpInterfaceMethods<AggregatedOpInterface, ["decomposeOperation"]>,
     DeclareOpInterfaceMethods<PartialReductionOpInterface,
       ["generateInitialTensorForPartialReduction", "tileToPartialReduction",
        "mergeReductions", "getPartialResultTilePosition"]>]> {
@@ -185,6 +189,9 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
       many symbols as its sets have.
     - (C10) there are as many offsets as offset letters.
 
+    `shared_kv` says that all rows of a tile share its K/V loads
+    (`--attn-fuse-shared-kv`); without it each row walks K and V by itself.
+
     Present from `--attn-raise` to `--attn-split-keys`.
 
     ```mlir
@@ -203,7 +210,7 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     Optional<Attn_Length>:$valid,
     OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols,
     OptionalAttr<StrAttr>:$offset_letters, Variadic<Index>:$offsets,
-    OptionalAttr<Attn_ScheduleAttr>:$schedule,
+    UnitAttr:$shared_kv, OptionalAttr<Attn_ScheduleAttr>:$schedule,
     Attn_Shaped:$output);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
@@ -215,6 +222,7 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     (`valid` `(` $valid^ `:` type($valid) `)`)?
     (`mask` $mask^ `(` $mask_symbols `)`)?
     (`offsets` $offset_letters^ `(` $offsets `)`)?
+    (`shared_kv` $shared_kv^)?
     (`schedule` $schedule^)?
     attr-dict `outs` `(` $output `:` type($output) `)`
     (`->` type($results)^)?
@@ -287,7 +295,8 @@ def Attn_MergeOp : Attn_Op<"merge", [DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<TilingInterface,
       ["getLoopIteratorTypes", "getIterationDomain",
        "getTiledImplementation", "getResultTilePosition"]>,
-    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>]> {
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+          ["reifyResultShapes"]>]> {
   let summary = "Joins the states of splits and normalises";
   let description = [{
     ```

@@ -1,0 +1,74 @@
+//===- Tile.h - Slices of an attention's operands by letter ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_IR_TILE_H
+#define EINHEAD_IR_TILE_H
+
+#include "einhead/IR/Attn.h"
+
+namespace einhead::attn {
+
+/// The part of each letter that a tile covers; letters that are not bound are
+/// covered whole.
+class LetterTile {
+public:
+  void bind(char letter, mlir::OpFoldResult offset, mlir::OpFoldResult size) {
+    ranges[letter] = {offset, size};
+  }
+  bool contains(char letter) const { return ranges.count(letter); }
+  mlir::OpFoldResult offset(char letter) const {
+    return ranges.lookup(letter).first;
+  }
+  mlir::OpFoldResult size(char letter) const {
+    return ranges.lookup(letter).second;
+  }
+
+  /// Offsets and sizes of the slice of `value`, whose dimensions are `term`.
+  void position(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
+                llvm::StringRef term,
+                llvm::SmallVectorImpl<mlir::OpFoldResult> &offsets,
+                llvm::SmallVectorImpl<mlir::OpFoldResult> &sizes) const;
+
+  /// The slice itself, or `value` where no letter of `term` is bound.
+  mlir::Value slice(mlir::OpBuilder &builder, mlir::Location loc,
+                    mlir::Value value, llvm::StringRef term) const;
+
+private:
+  llvm::DenseMap<char, std::pair<mlir::OpFoldResult, mlir::OpFoldResult>> ranges;
+};
+
+/// The operands of a tile of an attention, all but the outputs.
+struct TiledOperands {
+  mlir::Value query, key, value, bias, valid;
+  std::string offsetLetters;
+  llvm::SmallVector<mlir::Value> offsets;
+};
+
+/// Slices the operands; where `dropValid`, the tile's keys are known to be
+/// valid.
+TiledOperands tileOperands(mlir::OpBuilder &builder, AttentionLike op,
+                           const LetterTile &tile, bool dropValid);
+
+/// The op `attn.partial_attention` on `operands`, with everything else as in
+/// `op`; `chunk` may be null.
+PartialAttentionOp buildPartial(mlir::OpBuilder &builder, AttentionLike op,
+                                const TiledOperands &operands,
+                                mlir::ValueRange states,
+                                mlir::IntegerAttr chunk);
+
+/// The schedule of an attention, or null.
+ScheduleAttr scheduleOf(AttentionLike op);
+
+/// The number of valid keys of a tile that covers one entry of the query's first
+/// letter (or where `valid` is a scalar), as an index; null if there is no
+/// `valid`, or if it differs within the tile.
+mlir::Value scalarValid(mlir::OpBuilder &builder, AttentionLike op,
+                        const LetterTile &tile);
+
+} // namespace einhead::attn
+
+#endif // EINHEAD_IR_TILE_H

@@ -1,0 +1,43 @@
+//===- TargetInfo.h - The numbers of a machine ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_TARGET_TARGETINFO_H
+#define EINHEAD_TARGET_TARGETINFO_H
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace einhead {
+
+/// The one place where machine numbers live.
+struct TargetInfo {
+  std::string triple;
+  /// The name that LLVM knows ("znver4").
+  std::string cpu;
+  /// The features that code for it may use ("avx512f"), without '+'.
+  std::vector<std::string> features;
+
+  /// Bits of a vector register, and how many registers there are.
+  int64_t vectorBits = 128;
+  int64_t vectorRegisters = 16;
+  /// Bytes of the first data cache of a core.
+  int64_t l1Bytes = 32 << 10;
+
+  int64_t f32Lanes() const { return vectorBits / 32; }
+  bool hasFeature(llvm::StringRef name) const;
+
+  /// The target of `cpu`: "host", or a CPU name of x86-64.  The error lists
+  /// the known names.
+  static llvm::Expected<TargetInfo> get(llvm::StringRef cpu);
+};
+
+} // namespace einhead
+
+#endif // EINHEAD_TARGET_TARGETINFO_H

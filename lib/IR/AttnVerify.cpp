@@ -1,0 +1,269 @@
+//===- AttnVerify.cpp - Constraints of the attn ops ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+// Each check carries the label that docs/Spec.md gives it: einsum_c4 is (C4) of
+// attn.einsum.
+
+#include "einhead/IR/Attn.h"
+#include "mlir/IR/IntegerSet.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace einhead::attn;
+
+namespace {
+/// Binds letters to static extents and reports the first contradiction.
+class LetterExtents {
+public:
+  explicit LetterExtents(Operation *op) : op(op) {}
+
+  /// Checks rank and extents of `value` against `term`.
+  LogicalResult bind(llvm::StringRef what, llvm::StringRef term, Type type) {
+    auto shaped = cast<ShapedType>(type);
+    if (shaped.getRank() != static_cast<int64_t>(term.size()))
+      return op->emitOpError() << what << " has rank " << shaped.getRank()
+                               << ", its term \"" << term << "\" has "
+                               << term.size() << " letters";
+    for (auto [letter, extent] : llvm::zip(term, shaped.getShape()))
+      if (failed(bind(what, letter, extent)))
+        return failure();
+    return success();
+  }
+
+private:
+  LogicalResult bind(llvm::StringRef what, char letter, int64_t extent) {
+    if (ShapedType::isDynamic(extent))
+      return success();
+    auto [at, isNew] = extents.try_emplace(letter, extent, what.str());
+    if (isNew || at->second.first == extent)
+      return success();
+    return op->emitOpError() << "letter '" << letter << "' is " << extent
+                             << " in " << what << " but " << at->second.first
+                             << " in " << at->second.second;
+  }
+
+  Operation *op;
+  llvm::DenseMap<char, std::pair<int64_t, std::string>> extents;
+};
+} // namespace
+
+static auto errorOf(Operation *op) {
+  return [op]() { return op->emitOpError(); };
+}
+
+LogicalResult EinsumOp::verify() {
+  // einsum_c1, einsum_c5
+  FailureOr<EinsumSpec> spec = EinsumSpec::parse(getSpec(), errorOf(*this));
+  if (failed(spec))
+    return failure();
+  if (spec->inputs.size() != getInputs().size()) // einsum_c2
+    return emitOpError() << "the spec has " << spec->inputs.size()
+                         << " input terms for " << getInputs().size()
+                         << " operands";
+  LetterExtents extents(*this); // einsum_c3, einsum_c4
+  for (auto [i, input] : llvm::enumerate(getInputs()))
+    if (failed(extents.bind(("operand #" + llvm::Twine(i)).str(),
+                            spec->inputs[i], input.getType())))
+      return failure();
+  if (failed(extents.bind("the result", spec->output, getType())))
+    return failure();
+  for (char letter : spec->output) // einsum_c6
+    if (llvm::none_of(spec->inputs, [&](llvm::StringRef term) {
+          return term.contains(letter);
+        }))
+      return emitOpError() << "letter '" << letter
+                           << "' of the result stands in no operand";
+  return success();
+}
+
+/// A length of rank 1 has the extent of the first letter of `term`.
+static LogicalResult verifyLength(Operation *op, llvm::StringRef what,
+                                  Value length, llvm::StringRef term,
+                                  Type type) {
+  auto shaped = length ? dyn_cast<ShapedType>(length.getType()) : ShapedType();
+  if (!shaped)
+    return success();
+  if (term.empty())
+    return op->emitOpError() << what << " of rank 1 needs a first letter";
+  int64_t want = cast<ShapedType>(type).getDimSize(0), got = shaped.getDimSize(0);
+  if (!ShapedType::isDynamic(want) && !ShapedType::isDynamic(got) &&
+      want != got)
+    return op->emitOpError() << what << " has " << got << " entries, letter '"
+                             << term.front() << "' is " << want;
+  return success();
+}
+
+static LogicalResult verifyMask(Operation *op, std::optional<MaskAttr> mask,
+                                llvm::StringRef allowed, size_t symbols) {
+  if (!mask)
+    return success();
+  for (char letter : mask->getLetters())
+    if (!allowed.contains(letter))
+      return op->emitOpError() << "mask letter '" << letter
+                               << "' is none of \"" << allowed << "\"";
+  unsigned want = mask->getSets().front().getValue().getNumSymbols();
+  if (want != symbols)
+    return op->emitOpError() << "the mask has " << want << " symbols, got "
+                             << symbols << " values";
+  return success();
+}
+
+LogicalResult SoftmaxOp::verify() {
+  FailureOr<EinsumSpec> parsed = // softmax_c1
+      EinsumSpec::parse((getLetters() + "->").str(), errorOf(*this));
+  if (failed(parsed))
+    return failure();
+  LetterExtents extents(*this);
+  if (failed(extents.bind("the input", parsed->inputs[0], getType())))
+    return failure();
+  if (getOver().size() != 1 || !getLetters().contains(getOver())) // softmax_c2
+    return emitOpError() << "expected one letter of \"" << getLetters()
+                         << "\" after 'over', got \"" << getOver() << "\"";
+  if (failed(verifyLength(*this, "valid", getValid(), getLetters(),
+                          getType()))) // softmax_c3
+    return failure();
+  return verifyMask(*this, getMask(), getLetters(), // softmax_c4, softmax_c5
+                    getMaskSymbols().size());
+}
+
+LogicalResult AppendOp::verify() {
+  FailureOr<EinsumSpec> spec = EinsumSpec::parse(getSpec(), errorOf(*this));
+  if (failed(spec)) // append_c1
+    return failure();
+  if (spec->inputs.size() != 1)
+    return emitOpError() << "expected one term for the new rows, got "
+                         << spec->inputs.size();
+  LetterExtents extents(*this); // append_c1, append_c4
+  if (failed(extents.bind("the new rows", spec->inputs[0],
+                          getNewRows().getType())) ||
+      failed(extents.bind("the cache", spec->output, getCache().getType())))
+    return failure();
+  std::string grown = lettersWithout(spec->output, spec->inputs[0]);
+  if (grown.size() != 1) // append_c2
+    return emitOpError() << "the cache must have one letter that the new rows "
+                            "lack, got \""
+                         << grown << "\"";
+  std::string added = lettersWithout(spec->inputs[0], spec->output);
+  if (added.size() > 1) // append_c3
+    return emitOpError() << "the new rows may have one letter that the cache "
+                            "lacks, got \""
+                         << added << "\"";
+  if (failed(verifyLength(*this, "position", getPosition(), spec->output,
+                          getCache().getType()))) // append_c5
+    return failure();
+  if (isa<ShapedType>(getPosition().getType()) &&
+      spec->output.front() == grown.front())
+    return emitOpError() << "positions for each sequence need a cache whose "
+                            "first letter is not the appended '"
+                         << grown << "'";
+  if (getElementTypeOrSelf(getNewRows()) != // append_c6
+      getElementTypeOrSelf(getCache()))
+    return emitOpError() << "the new rows are "
+                         << getElementTypeOrSelf(getNewRows())
+                         << ", the cache is " << getElementTypeOrSelf(getCache());
+  return success();
+}
+
+/// Constraints C1 to C10, which both attention ops share.
+static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
+                                     AttentionRoles &roles) {
+  FailureOr<AttentionRoles> parsed = // attention_c1, c2, c3, c5
+      AttentionRoles::get(op.getSpec(), errorOf(op));
+  if (failed(parsed))
+    return failure();
+  roles = *parsed;
+  if (failed(extents.bind("the query", roles.queryTerm,
+                          op.getQuery().getType())) || // attention_c1, c4
+      failed(extents.bind("the key", roles.keyTerm, op.getKey().getType())) ||
+      failed(extents.bind("the value", roles.valueTerm,
+                          op.getValue().getType())))
+    return failure();
+  if (op.getBias()) { // attention_c6
+    llvm::StringRef letters = *op.getBiasLetters();
+    if (!lettersWithout(letters, roles.scores()).empty())
+      return op->emitOpError()
+             << "bias letters \"" << letters
+             << "\" must be batch, row or key letters: \"" << roles.scores()
+             << "\"";
+    if (failed(extents.bind("the bias", letters, op.getBias().getType())))
+      return failure();
+  }
+  if (Value valid = op.getValid()) { // attention_c7, attention_c8
+    if (failed(verifyLength(op, "valid", valid, roles.queryTerm,
+                            op.getQuery().getType())))
+      return failure();
+    if (isa<ShapedType>(valid.getType()) &&
+        indexOf(roles.batch, roles.queryTerm.front()) < 0)
+      return op->emitOpError() << "valid of rank 1 needs a batch letter first "
+                                  "in the query, got '"
+                               << roles.queryTerm.front() << "'";
+    if (roles.key.size() != 1)
+      return op->emitOpError() << "valid needs one key letter, got \""
+                               << roles.key << "\"";
+  }
+  if (failed(verifyMask(op, op.getMask(), roles.scores(), // attention_c9
+                        op.getMaskSymbols().size())))
+    return failure();
+  size_t offsets = op.getOffsetLetters() ? op.getOffsetLetters()->size() : 0;
+  if (offsets != op.getOffsets().size()) // attention_c10
+    return op->emitOpError() << offsets << " offset letters for "
+                             << op.getOffsets().size() << " offsets";
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  LetterExtents extents(*this);
+  AttentionRoles roles;
+  if (failed(verifyAttention(cast<AttentionLike>(getOperation()), extents,
+                             roles)))
+    return failure();
+  return extents.bind("the output", roles.outputTerm, getOutput().getType());
+}
+
+LogicalResult PartialAttentionOp::verify() {
+  LetterExtents extents(*this);
+  AttentionRoles roles;
+  if (failed(verifyAttention(cast<AttentionLike>(getOperation()), extents,
+                             roles)))
+    return failure();
+  // A chunked state's leading dimension is no letter: '#' stands for it.
+  std::string split = getChunk() ? "#" : "";
+  if (failed(extents.bind("max", split + roles.state(), getMax().getType())) ||
+      failed(extents.bind("sum", split + roles.state(), getSum().getType())) ||
+      failed(extents.bind("the accumulator", split + roles.outputTerm,
+                          getAccumulator().getType()))) // attention_c11
+    return failure();
+  for (Value state : {getMax(), getSum(), getAccumulator()})
+    if (!getElementTypeOrSelf(state).isF32()) // attention_c12
+      return emitOpError() << "states are f32, got "
+                           << getElementTypeOrSelf(state);
+  return success();
+}
+
+LogicalResult MergeOp::verify() {
+  FailureOr<EinsumSpec> spec = EinsumSpec::parse(getSpec(), errorOf(*this));
+  if (failed(spec)) // merge_c1
+    return failure();
+  if (spec->inputs.size() != 2 || spec->inputs[1] != spec->output)
+    return emitOpError() << "expected \"state, accumulator -> accumulator\"";
+  std::string values = lettersWithout(spec->inputs[1], spec->inputs[0]);
+  if (lettersWithout(spec->inputs[1], values) != spec->inputs[0])
+    return emitOpError() << "the state's letters stand in the accumulator in "
+                            "the same order";
+  LetterExtents extents(*this); // merge_c2
+  if (failed(extents.bind("max", "#" + spec->inputs[0], getMax().getType())) ||
+      failed(extents.bind("sum", "#" + spec->inputs[0], getSum().getType())) ||
+      failed(extents.bind("the accumulator", "#" + spec->inputs[1],
+                          getAccumulator().getType())) ||
+      failed(extents.bind("the output", spec->output, getOutput().getType())))
+    return failure();
+  for (Value state : {getMax(), getSum(), getAccumulator()})
+    if (!getElementTypeOrSelf(state).isF32())
+      return emitOpError() << "states are f32, got "
+                           << getElementTypeOrSelf(state);
+  return success();
+}

@@ -1,0 +1,55 @@
+//===- TargetInfo.cpp - The numbers of a machine ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/Target/TargetInfo.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/X86TargetParser.h"
+
+using namespace einhead;
+
+bool TargetInfo::hasFeature(llvm::StringRef name) const {
+  return llvm::is_contained(features, name);
+}
+
+static llvm::Error unknownCPU(llvm::StringRef cpu) {
+  llvm::SmallVector<llvm::StringRef> known;
+  llvm::X86::fillValidCPUArchList(known, /*Only64Bit=*/true);
+  return llvm::createStringError("unknown CPU \"" + cpu.str() +
+                                 "\"; known are host, " +
+                                 llvm::join(known, ", "));
+}
+
+llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef cpu) {
+  TargetInfo target;
+  target.triple = llvm::sys::getDefaultTargetTriple();
+  bool host = cpu == "host" || cpu == "native";
+  target.cpu = host ? llvm::sys::getHostCPUName().str() : cpu.str();
+  if (llvm::X86::parseArchX86(target.cpu, /*Only64Bit=*/true) ==
+      llvm::X86::CK_None)
+    return unknownCPU(cpu);
+  if (host) {
+    for (auto &feature : llvm::sys::getHostCPUFeatures())
+      if (feature.second)
+        target.features.push_back(feature.first().str());
+  } else {
+    llvm::SmallVector<llvm::StringRef> features;
+    llvm::X86::getFeaturesForCPU(target.cpu, features);
+    for (llvm::StringRef feature : features)
+      target.features.push_back(feature.str());
+  }
+  llvm::sort(target.features);
+  if (target.hasFeature("avx512f")) {
+    target.vectorBits = 512;
+    target.vectorRegisters = 32;
+  } else if (target.hasFeature("avx")) {
+    target.vectorBits = 256;
+  }
+  return target;
+}

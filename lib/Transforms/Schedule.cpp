@@ -1,0 +1,104 @@
+//===- Schedule.cpp - Choose tile sizes ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/IR/Attn.h"
+#include "einhead/Target/TargetInfo.h"
+#include "einhead/Transforms/Passes.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/IR/TypeUtilities.h"
+
+namespace einhead {
+#define GEN_PASS_DEF_SCHEDULEPASS
+#include "einhead/Transforms/Passes.h.inc"
+} // namespace einhead
+
+using namespace mlir;
+using namespace einhead;
+using namespace einhead::attn;
+
+/// Why the tiled path cannot take this attention, or "".
+static std::string whyNot(AttentionOp op) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  auto one = [](llvm::StringRef role, llvm::StringRef letters) {
+    return letters.size() == 1 ? ""
+                               : ("it has " + llvm::Twine(letters.size()) + " " +
+                                  role + " letters (\"" + letters +
+                                  "\"), the tiled loops take one")
+                                     .str();
+  };
+  for (auto [role, letters] : {std::pair<llvm::StringRef, llvm::StringRef>{
+                                   "key", roles.key},
+                               {"depth", roles.depth},
+                               {"value", roles.value}})
+    if (std::string why = one(role, letters); !why.empty())
+      return why;
+  for (auto [what, term, letter] :
+       {std::tuple{"key", llvm::StringRef(roles.keyTerm), roles.depth[0]},
+        std::tuple{"value", llvm::StringRef(roles.valueTerm), roles.value[0]}}) {
+    if (term.back() != letter)
+      return ("letter '" + llvm::Twine(letter) + "' is not the last of the " +
+              what + " (\"" + term + "\"), so its rows are not contiguous")
+          .str();
+    if (ShapedType::isDynamic(staticExtent(like, letter)))
+      return ("the extent of '" + llvm::Twine(letter) +
+              "' is dynamic; give it (--attn-specialize)")
+          .str();
+  }
+  for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
+    if (!isa<Float32Type, Float16Type, BFloat16Type>(getElementTypeOrSelf(operand)))
+      return "its operands are not f32, f16 or bf16";
+  return "";
+}
+
+/// Sizes for the vector path.  The chunk is a fixed number of keys, so that
+/// neither batch nor threads change a row's bits; 512 keys of K and V are long
+/// enough runs for the prefetchers, and a state is small beside them.
+static ScheduleAttr choose(AttentionOp op, const TargetInfo &target) {
+  constexpr int64_t chunk = 512, keyTile = 64, sharedRows = 128;
+  return ScheduleAttr::get(op.getContext(), chunk, keyTile,
+                           op.getSharedKv() ? sharedRows : 1,
+                           target.f32Lanes());
+}
+
+namespace {
+struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
+  using SchedulePassBase::SchedulePassBase;
+
+  void runOnOperation() override {
+    llvm::Expected<TargetInfo> target = TargetInfo::get(cpu);
+    if (!target) {
+      getOperation().emitError() << llvm::toString(target.takeError());
+      return signalPassFailure();
+    }
+    getOperation().walk([&](AttentionOp op) { schedule(op, *target); });
+  }
+
+  void schedule(AttentionOp op, const TargetInfo &target) {
+    if (std::string why = whyNot(op); !why.empty()) {
+      remark::missed(op.getLoc(), remark::RemarkOpts::name("NotTiled")
+                                      .category("attn-schedule"))
+          << "not tiled: " << why;
+      if (requireFused) {
+        op.emitOpError() << "is not tiled: " << why;
+        signalPassFailure();
+      }
+      return;
+    }
+    if (!op.getScheduleAttr())
+      op.setScheduleAttr(choose(op, target));
+    ScheduleAttr schedule = op.getScheduleAttr();
+    remark::passed(op.getLoc(),
+                   remark::RemarkOpts::name("Scheduled").category("attn-schedule"))
+        << "chunks of " << std::to_string(schedule.getChunk())
+        << " keys, tiles of " << std::to_string(schedule.getKeyTile())
+        << " keys by up to " << std::to_string(schedule.getRowTile())
+        << " rows, " << std::to_string(schedule.getLanes()) << " lanes ("
+        << target.cpu << ")";
+  }
+};
+} // namespace

@@ -1,0 +1,163 @@
+//===- TileDecode.cpp - Tile attention into loops ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/IR/Tile.h"
+#include "einhead/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
+#include "mlir/Dialect/SCF/Transforms/Transforms.h"
+
+namespace einhead {
+#define GEN_PASS_DEF_TILEDECODEPASS
+#include "einhead/Transforms/Passes.h.inc"
+} // namespace einhead
+
+using namespace mlir;
+using namespace einhead;
+using namespace einhead::attn;
+
+/// The largest tile of `extent` rows up to `limit`: a divisor if there is one
+/// that is not much smaller, so that all tiles have one static shape.
+static int64_t rowTile(int64_t extent, int64_t limit) {
+  if (ShapedType::isDynamic(extent))
+    return limit;
+  if (extent <= limit)
+    return extent;
+  for (int64_t tile = limit; 2 * tile > limit; --tile)
+    if (extent % tile == 0)
+      return tile;
+  return limit;
+}
+
+/// Tile sizes of the outer loops: one chunk, one of each batch letter, and row
+/// blocks (innermost row letters first).  0 leaves a loop whole.
+static SmallVector<int64_t> outerTiles(PartialAttentionOp op) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  std::string state = roles.state();
+  SmallVector<int64_t> tiles(state.size(), 1);
+  int64_t left = op.getScheduleAttr().getRowTile();
+  for (size_t i = state.size(); i-- > 0;) {
+    if (indexOf(roles.row, state[i]) < 0)
+      continue;
+    int64_t extent = staticExtent(like, state[i]);
+    tiles[i] = rowTile(extent, left);
+    left = std::max<int64_t>(1, left / tiles[i]);
+  }
+  // A loop of one iteration is no loop.
+  for (size_t i = 0; i < state.size(); ++i)
+    if (tiles[i] == staticExtent(like, state[i]))
+      tiles[i] = 0;
+  tiles.insert(tiles.begin(), 1);
+  tiles.push_back(0);
+  return tiles;
+}
+
+static SmallVector<OpFoldResult> toAttrs(OpBuilder &builder,
+                                         ArrayRef<int64_t> sizes) {
+  return getAsIndexOpFoldResult(builder.getContext(), sizes);
+}
+
+/// States start empty: fill each tile's inside the loop, where it is used,
+/// instead of all of them before.
+static void fillInLoop(RewriterBase &rewriter, PartialAttentionOp tiled) {
+  rewriter.setInsertionPoint(tiled);
+  auto forall = tiled->getParentOfType<scf::ForallOp>();
+  for (OpOperand &state : tiled.getDpsInitsMutable()) {
+    auto slice = state.get().getDefiningOp<tensor::ExtractSliceOp>();
+    auto argument = slice ? dyn_cast<BlockArgument>(slice.getSource())
+                          : dyn_cast<BlockArgument>(state.get());
+    if (!argument || !forall)
+      continue;
+    OpOperand *init = forall.getTiedOpOperand(argument);
+    auto fill = init->get().getDefiningOp<linalg::FillOp>();
+    if (!fill)
+      continue;
+    Value filled = linalg::FillOp::create(rewriter, tiled.getLoc(),
+                                          fill.getInputs()[0], state.get())
+                       .getResult(0);
+    state.set(filled);
+    init->set(fill.getOutputs()[0]);
+  }
+}
+
+static LogicalResult tilePartial(RewriterBase &rewriter, PartialAttentionOp op) {
+  int64_t keyTile = op.getScheduleAttr().getKeyTile();
+  scf::SCFTilingOptions outer;
+  outer.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
+  outer.setTileSizes(toAttrs(rewriter, outerTiles(op)));
+  rewriter.setInsertionPoint(op);
+  auto loops = scf::tileUsingSCF(
+      rewriter, cast<TilingInterface>(op.getOperation()), outer);
+  if (failed(loops))
+    return op.emitOpError("cannot be tiled over its chunks and rows");
+  rewriter.replaceOp(op, loops->replacements);
+  auto tiled = cast<PartialAttentionOp>(loops->tiledOps.front());
+  fillInLoop(rewriter, tiled);
+
+  auto like = cast<AttentionLike>(tiled.getOperation());
+  SmallVector<int64_t> sizes(rolesOf(like).state().size(), 0);
+  sizes.push_back(keyTile);
+  scf::SCFTilingOptions inner;
+  inner.setTileSizes(toAttrs(rewriter, sizes));
+  rewriter.setInsertionPoint(tiled);
+  auto keyLoop = scf::tileUsingSCF(
+      rewriter, cast<TilingInterface>(tiled.getOperation()), inner);
+  if (failed(keyLoop))
+    return tiled.emitOpError("cannot be tiled over its keys");
+  rewriter.replaceOp(tiled, keyLoop->replacements);
+  // Peeling fails where all tiles are full; then there is nothing to peel.
+  scf::ForOp rest;
+  if (!keyLoop->loops.empty())
+    (void)scf::peelForLoopAndSimplifyBounds(
+        rewriter, cast<scf::ForOp>(keyLoop->loops.front().getOperation()), rest);
+  return success();
+}
+
+/// One task for each state but those along the last letter.
+static LogicalResult tileMerge(RewriterBase &rewriter, MergeOp op) {
+  size_t letters = EinsumSpec::parse(op.getSpec())->inputs[0].size();
+  if (letters < 2)
+    return success();
+  SmallVector<int64_t> sizes(letters, 1);
+  sizes.back() = 0;
+  scf::SCFTilingOptions options;
+  options.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
+  options.setTileSizes(toAttrs(rewriter, sizes));
+  rewriter.setInsertionPoint(op);
+  auto loops = scf::tileUsingSCF(
+      rewriter, cast<TilingInterface>(op.getOperation()), options);
+  if (failed(loops))
+    return op.emitOpError("cannot be tiled");
+  rewriter.replaceOp(op, loops->replacements);
+  return success();
+}
+
+namespace {
+struct TileDecodePass final : einhead::impl::TileDecodePassBase<TileDecodePass> {
+  void runOnOperation() override {
+    SmallVector<PartialAttentionOp> partials;
+    SmallVector<MergeOp> merges;
+    getOperation().walk([&](Operation *op) {
+      if (auto partial = dyn_cast<PartialAttentionOp>(op))
+        if (partial.getChunk() && partial.getScheduleAttr())
+          partials.push_back(partial);
+      if (auto merge = dyn_cast<MergeOp>(op))
+        if (!op->getParentOfType<scf::ForallOp>())
+          merges.push_back(merge);
+    });
+    IRRewriter rewriter(&getContext());
+    for (PartialAttentionOp op : partials)
+      if (failed(tilePartial(rewriter, op)))
+        return signalPassFailure();
+    for (MergeOp op : merges)
+      if (failed(tileMerge(rewriter, op)))
+        return signalPassFailure();
+  }
+};
+} // namespace

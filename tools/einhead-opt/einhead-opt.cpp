@@ -1,0 +1,18 @@
+//===- einhead-opt.cpp - The opt tool ---------------------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/Compiler.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+
+int main(int argc, char **argv) {
+  einhead::registerAllPasses();
+  mlir::DialectRegistry registry;
+  einhead::registerAllDialects(registry);
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Einhead: a compiler for attention\n",
+                        registry));
+}
