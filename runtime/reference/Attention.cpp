@@ -1,0 +1,342 @@
+//===- Attention.cpp - Attention in three loops, and its error bound ----===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// For a row with scores s_j = scale * sum_i q_i k_ji + bias_j and largest score
+// s_m, an implementation that accumulates in f32 (u = 2^-24) gets
+//
+//   e_j   = (D + 3) u |scale| sum_i |q_i k_ji|  (+ u |s_j| with a bias)
+//   eta_j = expm1(e_j + e_m + 2u |s_j - s_m|) + 4u      relative, of weight j
+//   g     = (b + ceil(T / b) + splits + 4) u            of the sums
+//   B     = [sum_j p_j |v_j| (eta_j + g + uP) + |o| sum_j p_j (eta_j + g)]
+//           / sum_j p_j
+//   |result - o| <= c B + uo |o| + tiny / 2
+//
+// with c = 1 for 16-bit results.  An f32 result is allowed an eighth of it,
+// since errors of long sums cancel; short ones need not, so that e_j keeps the
+// least of D + 3 and kFewSteps roundings.  What the operands are off by comes
+// on top.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Loops.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace einhead::reference;
+
+namespace {
+
+/// Roundings that may all go the same way.
+constexpr double kFewSteps = 8;
+
+/// The letters of a spec by role, and everything that the loops read.
+struct Problem {
+  Problem(const Spec &spec, const Tensor &query, const Tensor &key,
+          const Tensor &value, const AttentionOptions &options);
+
+  const Tensor &query, &key, &value;
+  const AttentionOptions &options;
+  Extents extents;
+  std::string outer, keys, depth, values, rowLetters; // of the nest, in order
+  Nest nest;
+  Access atQuery, atKey, atValue, atBias, atOutput, atRow;
+  MaskAt holds;
+  size_t sequence = 0;   // the loop that `valid` goes by
+  int64_t keyOffset = 0; // of the only key letter, for `valid`
+  Type accumulator;
+
+  size_t keyLoops() const { return outer.size(); }
+  size_t depthLoops() const { return keyLoops() + keys.size(); }
+  size_t valueLoops() const { return depthLoops() + depth.size(); }
+  size_t endLoops() const { return valueLoops() + values.size(); }
+};
+
+bool has(const std::string &letters, char letter) {
+  return letters.find(letter) != std::string::npos;
+}
+
+/// Letters of `from` for which the predicate holds.
+template <typename Predicate>
+std::string select(const std::string &from, Predicate predicate) {
+  std::string result;
+  for (char c : from)
+    if (predicate(c) && !has(result, c))
+      result += c;
+  return result;
+}
+
+Extents extentsOf(const Spec &spec, const Tensor &query, const Tensor &key,
+                  const Tensor &value, const AttentionOptions &options) {
+  require(spec.inputs.size() == 3, "a spec of query, key, value");
+  Extents extents;
+  extents.add(spec.inputs[0], query);
+  extents.add(spec.inputs[1], key);
+  extents.add(spec.inputs[2], value);
+  if (options.hasBias)
+    extents.add(options.biasLetters, options.bias);
+  return extents;
+}
+
+/// What the query and the output share; the key letters; what query and key
+/// contract; what value and output share.
+std::string outerLetters(const Spec &spec) {
+  return select(spec.output, [&](char c) { return has(spec.inputs[0], c); });
+}
+std::string keyLetters(const Spec &spec) {
+  return select(spec.inputs[1] + spec.inputs[2], [&](char c) {
+    return !has(spec.inputs[0], c) && !has(spec.output, c);
+  });
+}
+std::string depthLetters(const Spec &spec) {
+  return select(spec.inputs[0], [&](char c) { return !has(spec.output, c); });
+}
+std::string valueLetters(const Spec &spec) {
+  return select(spec.output, [&](char c) { return !has(spec.inputs[0], c); });
+}
+
+Problem::Problem(const Spec &spec, const Tensor &query, const Tensor &key,
+                 const Tensor &value, const AttentionOptions &options)
+    : query(query), key(key), value(value), options(options),
+      extents(extentsOf(spec, query, key, value, options)),
+      outer(outerLetters(spec)), keys(keyLetters(spec)),
+      depth(depthLetters(spec)), values(valueLetters(spec)), rowLetters(outer),
+      nest(outer + keys + depth + values, extents),
+      atQuery(nest, spec.inputs[0], extents),
+      atKey(nest, spec.inputs[1], extents),
+      atValue(nest, spec.inputs[2], extents),
+      atBias(nest, options.biasLetters, extents),
+      atOutput(nest, spec.output, extents), atRow(nest, outer, extents),
+      holds(nest, options.mask, options.offsetLetters, options.offsets),
+      accumulator(options.output == Type::F64 ? Type::F64 : Type::F32) {
+  for (char c : keys)
+    require(has(spec.inputs[1], c) && has(spec.inputs[2], c),
+            std::string("key and value have the key letter '") + c + "'");
+  for (char c : depth)
+    require(has(spec.inputs[1], c) && !has(spec.inputs[2], c),
+            std::string("query and key alone have the depth letter '") + c +
+                "'");
+  for (char c : values)
+    require(has(spec.inputs[2], c) && !has(spec.inputs[1], c),
+            std::string("value alone has the value letter '") + c + "'");
+  require(!keys.empty(), "a key letter");
+  if (options.valid.empty())
+    return;
+  require(keys.size() == 1, "one key letter where lengths are given");
+  size_t moved = options.offsetLetters.find(keys[0]);
+  if (moved != std::string::npos)
+    keyOffset = options.offsets[moved];
+  if (options.valid.size() > 1)
+    sequence = nest.position(spec.inputs[0][0]);
+}
+
+/// A key that attends.
+struct Score {
+  std::vector<int64_t> point; ///< of the key loops
+  double score;
+  double error;    ///< e: from arithmetic in f32
+  double incoming; ///< from the operands
+  double weight = 0;
+  double weightError = 0; ///< weight * (eta + g), absolute
+  double low = 0, high = 0; ///< the weight, by the incoming error
+};
+
+/// The constant c.  In f64 this file rounds as the implementation does.
+double allowance(Type output) {
+  switch (output) {
+  case Type::F64:
+    return 2;
+  case Type::F32:
+    return 1.0 / 8;
+  default:
+    return 1;
+  }
+}
+
+/// The few roundings of short sums count in full, see above.
+double scoreSteps(Type output, int64_t depth) {
+  double steps = depth + 3;
+  double few = std::min(steps, kFewSteps);
+  return std::max(steps, few / allowance(output));
+}
+
+Score scoreAt(Problem &problem, int64_t depth) {
+  Nest &nest = problem.nest;
+  double scale = problem.options.scale, sum = 0, magnitude = 0, incoming = 0;
+  forEach(nest, problem.depthLoops(), problem.valueLoops(), [&] {
+    int64_t atQuery = problem.atQuery(nest), atKey = problem.atKey(nest);
+    double q = problem.query.value[atQuery], k = problem.key.value[atKey];
+    double dq = problem.query.bound[atQuery], dk = problem.key.bound[atKey];
+    sum += q * k;
+    magnitude += std::fabs(q * k);
+    if (dq != 0 || dk != 0)
+      incoming += times(std::fabs(q), dk) + times(dq, std::fabs(k) + dk);
+  });
+  double u = unitRoundoff(problem.accumulator);
+  Score result;
+  result.score = scale * sum;
+  result.error = scoreSteps(problem.options.output, depth) * u * std::fabs(scale) * magnitude;
+  result.incoming = times(std::fabs(scale), incoming);
+  if (problem.options.hasBias) {
+    int64_t at = problem.atBias(nest);
+    result.score += problem.options.bias.value[at];
+    result.error += u * std::fabs(result.score);
+    result.incoming += problem.options.bias.bound[at];
+  }
+  return result;
+}
+
+bool attends(Problem &problem) {
+  const Nest &nest = problem.nest;
+  if (!problem.options.valid.empty()) {
+    int64_t length = lengthAt(problem.options.valid, nest, problem.sequence);
+    if (problem.keyOffset + nest.point[problem.keyLoops()] >= length)
+      return false;
+  }
+  return problem.holds(nest);
+}
+
+/// The scores of a row's attended keys.
+std::vector<Score> scoresOf(Problem &problem) {
+  Nest &nest = problem.nest;
+  int64_t depth = elementCount(problem.extents.of(problem.depth));
+  std::vector<Score> scores;
+  size_t first = problem.keyLoops(), last = problem.depthLoops();
+  forEach(nest, first, last, [&] {
+    if (!attends(problem))
+      return;
+    Score score = scoreAt(problem, depth);
+    if (score.score == -HUGE_VAL)
+      return;
+    score.point.assign(nest.point.begin() + first, nest.point.begin() + last);
+    scores.push_back(std::move(score));
+  });
+  return scores;
+}
+
+/// What a row's sums come to.
+struct Row {
+  double largest = -HUGE_VAL;
+  double sum = 0, sumError = 0; ///< of the weights and their errors
+  double low = 0, high = 0;     ///< the sum, by the incoming errors
+  double incoming = 0;          ///< largest incoming error
+  bool bounded = true;          ///< false if the errors say nothing
+};
+
+Row weigh(const Problem &problem, std::vector<Score> &scores) {
+  Row row;
+  double largestError = 0;
+  for (const Score &score : scores)
+    if (score.score > row.largest || std::isnan(score.score)) {
+      row.largest = score.score;
+      largestError = score.error;
+    }
+  const AttentionOptions &options = problem.options;
+  double u = unitRoundoff(problem.accumulator);
+  double block = options.keysPerBlock, count = scores.size();
+  double g = (block + std::ceil(count / block) + options.splits + 4) * u;
+  for (Score &score : scores) {
+    double distance = score.score - row.largest;
+    score.weight = std::exp(distance);
+    double exponent =
+        score.error + largestError + 2 * u * std::fabs(distance);
+    double grown = std::exp(distance + exponent) - score.weight;
+    score.weightError = grown + score.weight * (4 * u + g);
+    score.low = std::exp(distance - score.incoming);
+    score.high = std::exp(distance + score.incoming);
+    row.sum += score.weight;
+    row.sumError += score.weightError;
+    row.low += score.low;
+    row.high += score.high;
+    row.incoming = std::max(row.incoming, score.incoming);
+  }
+  row.bounded = std::isfinite(row.sumError);
+  return row;
+}
+
+/// One element of the output: the weighted sum over the keys, and how far an
+/// implementation may be off.
+Number weightedSum(Problem &problem, const std::vector<Score> &scores,
+                   const Row &row) {
+  Nest &nest = problem.nest;
+  const AttentionOptions &options = problem.options;
+  auto valueAt = [&](const Score &score) {
+    std::copy(score.point.begin(), score.point.end(),
+              nest.point.begin() + problem.keyLoops());
+    return problem.atValue(nest);
+  };
+  double sum = 0;
+  for (const Score &score : scores)
+    sum += score.weight * problem.value.value[valueAt(score)];
+  double result = sum / row.sum;
+
+  double uP = options.weights == problem.accumulator
+                  ? 0
+                  : unitRoundoff(options.weights);
+  double local = 0, magnitude = 0, moved = 0, off = 0, farthest = 0, worst = 0;
+  for (const Score &score : scores) {
+    int64_t at = valueAt(score);
+    double v = problem.value.value[at], dv = problem.value.bound[at];
+    magnitude += std::fabs(v);
+    local += times(std::fabs(v), score.weightError + score.weight * uP);
+    moved += times(score.high - score.weight, std::fabs(v - result));
+    off += times(score.high, dv);
+    farthest = std::max(farthest, std::fabs(v - result));
+    worst = std::max(worst, dv);
+  }
+  // A mean lies among its values, whatever the weights: that caps both terms.
+  auto capped = [](double x, double cap) { return x < cap ? x : cap; };
+  double bound = (local + std::fabs(result) * row.sumError) / row.sum;
+  bound = row.bounded ? allowance(options.output) * bound : 2 * farthest;
+  bound += capped(moved / row.low, farthest) + capped(off / row.low, worst);
+  if (magnitude != 0) // a weight below the smallest normal number may be lost
+    bound += magnitude * std::ldexp(1.0, -126) / row.sum;
+  return store({result, bound}, options.output);
+}
+
+Number logSumExp(const Problem &problem, const Row &row) {
+  double u = unitRoundoff(problem.accumulator);
+  double value = row.largest + std::log(row.sum);
+  double bound = row.sumError / row.sum + row.incoming +
+                 4 * u * (std::fabs(row.largest) + std::fabs(value) + 1);
+  return store({value, std::isnan(bound) ? HUGE_VAL : bound},
+               problem.accumulator);
+}
+
+} // namespace
+
+AttentionResult einhead::reference::attention(const std::string &text,
+                                              const Tensor &query,
+                                              const Tensor &key,
+                                              const Tensor &value,
+                                              const AttentionOptions &options) {
+  Spec spec = Spec::parse(text);
+  Problem problem(spec, query, key, value, options);
+  AttentionResult result{Tensor(problem.extents.of(spec.output)),
+                         Tensor(problem.extents.of(problem.rowLetters))};
+  Nest &nest = problem.nest;
+  forEach(nest, 0, problem.keyLoops(), [&] {
+    std::vector<Score> scores = scoresOf(problem);
+    int64_t atRow = problem.atRow(nest);
+    if (scores.empty()) {
+      result.logSumExp.value[atRow] = -HUGE_VAL;
+      return;
+    }
+    Row row = weigh(problem, scores);
+    Number lse = logSumExp(problem, row);
+    result.logSumExp.value[atRow] = lse.value;
+    result.logSumExp.bound[atRow] = lse.bound;
+    forEach(nest, problem.valueLoops(), problem.endLoops(), [&] {
+      Number element = weightedSum(problem, scores, row);
+      int64_t at = problem.atOutput(nest);
+      result.output.value[at] = element.value;
+      result.output.bound[at] = element.bound;
+    });
+  });
+  return result;
+}
