@@ -3,10 +3,12 @@
 
 A build folder holds ctest.xml (ctest --output-junit) and, where its suite ran
 lit, test/lit.xml: then lit's own tests are counted in place of the one ctest
-test `lit`.  Exits non-zero when a test failed or when none passed.
+test `lit`.  A ctest test that is a GoogleTest program counts as the tests that
+it ran.  Exits non-zero when a test failed or when none passed.
 """
 
 import os
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -17,6 +19,12 @@ def cases(path):
         name = case.get("name")
         if path.endswith("lit.xml"):
             name = case.get("classname", "") + "/" + name
+        gtest = list(gtest_cases(name, case.findtext("system-out") or ""))
+        yield from gtest
+        if any(status == "failed" for _, status in gtest):
+            continue
+        if gtest and case.get("status") == "run":
+            continue
         if case.find("failure") is not None or case.find("error") is not None:
             yield name, "failed"
         elif case.find("skipped") is not None:
@@ -25,6 +33,14 @@ def cases(path):
             yield name, "passed"
         else:  # ctest: fail, notrun, disabled
             yield name, "skipped" if case.get("status") == "disabled" else "failed"
+
+
+def gtest_cases(program, output):
+    """Yields the tests of a GoogleTest program from what it printed."""
+    line = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] ([\w./]+)(?:, where .*)? \(\d+ ms\)$", re.M)
+    for status, name in line.findall(output):
+        status = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[status]
+        yield f"{program}: {name}", status
 
 
 def results(build):
