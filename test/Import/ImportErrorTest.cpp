@@ -147,7 +147,7 @@ TEST(ImportError, SafetensorsFiles) {
       {good + "x", {"bytes of data", "end at byte"}},
       {"PK\3\4 an archive of another kind", {"is it a safetensors file"}},
       {safetensorsBytes("", 0), {"empty header"}},
-      {safetensorsBytes("{\"a\": ", 0), {"not JSON"}},
+      {safetensorsBytes("{\"a\": ", 0), {"not valid JSON"}},
       {safetensorsBytes("[]", 0), {"not a JSON object"}},
       {safetensorsBytes("{\"a\": 1}", 0), {"'a'", "than an object"}},
       {safetensorsBytes("{\"a\": {\"dtype\": \"F32\"}}", 0), {"no shape"}},
@@ -195,6 +195,36 @@ TEST(ImportError, EveryTruncationIsRefused) {
   }
 }
 
+/// What is read must not matter: a message or a graph, never a crash.
+TEST(ImportError, DamagedBytes) {
+  const SyntheticModel model;
+  const std::string files[][2] = {
+      {"config.json", model.configText()},
+      {"model.safetensors", safetensorsBytes(model.tensors)}};
+  TemporaryFolder folder;
+  uint64_t state = 7;
+  auto next = [&](size_t count) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return size_t(state >> 33) % count;
+  };
+  for (const auto &[name, content] : files) {
+    model.write(folder);
+    for (int round = 0; round != 500; ++round) {
+      std::string damaged = content;
+      size_t header = std::min<size_t>(content.size(), 2400);
+      for (size_t times = 1 + next(3); times; --times)
+        damaged[next(header)] = "\"\\{}[],:0-9e\xff\0"[next(15)];
+      folder.write(name, damaged);
+      messageOf(folder.path);
+    }
+    folder.write(name, std::string(1000000, '['));
+    EXPECT_NE(messageOf(folder.path), "");
+  }
+  folder.write("model.safetensors",
+               safetensorsBytes(std::string(1000000, '['), 0));
+  expectWords(messageOf(folder.path), {"nested more than 64 deep"});
+}
+
 TEST(ImportError, MissingFiles) {
   TemporaryFolder folder;
   expectWords(messageOf(folder.file("nowhere")),
@@ -205,7 +235,7 @@ TEST(ImportError, MissingFiles) {
   expectWords(messageOf(folder.path),
               {folder.path, "holds neither model.safetensors nor"});
   folder.write("config.json", "{\"model_type\": ");
-  expectWords(messageOf(folder.path), {"config.json' is not JSON"});
+  expectWords(messageOf(folder.path), {"config.json' is not valid JSON"});
   folder.write("config.json", "[1]");
   expectWords(messageOf(folder.path), {"config.json' must hold a JSON object"});
 }
@@ -233,7 +263,7 @@ TEST(ImportError, Shards) {
   };
   TensorMap all = SyntheticModel().tensors;
   const Case cases[] = {
-      {index, "{", {index, "not JSON"}},
+      {index, "{", {index, "not valid JSON"}},
       {index, "{}", {index, "has no 'weight_map'"}},
       {index,
        R"({"weight_map": {"a": "../b.safetensors"}})",

@@ -12,12 +12,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "ImportCheckpoint.h"
+#include "ImportJSON.h"
 #include "llvm/ADT/SmallString.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -90,7 +89,6 @@ private:
     return createStringError("'" + path + "' " + text);
   }
   Error readHeader(std::string &header);
-  Error checkUniqueNames(StringRef header) const;
   Error addTensor(StringRef name, const json::Value &value);
   Error readShape(StringRef name, const json::Object &object,
                   TensorInfo &tensor) const;
@@ -143,32 +141,6 @@ Error SafetensorsReader::readHeader(std::string &header) {
   if (!text)
     return error("cannot be read: " + text.getError().message());
   header = (*text)->getBuffer().str();
-  return Error::success();
-}
-
-/// The JSON parser keeps one of two members of one name, so this looks at the
-/// text, which is known to be valid JSON: the strings at depth 1 that a colon
-/// follows.
-Error SafetensorsReader::checkUniqueNames(StringRef header) const {
-  StringSet<> names;
-  int depth = 0;
-  for (size_t i = 0; i < header.size(); ++i) {
-    char c = header[i];
-    if (c == '{' || c == '[')
-      ++depth;
-    if (c == '}' || c == ']')
-      --depth;
-    if (c != '"')
-      continue;
-    size_t begin = ++i;
-    while (header[i] != '"')
-      i += header[i] == '\\' ? 2 : 1;
-    StringRef name = header.slice(begin, i);
-    if (depth == 1 && header.substr(i + 1).ltrim().starts_with(":") &&
-        !names.insert(name).second)
-      return error("holds tensor '" + name +
-                   "' twice; write the file anew with one of each");
-  }
   return Error::success();
 }
 
@@ -266,16 +238,14 @@ Error SafetensorsReader::read() {
   std::string header;
   if (Error e = readHeader(header))
     return e;
-  Expected<json::Value> value = json::parse(header);
+  Expected<json::Value> value = parseJSON(header);
   if (!value)
-    return error("has a header that is not JSON: " +
+    return error("has a header that is not valid JSON: " +
                  toString(value.takeError()) + downloadAgain);
   const json::Object *object = value->getAsObject();
   if (!object)
     return error(Twine("has a header that is not a JSON object") +
                  downloadAgain);
-  if (Error e = checkUniqueNames(header))
-    return e;
   for (const auto &[name, member] : *object)
     if (StringRef(name) != "__metadata__")
       if (Error e = addTensor(name, member))
@@ -292,9 +262,10 @@ readIndex(const std::string &path) {
   ErrorOr<std::unique_ptr<MemoryBuffer>> buffer = MemoryBuffer::getFile(path);
   if (!buffer)
     return error("cannot be read: " + buffer.getError().message());
-  Expected<json::Value> value = json::parse((*buffer)->getBuffer());
+  Expected<json::Value> value = parseJSON((*buffer)->getBuffer());
   if (!value)
-    return error("is not JSON: " + toString(value.takeError()) + downloadAgain);
+    return error("is not valid JSON: " + toString(value.takeError()) +
+                 downloadAgain);
   const json::Object *object = value->getAsObject();
   const json::Object *map = object ? object->getObject("weight_map") : nullptr;
   if (!map || map->empty())

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ImportConfig.h"
+#include "ImportJSON.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <cmath>
@@ -251,11 +251,11 @@ einhead::importer::readLlamaConfig(const std::string &path) {
     return createStringError("'" + path + "': " + buffer.getError().message() +
                              "; a Hugging Face model directory holds a "
                              "config.json beside its safetensors files");
-  Expected<json::Value> value = json::parse((*buffer)->getBuffer());
+  Expected<json::Value> value = parseJSON((*buffer)->getBuffer());
   if (!value)
-    return createStringError("'" + path +
-                             "' is not JSON: " + toString(value.takeError()) +
-                             "; download it again");
+    return createStringError(
+        "'" + path + "' is not valid JSON: " + toString(value.takeError()) +
+        "; download it again");
   if (!value->getAsObject())
     return createStringError("'" + path + "' must hold a JSON object");
   Fields fields(path, *value->getAsObject());
