@@ -83,21 +83,26 @@ Extents extentsOf(const Spec &spec, const Tensor &query, const Tensor &key,
   return extents;
 }
 
-/// What the query and the output share; the key letters; what query and key
-/// contract; what value and output share.
-std::string outerLetters(const Spec &spec) {
-  return select(spec.output, [&](char c) { return has(spec.inputs[0], c); });
+/// Value letters stand in value and output only.
+std::string valueLetters(const Spec &spec) {
+  return select(spec.output, [&](char c) {
+    return !has(spec.inputs[0], c) && !has(spec.inputs[1], c);
+  });
 }
+/// Batch and row letters: the others of the output.
+std::string outerLetters(const Spec &spec) {
+  return select(spec.output,
+                [&](char c) { return !has(valueLetters(spec), c); });
+}
+/// Key letters stand in key and value only.
 std::string keyLetters(const Spec &spec) {
   return select(spec.inputs[1] + spec.inputs[2], [&](char c) {
     return !has(spec.inputs[0], c) && !has(spec.output, c);
   });
 }
+/// Depth letters stand in query and key only.
 std::string depthLetters(const Spec &spec) {
   return select(spec.inputs[0], [&](char c) { return !has(spec.output, c); });
-}
-std::string valueLetters(const Spec &spec) {
-  return select(spec.output, [&](char c) { return !has(spec.inputs[0], c); });
 }
 
 Problem::Problem(const Spec &spec, const Tensor &query, const Tensor &key,
@@ -121,9 +126,6 @@ Problem::Problem(const Spec &spec, const Tensor &query, const Tensor &key,
     require(has(spec.inputs[1], c) && !has(spec.inputs[2], c),
             std::string("query and key alone have the depth letter '") + c +
                 "'");
-  for (char c : values)
-    require(has(spec.inputs[2], c) && !has(spec.inputs[1], c),
-            std::string("value alone has the value letter '") + c + "'");
   require(!keys.empty(), "a key letter");
   if (options.valid.empty())
     return;

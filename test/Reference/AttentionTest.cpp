@@ -84,6 +84,10 @@ TEST(Attention, EveryFormIsTheUnfusedOne) {
        {2, 3, 4}, {5, 4}, {5, 6}, "bhm"},
       {"bhk, mbk, vmb -> hvb", "bhk, mbk -> bhm", "bhm, vmb -> hvb",
        {2, 3, 4}, {5, 2, 4}, {6, 5, 2}, "bhm"},
+      {"hk, bmk, bmv -> bhv", "hk, bmk -> bhm", "bhm, bmv -> bhv",
+       {3, 4}, {2, 5, 4}, {2, 5, 6}, "bhm"},
+      {"bhk, bmk, mv -> bhv", "bhk, bmk -> bhm", "bhm, mv -> bhv",
+       {2, 3, 4}, {2, 5, 4}, {5, 6}, "bhm"},
   };
   for (const Form &form : forms) {
     Tensor q = random(form.q, Distribution::Normal, 1);
