@@ -76,7 +76,6 @@ function(einhead_install_package)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfig.cmake
                 ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfigVersion.cmake
           DESTINATION ${package_dir})
-  foreach(export EinheadTargets EinheadRuntimeTargets)
-    install(EXPORT ${export} NAMESPACE Einhead:: DESTINATION ${package_dir})
-  endforeach()
+  # runtime/CMakeLists.txt exports Einhead::Runtime beside it.
+  install(EXPORT EinheadTargets NAMESPACE Einhead:: DESTINATION ${package_dir})
 endfunction()
