@@ -76,6 +76,13 @@ function(einhead_install_package)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfig.cmake
                 ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfigVersion.cmake
           DESTINATION ${package_dir})
+  # Installed tools find the installed runtime wherever the prefix moves.
+  foreach(tool einhead einhead-opt)
+    if(TARGET ${tool})
+      set_target_properties(${tool} PROPERTIES
+        INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
+    endif()
+  endforeach()
   # runtime/CMakeLists.txt exports Einhead::Runtime beside it.
   install(EXPORT EinheadTargets NAMESPACE Einhead:: DESTINATION ${package_dir})
 endfunction()

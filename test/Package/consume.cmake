@@ -14,6 +14,7 @@ file(GLOB_RECURSE litter ${SCRATCH}/prefix/include/CMakeFiles/*)
 if(litter)
   message(FATAL_ERROR "build files were installed: ${litter}")
 endif()
+run(${SCRATCH}/prefix/bin/einhead --version)
 run(${CMAKE_COMMAND} -S ${SOURCE} -B ${SCRATCH}/build -G ${GENERATOR}
     -DCMAKE_BUILD_TYPE=${BUILD_TYPE} -DCMAKE_PREFIX_PATH=${SCRATCH}/prefix)
 run(${CMAKE_COMMAND} --build ${SCRATCH}/build)
