@@ -1,0 +1,148 @@
+//===- BenchCheck.cpp - Is the measured result right ----------------------===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "BenchCheck.h"
+#include "Tool.h"
+#include <algorithm>
+#include <stdexcept>
+
+namespace einhead::tool {
+
+Sample sampleRows(const BenchProblem &problem) {
+  // Products that the reference forms, in fp64, without any blocking.
+  constexpr double budget = 6e7;
+  const attn::AttentionRoles &roles = problem.roles;
+  std::string letters = roles.batch + roles.row;
+  std::map<char, int64_t> counts;
+  double cost = static_cast<double>(problem.count(roles.key)) *
+                (problem.count(roles.depth) + problem.count(roles.value));
+  for (char letter : letters) {
+    counts[letter] = problem.extent.at(letter);
+    cost *= counts[letter];
+  }
+  while (cost > budget) {
+    auto largest = std::max_element(
+        counts.begin(), counts.end(),
+        [](const auto &x, const auto &y) { return x.second < y.second; });
+    if (largest == counts.end() || largest->second == 1)
+      break;
+    int64_t half = largest->second / 2;
+    cost = cost / largest->second * half;
+    largest->second = half;
+  }
+  Sample sample;
+  uint64_t random = 7;
+  for (char letter : letters) {
+    int64_t count = counts[letter], extent = problem.extent.at(letter);
+    for (int64_t i = 0; i < count; ++i)
+      sample[letter].push_back(
+          count == 1 ? static_cast<int64_t>(nextRandom(random) % extent)
+                     : i * (extent - 1) / (count - 1));
+  }
+  return sample;
+}
+
+/// Calls visit(offset in the whole tensor) for each sampled element of a term,
+/// in row-major order of the sample.
+static void forEachSampled(const BenchProblem &problem, const Sample &sample,
+                           llvm::StringRef term,
+                           llvm::function_ref<void(int64_t)> visit) {
+  auto extentOf = [&](char letter) {
+    auto some = sample.find(letter);
+    return some == sample.end() ? problem.extent.at(letter)
+                                : static_cast<int64_t>(some->second.size());
+  };
+  std::vector<int64_t> at(term.size(), 0);
+  while (true) {
+    int64_t offset = 0;
+    for (size_t d = 0; d < term.size(); ++d) {
+      auto some = sample.find(term[d]);
+      offset = offset * problem.extent.at(term[d]) +
+               (some == sample.end() ? at[d] : some->second[at[d]]);
+    }
+    visit(offset);
+    size_t d = term.size();
+    while (d > 0 && ++at[d - 1] == extentOf(term[d - 1]))
+      at[--d] = 0;
+    if (d == 0)
+      return;
+  }
+}
+
+static reference::Tensor gather(const BenchProblem &problem,
+                                const Sample &sample, llvm::StringRef term,
+                                const char *data) {
+  std::vector<int64_t> shape;
+  for (char letter : term) {
+    auto some = sample.find(letter);
+    shape.push_back(some == sample.end()
+                        ? problem.extent.at(letter)
+                        : static_cast<int64_t>(some->second.size()));
+  }
+  std::vector<double> values;
+  size_t size = sizeOf(problem.type);
+  forEachSampled(problem, sample, term, [&](int64_t offset) {
+    values.push_back(loadElement(problem.type, data + offset * size));
+  });
+  return reference::Tensor(shape, std::move(values));
+}
+
+int64_t firstSampled(const BenchProblem &problem, const Sample &sample) {
+  int64_t first = -1;
+  forEachSampled(problem, sample, problem.roles.outputTerm,
+                 [&](int64_t offset) { first = first < 0 ? offset : first; });
+  return first;
+}
+
+static reference::AttentionOptions
+referenceOptions(const BenchProblem &problem, const Sample &sample,
+                 bool fused) {
+  int64_t keys = problem.count(problem.roles.key);
+  reference::AttentionOptions options;
+  options.scale = problem.scale;
+  options.output =
+      problem.type == DataType::F64 ? reference::Type::F64 : reference::Type::F32;
+  options.weights = options.output;
+  options.keysPerBlock = fused ? 64 : keys;
+  options.splits = fused ? (keys + 255) / 256 : 1;
+  if (!problem.isMasked())
+    return options;
+  char token = problem.newTokenLetter();
+  options.mask.letters = (token ? std::string(1, token) : "") +
+                         problem.roles.key;
+  std::vector<int64_t> tokens =
+      token ? sample.at(token) : std::vector<int64_t>{};
+  options.mask.holds = [&problem, tokens](const std::vector<int64_t> &at) {
+    return problem.attends(tokens.empty() ? 0 : tokens[at[0]], at.back());
+  };
+  return options;
+}
+
+llvm::Expected<reference::Report> checkRows(const BenchProblem &problem,
+                                            const Sample &sample,
+                                            const BenchData &data,
+                                            bool fused) {
+  const attn::AttentionRoles &roles = problem.roles;
+  try {
+    reference::AttentionResult expected = reference::attention(
+        problem.spec(), gather(problem, sample, roles.queryTerm, data.query),
+        gather(problem, sample, roles.keyTerm, data.key),
+        gather(problem, sample, roles.valueTerm, data.value),
+        referenceOptions(problem, sample, fused));
+    DataType type =
+        problem.type == DataType::F64 ? DataType::F64 : DataType::F32;
+    std::vector<double> actual;
+    forEachSampled(problem, sample, roles.outputTerm, [&](int64_t offset) {
+      actual.push_back(loadElement(type, data.output + offset * sizeOf(type)));
+    });
+    return reference::compare(actual, expected.output);
+  } catch (const std::exception &e) {
+    return failure(Exit::Internal, llvm::Twine("reference: ") + e.what());
+  }
+}
+
+} // namespace einhead::tool

@@ -1,0 +1,52 @@
+//===- BenchProblem.h - One attention to measure -------------- -*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_TOOLS_BENCHPROBLEM_H
+#define EINHEAD_TOOLS_BENCHPROBLEM_H
+
+#include "HostTensor.h"
+#include "einhead/IR/Roles.h"
+#include <map>
+
+namespace einhead::tool {
+
+/// An attention with static extents, as `einhead bench` takes it.
+struct BenchProblem {
+  attn::AttentionRoles roles;
+  std::map<char, int64_t> extent;
+  DataType type = DataType::F32; ///< of query, key and value
+  double scale = 1;
+  bool causal = false;
+  int64_t window = 0; ///< keys that a row sees, 0 = all
+
+  /// What the command line says, unchecked.
+  struct Request {
+    std::string spec, type, layout, mask;
+    std::vector<std::string> sizes;
+    double scale = 0; ///< 0 = 1 / sqrt(depth)
+  };
+  static llvm::Expected<BenchProblem> create(const Request &request);
+
+  std::string spec() const;
+  std::vector<int64_t> shape(llvm::StringRef term) const;
+  /// Product of the extents of these letters.
+  int64_t count(llvm::StringRef letters) const;
+  /// The least bytes of K and V that one evaluation reads.
+  int64_t leastBytes() const;
+  /// The row letter whose coordinates the mask looks at, or 0.
+  char newTokenLetter() const;
+  bool isMasked() const { return causal || window; }
+  /// Whether the new token at `n` (0 without the letter) attends to key `m`.
+  bool attends(int64_t n, int64_t m) const;
+
+  /// The function @attention at level 0, as MLIR text.
+  std::string graph() const;
+};
+
+} // namespace einhead::tool
+
+#endif // EINHEAD_TOOLS_BENCHPROBLEM_H

@@ -1,0 +1,78 @@
+//===- Tool.h - What all verbs share -------------------------- -*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_TOOLS_TOOL_H
+#define EINHEAD_TOOLS_TOOL_H
+
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Error.h"
+#include <memory>
+#include <string>
+
+namespace einhead::tool {
+
+/// What the process returns (docs/CommandLine.md).
+enum class Exit : int {
+  Ok = 0,
+  Wrong = 1,       ///< a result is not what it must be
+  Usage = 2,       ///< the command line
+  Invalid = 3,     ///< a file that is missing, or does not parse or verify
+  Unsupported = 4, ///< valid, but not built
+  Missing = 5,     ///< a tool or a device
+  Internal = 6
+};
+
+/// An error that knows its exit code and, where there is one, a way out.
+class ToolError : public llvm::ErrorInfo<ToolError> {
+public:
+  static char ID;
+
+  ToolError(Exit code, std::string message, std::string help)
+      : code(code), message(std::move(message)), help(std::move(help)) {}
+
+  void log(llvm::raw_ostream &os) const override;
+  std::error_code convertToErrorCode() const override {
+    return llvm::inconvertibleErrorCode();
+  }
+
+  const Exit code;
+  /// Empty where a diagnostic has said it already.
+  const std::string message;
+  const std::string help;
+};
+
+llvm::Error failure(Exit code, const llvm::Twine &message,
+                    const llvm::Twine &help = "");
+
+/// Prints the error as "einhead: error: ..." and "help: ..." lines.
+Exit report(llvm::Error error);
+
+/// A verb of the command line: its sub-command, its options and its action.
+class Verb {
+public:
+  Verb(llvm::StringRef name, llvm::StringRef summary) : command(name, summary) {}
+  virtual ~Verb();
+  virtual llvm::Error run() = 0;
+
+  llvm::cl::SubCommand command;
+};
+
+/// The category of our options; the others, LLVM's own, are not shown.
+llvm::cl::OptionCategory &optionCategory();
+
+std::unique_ptr<Verb> createRunVerb();
+std::unique_ptr<Verb> createCompileVerb();
+std::unique_ptr<Verb> createExplainVerb();
+std::unique_ptr<Verb> createBenchVerb();
+std::unique_ptr<Verb> createImportVerb();
+std::unique_ptr<Verb> createInspectVerb();
+std::unique_ptr<Verb> createDoctorVerb();
+
+} // namespace einhead::tool
+
+#endif // EINHEAD_TOOLS_TOOL_H

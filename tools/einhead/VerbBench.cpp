@@ -1,0 +1,277 @@
+//===- VerbBench.cpp - einhead bench --------------------------------------===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "BenchBuffers.h"
+#include "BenchCheck.h"
+#include "ReadFloor.h"
+#include "Session.h"
+#include "Source.h"
+#include "Tool.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace cl = llvm::cl;
+
+namespace einhead::tool {
+namespace {
+
+/// What one run of the verb finds out.
+struct Measurement {
+  double compileMilliseconds = 0, medianMicroseconds = 0, leastMicroseconds = 0;
+  ReadFloor floor;
+  reference::Report check;
+  int sets = 0;
+  int64_t samples = 0;
+  std::string cpu;
+};
+
+class BenchVerb final : public Verb {
+public:
+  BenchVerb() : Verb("bench", "Check and time one attention") {}
+  llvm::Error run() override;
+
+private:
+  template <typename T> using Option = cl::opt<T>;
+
+  llvm::Expected<TemporaryFile> compile(const BenchProblem &problem,
+                                        Measurement &result);
+  llvm::Error measure(const BenchProblem &problem, const std::string &module,
+                      Measurement &result);
+  void print(const BenchProblem &problem, const Measurement &result) const;
+  void printJSON(const BenchProblem &problem, const Measurement &result) const;
+
+  Option<std::string> spec{"spec", cl::desc("query, key, value -> output"),
+                           cl::value_desc("einsum"),
+                           cl::init("bgrk, bgmk, bgmv -> bgrv"),
+                           cl::sub(command), cl::cat(optionCategory())};
+  cl::list<std::string> sizes{"size", cl::desc("Extents of the letters"),
+                              cl::value_desc("b=1,g=8,..."), cl::CommaSeparated,
+                              cl::sub(command), cl::cat(optionCategory())};
+  Option<std::string> type{"type",
+                           cl::desc("Of query, key and value: f32, f16, bf16"),
+                           cl::value_desc("type"), cl::init("f32"),
+                           cl::sub(command), cl::cat(optionCategory())};
+  Option<std::string> layout{
+      "layout", cl::desc("head-major (as in --spec) or token-major"),
+      cl::value_desc("layout"), cl::init("head-major"), cl::sub(command),
+      cl::cat(optionCategory())};
+  Option<std::string> mask{"mask", cl::desc("none, causal or window=W"),
+                           cl::value_desc("mask"), cl::init("none"),
+                           cl::sub(command), cl::cat(optionCategory())};
+  Option<double> scale{"scale", cl::desc("Of the scores (1/sqrt(depth))"),
+                       cl::value_desc("X"), cl::init(0), cl::sub(command),
+                       cl::cat(optionCategory())};
+  Option<int> threads{"threads", cl::desc("OpenMP threads, 0 = all cores"),
+                      cl::value_desc("N"), cl::init(0), cl::sub(command),
+                      cl::cat(optionCategory())};
+  Option<std::string> cpu{"cpu", cl::desc("Target CPU"), cl::value_desc("name"),
+                          cl::init("host"), cl::sub(command),
+                          cl::cat(optionCategory())};
+  Option<bool> shareKV{"share-kv", cl::desc("Share K and V loads among rows"),
+                       cl::init(true), cl::sub(command),
+                       cl::cat(optionCategory())};
+  Option<bool> fuse{"fuse", cl::desc("Recognise attention"), cl::init(true),
+                    cl::sub(command), cl::cat(optionCategory())};
+  Option<bool> cold{"cold", cl::desc("Go through buffers that no cache holds"),
+                    cl::init(true), cl::sub(command),
+                    cl::cat(optionCategory())};
+  Option<bool> json{"json", cl::desc("Print JSON"), cl::sub(command),
+                    cl::cat(optionCategory())};
+  Option<bool> emitGraph{"print-graph", cl::desc("Print the MLIR and stop"),
+                         cl::sub(command), cl::cat(optionCategory())};
+  Option<double> perturb{
+      "perturb", cl::desc("Add X to an element: the check must fail"),
+      cl::value_desc("X"), cl::init(0), cl::sub(command),
+      cl::cat(optionCategory())};
+};
+
+llvm::Expected<TemporaryFile> BenchVerb::compile(const BenchProblem &problem,
+                                                 Measurement &result) {
+  auto source = Source::parse(problem.graph(), "bench");
+  if (!source)
+    return source.takeError();
+  CompileOptions options;
+  options.cpu = cpu;
+  options.fuse = fuse;
+  options.shareKV = shareKV;
+  double start = now();
+  auto bytes = (*source)->compile(EmitKind::Module, options);
+  if (!bytes)
+    return bytes.takeError();
+  result.compileMilliseconds = (now() - start) * 1e3;
+  return TemporaryFile::create("", *bytes);
+}
+
+DLTensor viewOf(void *data, DataType type, std::vector<int64_t> &shape) {
+  DLTensor view = {};
+  view.data = data;
+  view.device = {kDLCPU, 0};
+  view.dtype = toDLPack(type);
+  view.ndim = static_cast<int32_t>(shape.size());
+  view.shape = shape.data();
+  return view;
+}
+
+llvm::Error BenchVerb::measure(const BenchProblem &problem,
+                               const std::string &path, Measurement &result) {
+  auto module = Module::open(path);
+  if (!module)
+    return module.takeError();
+  auto session = Session::create(*module, {}, threads);
+  if (!session)
+    return session.takeError();
+  result.cpu = module->manifest().cpu;
+
+  const attn::AttentionRoles &roles = problem.roles;
+  BenchBuffers buffers(problem, cold);
+  result.sets = buffers.count();
+  HostTensor query(problem.type, problem.shape(roles.queryTerm));
+  fillRandom(query, 3);
+  HostTensor output(problem.type == DataType::F64 ? DataType::F64
+                                                  : DataType::F32,
+                    problem.shape(roles.outputTerm));
+  std::vector<int64_t> keyShape = problem.shape(roles.keyTerm);
+  std::vector<int64_t> valueShape = problem.shape(roles.valueTerm);
+  auto evaluate = [&](int set) {
+    DLTensor inputs[] = {query.view(),
+                         viewOf(buffers.key(set), problem.type, keyShape),
+                         viewOf(buffers.value(set), problem.type, valueShape)};
+    return session->call("attention", inputs, output.view());
+  };
+
+  if (llvm::Error error = evaluate(0))
+    return error;
+  Sample sample = sampleRows(problem);
+  int64_t first = firstSampled(problem, sample);
+  if (perturb != 0)
+    output.set(first, output.at(first) + perturb);
+  auto check =
+      checkRows(problem, sample,
+                {query.data(), buffers.key(0), buffers.value(0), output.data()},
+                fuse);
+  if (!check)
+    return check.takeError();
+  result.check = *check;
+  if (!check->pass)
+    return failure(Exit::Wrong, "wrong result: " + check->message());
+  std::vector<char> checked(output.data(), output.data() + output.byteCount());
+
+  std::vector<double> samples;
+  double start = now();
+  for (int set = 0;
+       samples.size() < 20 ||
+       (now() - start < 1.5 && samples.size() < 200000);
+       set = (set + 1) % buffers.count()) {
+    double begin = now();
+    llvm::Error error = evaluate(set);
+    samples.push_back(now() - begin);
+    if (error)
+      return error;
+  }
+  if (llvm::Error error = evaluate(0))
+    return error;
+  if (std::memcmp(checked.data(), output.data(), checked.size()) != 0)
+    return failure(Exit::Wrong, "two evaluations of one input differ");
+  result.samples = static_cast<int64_t>(samples.size());
+  result.medianMicroseconds = median(samples) * 1e6;
+  result.leastMicroseconds =
+      *std::min_element(samples.begin(), samples.end()) * 1e6;
+  int count = threads > 0 ? threads : availableThreads();
+  result.floor = measureReadFloor(
+      buffers.count(), [&](int set) { return buffers.ranges(set); }, count,
+      0.25);
+  return llvm::Error::success();
+}
+
+std::string sizesText(const BenchProblem &problem) {
+  std::string text;
+  for (const auto &[letter, extent] : problem.extent)
+    text += (text.empty() ? "" : ",") + std::string(1, letter) + "=" +
+            std::to_string(extent);
+  return text;
+}
+
+void BenchVerb::print(const BenchProblem &problem,
+                      const Measurement &result) const {
+  std::string sizes = sizesText(problem);
+  llvm::outs() << llvm::left_justify("spec", 28)
+               << llvm::left_justify("sizes", std::max<size_t>(sizes.size(), 5))
+               << "  type  compile ms  median us   floor us   ratio  KV MB"
+               << "  error/bound\n"
+               << llvm::left_justify(problem.spec(), 28) << sizes << "  "
+               << llvm::left_justify(nameOf(problem.type), 4)
+               << llvm::format("  %10.0f %10.1f %10.1f %7.2f %6.1f  %11.3f\n",
+                               result.compileMilliseconds,
+                               result.medianMicroseconds,
+                               result.floor.microseconds,
+                               result.medianMicroseconds /
+                                   result.floor.microseconds,
+                               problem.leastBytes() / 1e6,
+                               result.check.worstRatio);
+}
+
+void BenchVerb::printJSON(const BenchProblem &problem,
+                          const Measurement &result) const {
+  llvm::json::OStream os(llvm::outs());
+  double ratio = result.medianMicroseconds / result.floor.microseconds;
+  os.object([&] {
+    os.attribute("spec", problem.spec());
+    os.attribute("sizes", sizesText(problem));
+    os.attribute("type", nameOf(problem.type));
+    os.attribute("layout", layout.getValue());
+    os.attribute("mask", mask.getValue());
+    os.attribute("fuse", fuse.getValue());
+    os.attribute("share_kv", shareKV.getValue());
+    os.attribute("cold", cold.getValue());
+    os.attribute("threads", threads > 0 ? threads : availableThreads());
+    os.attribute("cpu", result.cpu);
+    os.attribute("compile_ms", result.compileMilliseconds);
+    os.attribute("median_us", result.medianMicroseconds);
+    os.attribute("min_us", result.leastMicroseconds);
+    os.attribute("floor_us", result.floor.microseconds);
+    os.attribute("floor_variant", result.floor.variant);
+    os.attribute("ratio", ratio);
+    os.attribute("error_over_bound", result.check.worstRatio);
+    os.attribute("kv_bytes", problem.leastBytes());
+    os.attribute("buffer_sets", result.sets);
+    os.attribute("samples", result.samples);
+  });
+  llvm::outs() << "\n";
+}
+
+llvm::Error BenchVerb::run() {
+  auto problem =
+      BenchProblem::create({spec, type, layout, mask, sizes, scale});
+  if (!problem)
+    return problem.takeError();
+  if (threads < 0)
+    return failure(Exit::Usage, "--threads is negative", "0 means all cores");
+  if (emitGraph) {
+    llvm::outs() << problem->graph();
+    return llvm::Error::success();
+  }
+  Measurement result;
+  auto module = compile(*problem, result);
+  if (!module)
+    return module.takeError();
+  if (llvm::Error error = measure(*problem, module->name(), result))
+    return error;
+  json ? printJSON(*problem, result) : print(*problem, result);
+  return llvm::Error::success();
+}
+
+} // namespace
+
+std::unique_ptr<Verb> createBenchVerb() {
+  return std::make_unique<BenchVerb>();
+}
+
+} // namespace einhead::tool

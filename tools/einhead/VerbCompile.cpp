@@ -1,0 +1,95 @@
+//===- VerbCompile.cpp - einhead compile ----------------------------------===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Source.h"
+#include "Tool.h"
+#include "llvm/Support/Path.h"
+
+namespace cl = llvm::cl;
+
+namespace einhead::tool {
+namespace {
+
+class CompileVerb final : public Verb {
+public:
+  CompileVerb() : Verb("compile", "Compile an MLIR file to a module") {}
+  llvm::Error run() override;
+
+private:
+  cl::opt<std::string> file{cl::Positional, cl::desc("FILE.mlir"),
+                            cl::Required, cl::sub(command),
+                            cl::cat(optionCategory())};
+  cl::opt<std::string> output{"o", cl::desc("Output file, - for stdout"),
+                              cl::value_desc("file"), cl::Required,
+                              cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<EmitKind> emit{
+      "emit", cl::desc("What to write (default: module)"), cl::init(EmitKind::Module),
+      cl::values(clEnumValN(EmitKind::Module, "module", "a module file"),
+                 clEnumValN(EmitKind::MLIR, "mlir", "MLIR text"),
+                 clEnumValN(EmitKind::LLVM, "llvm", "LLVM IR text"),
+                 clEnumValN(EmitKind::Object, "obj", "an object file"),
+                 clEnumValN(EmitKind::SharedObject, "so",
+                            "a shared object")),
+      cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<std::string> stopAfter{
+      "stop-after",
+      cl::desc("With --emit=mlir, the last level: attention, shared, "
+               "scheduled, tiled, vector, llvm"),
+      cl::value_desc("level"), cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<std::string> dumpStages{
+      "dump-stages", cl::desc("Write the IR after each level there"),
+      cl::value_desc("folder"), cl::sub(command), cl::cat(optionCategory())};
+  cl::list<std::string> parameters{
+      "parameters",
+      cl::desc("Safetensors files, instead of the input's attn.parameters"),
+      cl::value_desc("file,..."), cl::CommaSeparated, cl::sub(command),
+      cl::cat(optionCategory())};
+  CompileFlags flags{command};
+};
+
+llvm::Error CompileVerb::run() {
+  auto options = flags.options();
+  if (!options)
+    return options.takeError();
+  EmitKind kind = emit;
+  if (!stopAfter.empty()) {
+    if (kind != EmitKind::MLIR && emit.getNumOccurrences())
+      return failure(Exit::Usage, "--stop-after needs --emit=mlir",
+                     "give --emit=mlir, or no --stop-after");
+    static const char *const levels[] = {"attention", "shared", "scheduled",
+                                         "tiled",     "vector", "llvm"};
+    if (!llvm::is_contained(levels, stopAfter.getValue()))
+      return failure(Exit::Usage, "no level '" + stopAfter + "'",
+                     "the levels are attention, shared, scheduled, tiled, "
+                     "vector, llvm");
+    kind = EmitKind::MLIR;
+  }
+  options->stopAfter = stopAfter;
+  options->dumpStages = dumpStages;
+
+  auto source = Source::load(file);
+  if (!source)
+    return source.takeError();
+  std::vector<std::string> files =
+      parameters.empty() ? (*source)->parameterFiles()
+                         : std::vector<std::string>(parameters);
+  for (const std::string &name : files)
+    options->parameterFiles.push_back(
+        relativePath(name, llvm::sys::path::parent_path(output)));
+  auto bytes = (*source)->compile(kind, *options);
+  if (!bytes)
+    return bytes.takeError();
+  return writeFile(output, *bytes);
+}
+
+} // namespace
+
+std::unique_ptr<Verb> createCompileVerb() {
+  return std::make_unique<CompileVerb>();
+}
+
+} // namespace einhead::tool

@@ -1,0 +1,225 @@
+//===- VerbRun.cpp - einhead run ------------------------------------------===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Decode.h"
+#include "FunctionRun.h"
+#include "Source.h"
+#include "Tool.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace cl = llvm::cl;
+
+namespace einhead::tool {
+namespace {
+
+class RunVerb final : public Verb {
+public:
+  RunVerb() : Verb("run", "Run a function and check it, or decode tokens") {}
+  llvm::Error run() override;
+
+private:
+  template <typename T> using Option = cl::opt<T>;
+
+  llvm::Expected<RunOptions> runOptions();
+  llvm::Expected<DecodeOptions> decodeOptions(const Bindings &sizes);
+  llvm::Error runModule(const std::string &path, const std::string &parameters,
+                        mlir::ModuleOp graph, RunOptions &options);
+  llvm::Error runSource();
+  bool isDecoding() const {
+    return tokens.getNumOccurrences() || steps.getNumOccurrences();
+  }
+
+  Option<std::string> file{cl::Positional,
+                           cl::desc("FILE.mlir or MODULE.einhead"),
+                           cl::Required, cl::sub(command),
+                           cl::cat(optionCategory())};
+  Option<std::string> function{"function", cl::desc("Which one to run"),
+                               cl::value_desc("name"), cl::sub(command),
+                               cl::cat(optionCategory())};
+  cl::list<std::string> inputs{
+      "input", cl::desc("name=file.npy, name=random:SEED, name=zeros"),
+      cl::value_desc("..."), cl::sub(command), cl::cat(optionCategory())};
+  cl::list<std::string> outputs{
+      "output", cl::desc("name=file.npy: write an output there"),
+      cl::value_desc("..."), cl::sub(command), cl::cat(optionCategory())};
+  Option<uint64_t> seed{"seed", cl::desc("Of random inputs and caches"),
+                        cl::value_desc("N"), cl::init(0), cl::sub(command),
+                        cl::cat(optionCategory())};
+  Option<int64_t> length{"length",
+                         cl::desc("Valid keys before the call (random)"),
+                         cl::value_desc("N"), cl::init(0), cl::sub(command),
+                         cl::cat(optionCategory())};
+  Option<bool> poison{"poison", cl::desc("NaN in cache rows past the length"),
+                      cl::sub(command), cl::cat(optionCategory())};
+  Option<int> repeat{"repeat", cl::desc("Calls to time (10)"),
+                     cl::value_desc("N"), cl::init(10), cl::sub(command),
+                     cl::cat(optionCategory())};
+  Option<int> threads{"threads", cl::desc("OpenMP threads, 0 = all cores"),
+                      cl::value_desc("N"), cl::init(0), cl::sub(command),
+                      cl::cat(optionCategory())};
+  Option<bool> check{"check", cl::desc("Compare with the oracle (true)"),
+                     cl::init(true), cl::sub(command),
+                     cl::cat(optionCategory())};
+  Option<double> perturb{
+      "perturb", cl::desc("Add X to an output: the check must fail"),
+      cl::value_desc("X"), cl::init(0), cl::sub(command),
+      cl::cat(optionCategory())};
+  Option<std::string> parameters{
+      "parameters", cl::desc("Safetensors file, or a folder of them"),
+      cl::value_desc("path"), cl::sub(command), cl::cat(optionCategory())};
+  cl::list<int64_t> tokens{"tokens", cl::desc("Feed these one by one"),
+                           cl::value_desc("71,101,..."), cl::CommaSeparated,
+                           cl::sub(command), cl::cat(optionCategory())};
+  Option<int64_t> steps{"steps", cl::desc("Then choose N tokens greedily"),
+                        cl::value_desc("N"), cl::init(0), cl::sub(command),
+                        cl::cat(optionCategory())};
+  Option<std::string> logits{"logits", cl::desc("Write all logits there"),
+                             cl::value_desc("file.npy"), cl::sub(command),
+                             cl::cat(optionCategory())};
+  Option<std::string> golden{"golden",
+                             cl::desc("Compare with these logits and tokens"),
+                             cl::value_desc("file.safetensors"),
+                             cl::sub(command), cl::cat(optionCategory())};
+  Option<double> tolerance{"tolerance",
+                           cl::desc("Largest logit error (0.001)"),
+                           cl::value_desc("X"), cl::init(1e-3),
+                           cl::sub(command), cl::cat(optionCategory())};
+  Option<std::string> stream{"stream",
+                             cl::desc("Print bytes as they come, or ids"),
+                             cl::value_desc("bytes|ids"), cl::init("ids"),
+                             cl::sub(command), cl::cat(optionCategory())};
+  Option<bool> json{"json", cl::desc("Print JSON (with --tokens)"),
+                    cl::sub(command), cl::cat(optionCategory())};
+  Option<bool> quiet{"quiet", cl::desc("No statistics (with --tokens)"),
+                     cl::sub(command), cl::cat(optionCategory())};
+  CompileFlags flags{command};
+};
+
+llvm::Expected<RunOptions> RunVerb::runOptions() {
+  auto sizes = parseSizes(flags.sizes);
+  if (!sizes)
+    return sizes.takeError();
+  if (threads < 0 || repeat < 0)
+    return failure(Exit::Usage, "--threads and --repeat are not negative",
+                   "--threads=0 means all cores");
+  RunOptions options;
+  options.function = function;
+  options.sizes = *sizes;
+  options.inputs = inputs;
+  options.outputs = outputs;
+  options.seed = seed;
+  options.repeat = repeat;
+  options.threads = threads;
+  if (length.getNumOccurrences())
+    options.length = length;
+  options.poison = poison;
+  options.perturb = perturb;
+  return options;
+}
+
+llvm::Expected<DecodeOptions> RunVerb::decodeOptions(const Bindings &sizes) {
+  if (tokens.empty() || steps < 0)
+    return failure(Exit::Usage, "decoding starts from at least one token",
+                   "write for example --tokens=71,101 --steps=20");
+  if (stream != "bytes" && stream != "ids")
+    return failure(Exit::Usage, "no stream '" + stream + "'",
+                   "--stream=bytes or --stream=ids");
+  DecodeOptions options;
+  options.function = function;
+  options.tokens = tokens;
+  options.steps = steps;
+  options.sizes = sizes;
+  options.threads = threads;
+  options.logitsFile = logits;
+  options.goldenFile = golden;
+  options.tolerance = tolerance;
+  options.streamBytes = stream == "bytes";
+  options.json = json;
+  options.quiet = quiet;
+  options.perturb = perturb;
+  return options;
+}
+
+llvm::Error RunVerb::runModule(const std::string &path,
+                               const std::string &parameterPath,
+                               mlir::ModuleOp graph, RunOptions &options) {
+  auto module = Module::open(path, parameterPath);
+  if (!module)
+    return module.takeError();
+  if (!isDecoding())
+    return FunctionRun(*module, options).run(graph);
+  auto decoding = decodeOptions(options.sizes);
+  if (!decoding)
+    return decoding.takeError();
+  return decode(*module, *decoding);
+}
+
+llvm::Error RunVerb::runSource() {
+  auto options = runOptions();
+  if (!options)
+    return options.takeError();
+  auto compileOptions = flags.options();
+  if (!compileOptions)
+    return compileOptions.takeError();
+  auto source = Source::load(file);
+  if (!source)
+    return source.takeError();
+  options->parameterPaths = parameters.empty()
+                                ? (*source)->parameterFiles()
+                                : std::vector<std::string>{parameters};
+  for (const std::string &name : options->parameterPaths)
+    compileOptions->parameterFiles.push_back(
+        llvm::sys::path::filename(name).str());
+  mlir::OwningOpRef<mlir::ModuleOp> graph;
+  if (check && !isDecoding()) {
+    auto specialized = (*source)->specialized(compileOptions->sizes);
+    if (!specialized)
+      return specialized.takeError();
+    graph = std::move(*specialized);
+  }
+  auto bytes = (*source)->compile(EmitKind::Module, *compileOptions);
+  if (!bytes)
+    return bytes.takeError();
+  auto module = TemporaryFile::create("", *bytes);
+  if (!module)
+    return module.takeError();
+  // One file is opened as it is, several through their folder.
+  std::string path;
+  if (options->parameterPaths.size() == 1)
+    path = options->parameterPaths[0];
+  else if (!options->parameterPaths.empty())
+    path = llvm::sys::path::parent_path(options->parameterPaths[0]).str();
+  if (path.empty() && !options->parameterPaths.empty())
+    path = ".";
+  return runModule(module->name(), path, graph ? *graph : mlir::ModuleOp(),
+                   *options);
+}
+
+llvm::Error RunVerb::run() {
+  if (file == "-")
+    return runSource();
+  auto buffer = readFile(file);
+  if (!buffer)
+    return buffer.takeError();
+  if (!isModuleFile((*buffer)->getBuffer()))
+    return runSource();
+  if (check.getNumOccurrences() && check)
+    return failure(Exit::Usage, "a module file cannot be checked: it has no "
+                                "graph to compare with",
+                   "give the .mlir file, or leave --check out");
+  auto options = runOptions();
+  if (!options)
+    return options.takeError();
+  return runModule(file, parameters, {}, *options);
+}
+
+} // namespace
+
+std::unique_ptr<Verb> createRunVerb() { return std::make_unique<RunVerb>(); }
+
+} // namespace einhead::tool

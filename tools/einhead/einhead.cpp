@@ -1,0 +1,63 @@
+//===- einhead.cpp - The command line tool --------------------------------===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Tool.h"
+#include "einhead/runtime.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/Host.h"
+#include <vector>
+
+namespace cl = llvm::cl;
+using namespace einhead::tool;
+
+static const char overview[] =
+    "Einhead compiles attention: einsums in, CPU code in a module file out.";
+
+static const char exitCodes[] =
+    "\nEXIT CODES: 0 ok, 1 wrong result, 2 usage, 3 invalid input, 4 "
+    "unsupported,\n  5 tool or device missing, 6 internal.  "
+    "docs/CommandLine.md has more.\n";
+
+static void printVersion(llvm::raw_ostream &os) {
+  os << "einhead " << einhead_version() << "\nLLVM " << LLVM_VERSION_STRING
+     << "\nhost CPU " << llvm::sys::getHostCPUName() << "\n";
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::SetVersionPrinter(printVersion);
+  cl::extrahelp extra(exitCodes);
+
+  std::vector<std::unique_ptr<Verb>> verbs;
+  verbs.push_back(createRunVerb());
+  verbs.push_back(createCompileVerb());
+  verbs.push_back(createExplainVerb());
+  verbs.push_back(createBenchVerb());
+  verbs.push_back(createImportVerb());
+  verbs.push_back(createInspectVerb());
+  verbs.push_back(createDoctorVerb());
+  cl::HideUnrelatedOptions(optionCategory());
+  for (auto &verb : verbs)
+    cl::HideUnrelatedOptions(optionCategory(), verb->command);
+
+  if (argc < 2) {
+    cl::PrintHelpMessage();
+    return static_cast<int>(Exit::Usage);
+  }
+  if (!cl::ParseCommandLineOptions(argc, argv, overview, &llvm::errs())) {
+    llvm::errs() << "help: 'einhead --help' lists the verbs, 'einhead VERB "
+                    "--help' its options\n";
+    return static_cast<int>(Exit::Usage);
+  }
+  for (auto &verb : verbs)
+    if (verb->command)
+      return static_cast<int>(report(verb->run()));
+  return static_cast<int>(report(failure(
+      Exit::Usage, "no verb given", "'einhead --help' lists the verbs")));
+}
