@@ -1,0 +1,119 @@
+//===- OracleAttn.cpp - The attn dialect --------------------------------===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "OracleOps.h"
+#include "einhead/IR/Attn.h"
+
+using namespace mlir;
+using llvm::Error;
+
+namespace einhead::tool::oracle {
+
+/// The mask's sets, with what their symbols are here; without one, everything
+/// attends.
+static reference::Mask maskOf(State &state,
+                              std::optional<attn::MaskAttr> attribute,
+                              OperandRange symbolValues) {
+  if (!attribute)
+    return {};
+  SmallVector<IntegerSet> sets;
+  for (IntegerSetAttr set : attribute->getSets())
+    sets.push_back(set.getValue());
+  SmallVector<int64_t> symbols;
+  for (Value value : symbolValues)
+    symbols.push_back(state.integer(value));
+  return {attribute->getLetters().str(), [sets, symbols](const Point &point) {
+            return llvm::any_of(sets, [&](IntegerSet set) {
+              return holds(set, point, symbols);
+            });
+          }};
+}
+
+static std::vector<int64_t> integersOf(State &state, Value value) {
+  return value ? state.integers(value) : std::vector<int64_t>();
+}
+
+static Error evaluateEinsum(State &state, Operation *op) {
+  auto einsum = cast<attn::EinsumOp>(op);
+  std::vector<Tensor> operands;
+  bool narrows = false;
+  reference::Type type = storageOf(einsum.getType());
+  for (Value input : einsum.getInputs()) {
+    operands.push_back(*state.tensor(input));
+    narrows |= storageOf(input.getType()) == reference::Type::F64 &&
+               type == reference::Type::F32;
+  }
+  Tensor result = reference::einsum(einsum.getSpec().str(), operands, type,
+                                    state.options.sumBlock);
+  if (narrows) // even where there is no arithmetic
+    result = reference::store(std::move(result), type);
+  state.set(op->getResult(0), std::move(result));
+  return Error::success();
+}
+
+static Error evaluateSoftmax(State &state, Operation *op) {
+  auto softmax = cast<attn::SoftmaxOp>(op);
+  state.set(op->getResult(0),
+            reference::softmax(
+                *state.tensor(softmax.getInput()), softmax.getLetters().str(),
+                softmax.getOver().front(),
+                integersOf(state, softmax.getValid()),
+                maskOf(state, softmax.getMask(), softmax.getMaskSymbols()),
+                storageOf(softmax.getType())));
+  return Error::success();
+}
+
+static Error evaluateAppend(State &state, Operation *op) {
+  auto append = cast<attn::AppendOp>(op);
+  state.set(op->getResult(0),
+            reference::append(append.getSpec().str(),
+                              *state.tensor(append.getNewRows()),
+                              *state.tensor(append.getCache()),
+                              state.integers(append.getPosition())));
+  return Error::success();
+}
+
+static Error evaluateAttention(State &state, Operation *op) {
+  auto attention = cast<attn::AttentionOp>(op);
+  if (op->getNumResults() != 1)
+    return failure(op, "it works on buffers");
+  TensorRef key = state.tensor(attention.getKey());
+  reference::AttentionOptions options;
+  options.scale = attention.getScale().convertToDouble();
+  if (Value bias = attention.getBias()) {
+    options.hasBias = true;
+    options.bias = *state.tensor(bias);
+    options.biasLetters = attention.getBiasLetters().value_or("").str();
+  }
+  options.valid = integersOf(state, attention.getValid());
+  options.mask =
+      maskOf(state, attention.getMask(), attention.getMaskSymbols());
+  options.offsetLetters = attention.getOffsetLetters().value_or("").str();
+  for (Value offset : attention.getOffsets())
+    options.offsets.push_back(state.integer(offset));
+  options.output = storageOf(op->getResult(0).getType());
+  options.keysPerBlock = state.options.keysPerBlock;
+  int64_t keys = 1;
+  for (char letter : attn::rolesOf(attention).key)
+    keys *= key->shape[attn::indexOf(attn::rolesOf(attention).keyTerm, letter)];
+  options.splits = llvm::divideCeil(keys, state.options.chunk);
+  state.set(op->getResult(0),
+            reference::attention(attention.getSpec().str(),
+                                 *state.tensor(attention.getQuery()), *key,
+                                 *state.tensor(attention.getValue()), options)
+                .output);
+  return Error::success();
+}
+
+void addAttnOps(llvm::StringMap<OpFunction> &table) {
+  table["attn.einsum"] = evaluateEinsum;
+  table["attn.softmax"] = evaluateSoftmax;
+  table["attn.append"] = evaluateAppend;
+  table["attn.attention"] = evaluateAttention;
+}
+
+} // namespace einhead::tool::oracle
