@@ -45,11 +45,14 @@ struct Sum {
 };
 
 void addProduct(Sum &sum, const std::vector<Tensor> &operands,
-                const std::vector<Access> &accesses, const Nest &nest) {
+                const std::vector<Access> &accesses, const Nest &nest,
+                bool zerosAbsorb) {
   double product = 1, size = 1, reach = 1;
   for (size_t i = 0; i < operands.size(); ++i) {
     int64_t at = accesses[i](nest);
     double x = operands[i].value[at];
+    if (zerosAbsorb && x == 0 && operands[i].bound[at] == 0)
+      return;
     product *= x;
     size *= std::fabs(x);
     reach = times(reach, std::fabs(x) + operands[i].bound[at]);
@@ -96,7 +99,7 @@ std::string summedLetters(const Spec &spec) {
 
 Tensor einhead::reference::einsum(const std::string &text,
                                   const std::vector<Tensor> &operands,
-                                  Type output, int64_t sumBlock) {
+                                  const EinsumOptions &options) {
   Spec spec = Spec::parse(text);
   require(spec.inputs.size() == operands.size(), "a term for each operand");
   Extents extents;
@@ -110,9 +113,9 @@ Tensor einhead::reference::einsum(const std::string &text,
 
   size_t outer = spec.output.size();
   int64_t terms = elementCount(extents.of(nest.letters.substr(outer)));
-  int64_t chain = terms;
-  if (sumBlock > 0)
-    chain = std::min(terms, sumBlock + (terms + sumBlock - 1) / sumBlock);
+  int64_t chain = terms, block = options.sumBlock;
+  if (block > 0)
+    chain = std::min(terms, block + (terms + block - 1) / block);
   bool moves = terms == 1 && operands.size() == 1; // no arithmetic
   double steps = moves ? 0 : chain + operands.size() + 2;
 
@@ -121,8 +124,10 @@ Tensor einhead::reference::einsum(const std::string &text,
   forEach(nest, 0, outer, [&] {
     Sum sum;
     forEach(nest, outer, nest.letters.size(),
-            [&] { addProduct(sum, operands, accesses, nest); });
-    Number element = finish(sum, steps, terms, output);
+            [&] {
+              addProduct(sum, operands, accesses, nest, options.zerosAbsorb);
+            });
+    Number element = finish(sum, steps, terms, options.output);
     result.value[at] = element.value;
     result.bound[at++] = element.bound;
   });

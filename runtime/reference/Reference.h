@@ -123,11 +123,19 @@ struct Spec {
   static Spec parse(const std::string &text);
 };
 
+struct EinsumOptions {
+  Type output = Type::F32;
+  /// Promises that sums are taken in blocks of that many terms, which sharpens
+  /// the bound; with 0 any order is allowed.
+  int64_t sumBlock = 0;
+  /// Whether an exact 0 makes a product 0 whatever it meets.  So count the
+  /// weights of what does not attend: it may be NaN.
+  bool zerosAbsorb = false;
+};
+
 /// sum over the letters that the output lacks of the product of the operands.
-/// `sumBlock` > 0 promises that sums are taken in blocks of that many terms,
-/// which sharpens the bound; with 0 any order is allowed.
 Tensor einsum(const std::string &spec, const std::vector<Tensor> &operands,
-              Type output = Type::F32, int64_t sumBlock = 0);
+              const EinsumOptions &options = {});
 
 /// The points that attend: a predicate over the coordinates of `letters`.
 /// Without a predicate all do.

@@ -62,8 +62,19 @@ TEST(Einsum, BoundCoversOperandsAndRounding) {
   Tensor product = einsum("i, i -> i", {a, b});
   EXPECT_GE(product.bound[0], 2.5);
   EXPECT_LT(product.bound[0], 2.5001);
-  Tensor narrow = einsum("i, i -> i", {b, b}, Type::BF16);
+  Tensor narrow = einsum("i, i -> i", {b, b}, {Type::BF16});
   EXPECT_GE(narrow.bound[0], 25.0 / 256);
+}
+
+TEST(Einsum, ExactZerosMayAbsorb) {
+  Tensor weights({2}, {1, 0}), values({2}, {3, NAN});
+  EinsumOptions options;
+  EXPECT_TRUE(std::isnan(einsum("m, m ->", {weights, values}).value[0]));
+  options.zerosAbsorb = true;
+  EXPECT_EQ(einsum("m, m ->", {weights, values}, options).value[0], 3);
+  weights.bound[1] = 1e-38; // a weight that got lost is not an exact 0
+  EXPECT_TRUE(
+      std::isnan(einsum("m, m ->", {weights, values}, options).value[0]));
 }
 
 TEST(Einsum, RefusesWhatDoesNotFit) {

@@ -108,7 +108,9 @@ TEST_F(Oracle, DecodeStepIsAttention) {
         outs(%init : tensor<2x2x3x8xf32>) -> tensor<2x2x3x8xf32>
       return %y : tensor<2x2x3x8xf32>
     })";
-  std::vector<Tensor> arguments = {q, k, v, row, position, valid};
+  std::vector<Tensor> arguments = {q, reference::padWithNaN(k, {2, 2, 11, 8}),
+                                   reference::padWithNaN(v, {2, 2, 11, 8}), row,
+                                   position, valid};
   Tensor expected = evaluate(unfused, arguments);
   Tensor actual = evaluate(fused, arguments);
   ASSERT_EQ(actual.shape, expected.shape);

@@ -37,18 +37,36 @@ static std::vector<int64_t> integersOf(State &state, Value value) {
   return value ? state.integers(value) : std::vector<int64_t>();
 }
 
+/// Whether a value is a softmax's result, reshaped or converted: its exact zeros
+/// are keys that do not attend, whose values may be NaN.
+static bool isWeights(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return false;
+  if (isa<attn::SoftmaxOp>(op))
+    return true;
+  return isa<arith::TruncFOp, arith::ExtFOp, tensor::CastOp,
+             tensor::ExpandShapeOp, tensor::CollapseShapeOp,
+             tensor::ExtractSliceOp>(op) &&
+         isWeights(op->getOperand(0));
+}
+
 static Error evaluateEinsum(State &state, Operation *op) {
   auto einsum = cast<attn::EinsumOp>(op);
   std::vector<Tensor> operands;
+  reference::EinsumOptions options;
+  options.sumBlock = state.options.sumBlock;
   bool narrows = false;
   reference::Type type = storageOf(einsum.getType());
   for (Value input : einsum.getInputs()) {
     operands.push_back(*state.tensor(input));
     narrows |= storageOf(input.getType()) == reference::Type::F64 &&
                type == reference::Type::F32;
+    options.zerosAbsorb |= isWeights(input);
   }
-  Tensor result = reference::einsum(einsum.getSpec().str(), operands, type,
-                                    state.options.sumBlock);
+  options.output = type;
+  Tensor result =
+      reference::einsum(einsum.getSpec().str(), operands, options);
   if (narrows) // even where there is no arithmetic
     result = reference::store(std::move(result), type);
   state.set(op->getResult(0), std::move(result));
