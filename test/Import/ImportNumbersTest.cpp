@@ -178,6 +178,18 @@ TEST(ImportNumbers, SequencesOfDifferentLengths) {
   EXPECT_LT(difference(logits, 1, forward(model, {8, 9})), tolerance);
 }
 
+TEST(ImportNumbers, TokenOutsideOfTheVocabulary) {
+  SyntheticModel model = exactModel(4, 2, false);
+  for (int64_t token : {int64_t(11), int64_t(-1), int64_t(1) << 40}) {
+    GraphStepper stepper(model, 2);
+    std::vector<double> logits = stepper.run({token, 10});
+    ASSERT_EQ(logits.size(), 22u);
+    for (int c = 0; c != 11; ++c)
+      EXPECT_TRUE(std::isnan(logits[c])) << token;
+    EXPECT_LT(difference(logits, 1, forward(model, {10})), tolerance);
+  }
+}
+
 /// The twin: each part of the model matters, so a graph of another model fails.
 TEST(ImportNumbers, AnotherModelIsNoticed) {
   const SyntheticModel model = exactModel(4, 2, false);

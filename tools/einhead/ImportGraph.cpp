@@ -103,14 +103,21 @@ static constexpr const char *setupText = R"(  %zero = arith.constant 0 : index
   %turned = attn.einsum "bw, ji -> bjiw"(%sin, %quarter) : (tensor<?x$wxf32>, tensor<2x2xf32>) -> tensor<?x2x2x$wxf32>
   %rotation = arith.addf %straight, %turned : tensor<?x2x2x$wxf32>
 
-  // The embedding of the token.
+  // The embedding of the token.  One that is not in the vocabulary reads nothing
+  // and makes its sequence's logits NaN.
+  %vocabulary = arith.constant $c : i64
+  %any_token = arith.constant 0 : i64
+  %nan = arith.constant 0x7FC00000 : f32
   %model = tensor.empty(%b) : $modelType
   %x0 = linalg.generic {indexing_maps = [#bd_b, #bd], iterator_types = ["parallel", "parallel"]}
       ins(%token : tensor<?xi64>) outs(%model : $modelType) {
   ^bb0(%id: i64, %out: f32):
-    %row = arith.index_cast %id : i64 to index
+    %is_known = arith.cmpi ult, %id, %vocabulary : i64
+    %safe = arith.select %is_known, %id, %any_token : i64
+    %row = arith.index_cast %safe : i64 to index
     %column = linalg.index 1 : index
 $lookup
+    linalg.yield %result : f32
   } -> $modelType
 )";
 
@@ -342,10 +349,10 @@ void StepWriter::addLookup() {
       fill(
           isWide
               ? R"(    %value = tensor.extract %embed[%row, %column] : $embedType
-    linalg.yield %value : f32)"
+    %result = arith.select %is_known, %value, %nan : f32)"
               : R"(    %value = tensor.extract %embed[%row, %column] : $embedType
     %wide = arith.extf %value : $embed to f32
-    linalg.yield %wide : f32)"));
+    %result = arith.select %is_known, %wide, %nan : f32)"));
 }
 
 Error StepWriter::addBody() {
