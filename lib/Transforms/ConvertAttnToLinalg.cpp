@@ -1,0 +1,451 @@
+//===- ConvertAttnToLinalg.cpp - Lower the graph ops through linalg ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/IR/Attn.h"
+#include "einhead/IR/Mask.h"
+#include "einhead/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IntegerSet.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace einhead {
+#define GEN_PASS_DEF_CONVERTATTNTOLINALGPASS
+#include "einhead/Transforms/Passes.h.inc"
+} // namespace einhead
+
+using namespace mlir;
+using namespace einhead;
+using namespace einhead::attn;
+
+using Body = llvm::function_ref<Value(OpBuilder &, Location, ValueRange)>;
+
+static Value constant(OpBuilder &builder, Location loc, Type type, double value) {
+  return arith::ConstantOp::create(builder, loc,
+                                   builder.getFloatAttr(type, value));
+}
+
+/// A new tensor of `shape` filled with `value`.
+static Value filled(OpBuilder &builder, Location loc,
+                    ArrayRef<OpFoldResult> shape, Type type, double value) {
+  Value empty = tensor::EmptyOp::create(builder, loc, shape, type);
+  return linalg::FillOp::create(builder, loc, constant(builder, loc, type, value),
+                                empty)
+      .getResult(0);
+}
+
+/// The projection of the loops `loops` onto the dimensions `term`.
+static AffineMap mapOf(MLIRContext *context, llvm::StringRef loops,
+                       llvm::StringRef term) {
+  SmallVector<AffineExpr> dims;
+  for (char letter : term)
+    dims.push_back(getAffineDimExpr(indexOf(loops, letter), context));
+  return AffineMap::get(loops.size(), 0, dims, context);
+}
+
+/// A linalg.generic over the letters `loops`; those missing from `output` are
+/// summed (or otherwise reduced) by `body`.
+static Value generic(OpBuilder &builder, Location loc, llvm::StringRef loops,
+                     ArrayRef<std::pair<Value, std::string>> inputs, Value init,
+                     llvm::StringRef output, Body body) {
+  SmallVector<AffineMap> maps;
+  SmallVector<Value> operands;
+  for (auto &[value, term] : inputs) {
+    operands.push_back(value);
+    maps.push_back(mapOf(builder.getContext(), loops, term));
+  }
+  maps.push_back(mapOf(builder.getContext(), loops, output));
+  SmallVector<utils::IteratorType> iterators;
+  for (char letter : loops)
+    iterators.push_back(output.contains(letter) ? utils::IteratorType::parallel
+                                                : utils::IteratorType::reduction);
+  return linalg::GenericOp::create(
+             builder, loc, TypeRange(init.getType()), operands, ValueRange(init),
+             maps, iterators,
+             [&](OpBuilder &b, Location l, ValueRange args) {
+               linalg::YieldOp::create(b, l, body(b, l, args));
+             })
+      .getResult(0);
+}
+
+static Value widen(OpBuilder &builder, Location loc, Value value, Type type) {
+  if (value.getType() == type)
+    return value;
+  return arith::ExtFOp::create(builder, loc, type, value);
+}
+
+//===----------------------------------------------------------------------===//
+// attn.einsum
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// a, b, c -> d becomes (a, b -> t), (t, c -> d), where t keeps what is needed.
+struct SplitLongEinsum final : OpRewritePattern<EinsumOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(EinsumOp op,
+                                PatternRewriter &rewriter) const override {
+    EinsumSpec spec = *EinsumSpec::parse(op.getSpec());
+    if (spec.inputs.size() < 3)
+      return rewriter.notifyMatchFailure(op, "at most two operands");
+    std::string later = spec.output;
+    for (const std::string &term : llvm::drop_begin(spec.inputs, 2))
+      later += term;
+    EinsumSpec first{{spec.inputs[0], spec.inputs[1]}, ""};
+    SmallVector<int64_t> shape;
+    for (char letter : first.letters())
+      if (later.find(letter) != std::string::npos) {
+        first.output.push_back(letter);
+        shape.push_back(extent(op, spec, letter));
+      }
+    Type element = op.getType().getElementType();
+    if (!element.isF64())
+      element = rewriter.getF32Type();
+    Value product = EinsumOp::create(
+        rewriter, op.getLoc(), RankedTensorType::get(shape, element),
+        first.str(), ValueRange{op.getInputs()[0], op.getInputs()[1]});
+    EinsumSpec rest{{first.output}, spec.output};
+    rest.inputs.append(spec.inputs.begin() + 2, spec.inputs.end());
+    SmallVector<Value> operands = {product};
+    llvm::append_range(operands, llvm::drop_begin(op.getInputs(), 2));
+    rewriter.replaceOpWithNewOp<EinsumOp>(op, op.getType(), rest.str(), operands);
+    return success();
+  }
+
+  static int64_t extent(EinsumOp op, const EinsumSpec &spec, char letter) {
+    for (auto [term, input] : llvm::zip(spec.inputs, op.getInputs()))
+      if (int64_t at = indexOf(term, letter); at >= 0)
+        return cast<ShapedType>(input.getType()).getDimSize(at);
+    return ShapedType::kDynamic;
+  }
+};
+
+/// One or two operands: a linalg.generic.
+struct LowerEinsum final : OpRewritePattern<EinsumOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(EinsumOp op,
+                                PatternRewriter &rewriter) const override {
+    EinsumSpec spec = *EinsumSpec::parse(op.getSpec());
+    if (spec.inputs.empty() || spec.inputs.size() > 2)
+      return rewriter.notifyMatchFailure(op, "not one or two operands");
+    Location loc = op.getLoc();
+    Type result = op.getType().getElementType();
+    Type sum = result.isF64() ? result : Type(rewriter.getF32Type());
+    ReifiedRankedShapedTypeDims shapes;
+    (void)op.reifyResultShapes(rewriter, shapes);
+    Value init = filled(rewriter, loc, shapes[0], sum, 0.0);
+    SmallVector<std::pair<Value, std::string>> inputs;
+    for (auto [input, term] : llvm::zip(op.getInputs(), spec.inputs))
+      inputs.push_back({input, term});
+    Value value = generic(
+        rewriter, loc, loopOrder(spec), inputs, init, spec.output,
+        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+          Value product = widen(b, l, args[0], sum);
+          if (args.size() == 3)
+            product = arith::MulFOp::create(b, l, product,
+                                            widen(b, l, args[1], sum));
+          return arith::AddFOp::create(b, l, args.back(), product);
+        });
+    if (sum != result)
+      value = arith::TruncFOp::create(rewriter, loc, op.getType(), value);
+    rewriter.replaceOp(op, value);
+    return success();
+  }
+
+  /// The output's letters, then the summed ones; but the last letter of the
+  /// largest operand goes innermost, so that its reads are contiguous.
+  static std::string loopOrder(const EinsumSpec &spec) {
+    const std::string *largest = &spec.inputs[0];
+    for (const std::string &term : spec.inputs)
+      if (term.size() >= largest->size())
+        largest = &term;
+    std::string order = spec.output;
+    order += lettersWithout(EinsumSpec{spec.inputs, ""}.letters(), spec.output);
+    if (largest->empty())
+      return order;
+    char last = largest->back();
+    return lettersWithout(order, std::string(1, last)) + last;
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// attn.softmax
+//===----------------------------------------------------------------------===//
+
+/// exp(x - max) / sum, where a row's dead entries count as -inf.
+struct LowerSoftmax final : OpRewritePattern<SoftmaxOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(SoftmaxOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    std::string letters = op.getLetters().str();
+    std::string rows = lettersWithout(letters, op.getOver());
+    std::string loops = rows + op.getOver().str();
+    Type type = rewriter.getF32Type();
+    auto shape = tensor::getMixedSizes(rewriter, loc, op.getInput());
+    SmallVector<OpFoldResult> rowShape;
+    for (char letter : rows)
+      rowShape.push_back(shape[indexOf(letters, letter)]);
+
+    Value scores = liveScores(rewriter, op, loops, shape);
+    Value max = generic(
+        rewriter, loc, loops, {{scores, letters}},
+        filled(rewriter, loc, rowShape, type,
+               -std::numeric_limits<double>::infinity()),
+        rows, [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+          return arith::MaximumFOp::create(b, l, args[0], args[1]);
+        });
+    Value weights = generic(
+        rewriter, loc, loops, {{scores, letters}, {max, rows}},
+        tensor::EmptyOp::create(rewriter, loc, shape, type), letters,
+        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+          return weight(b, l, args[0], args[1]);
+        });
+    Value sum = generic(
+        rewriter, loc, loops, {{weights, letters}},
+        filled(rewriter, loc, rowShape, type, 0.0), rows,
+        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+          return arith::AddFOp::create(b, l, args[0], args[1]);
+        });
+    Type element = op.getType().getElementType();
+    Value result = generic(
+        rewriter, loc, loops, {{weights, letters}, {sum, rows}},
+        tensor::EmptyOp::create(rewriter, loc, shape, element), letters,
+        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+          return normalised(b, l, args[0], args[1], element);
+        });
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+
+private:
+  /// exp(score - max), and 0 in a row whose max is -inf.
+  static Value weight(OpBuilder &b, Location loc, Value score, Value max) {
+    Value dead = constant(b, loc, b.getF32Type(),
+                          -std::numeric_limits<double>::infinity());
+    Value zero = constant(b, loc, b.getF32Type(), 0.0);
+    Value isDead = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, max,
+                                         dead);
+    Value base = arith::SelectOp::create(b, loc, isDead, zero, max);
+    Value shifted = arith::SubFOp::create(b, loc, score, base);
+    return math::ExpOp::create(b, loc, shifted);
+  }
+
+  /// weight / sum, and 0 where no key attends.
+  static Value normalised(OpBuilder &b, Location loc, Value weight, Value sum,
+                          Type element) {
+    Value zero = constant(b, loc, b.getF32Type(), 0.0);
+    Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, sum,
+                                       zero);
+    Value share = arith::DivFOp::create(b, loc, weight, sum);
+    share = arith::SelectOp::create(b, loc, none, zero, share);
+    if (element.isF32())
+      return share;
+    if (element.isF64())
+      return arith::ExtFOp::create(b, loc, element, share);
+    return arith::TruncFOp::create(b, loc, element, share);
+  }
+
+  /// Whether the element at the current loop indices is valid and unmasked.
+  static Value isLive(OpBuilder &b, Location loc, SoftmaxOp op,
+                      llvm::StringRef loops, Value length) {
+    auto indexOfLetter = [&](char letter) -> Value {
+      return linalg::IndexOp::create(b, loc, indexOf(loops, letter));
+    };
+    Value live;
+    if (op.getValid()) {
+      Value limit = op.getValid();
+      if (!limit.getType().isIndex())
+        limit = arith::IndexCastOp::create(b, loc, b.getIndexType(), length);
+      live = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                   indexOfLetter(op.getOver().front()), limit);
+    }
+    if (std::optional<MaskAttr> mask = op.getMask()) {
+      SmallVector<Value> dims;
+      for (char letter : mask->getLetters())
+        dims.push_back(indexOfLetter(letter));
+      Value inside = buildMaskTest(b, loc, *mask, dims, op.getMaskSymbols());
+      live = live ? Value(arith::AndIOp::create(b, loc, live, inside)) : inside;
+    }
+    return live;
+  }
+
+  /// The scores in f32, -inf where they are not live.
+  static Value liveScores(OpBuilder &builder, SoftmaxOp op,
+                          const std::string &loops,
+                          ArrayRef<OpFoldResult> shape) {
+    std::string letters = op.getLetters().str();
+    bool perSequence = op.getValid() && !op.getValid().getType().isIndex();
+    if (!op.getValid() && !op.getMask() &&
+        op.getType().getElementType().isF32())
+      return op.getInput();
+    SmallVector<std::pair<Value, std::string>> inputs = {
+        {op.getInput(), letters}};
+    if (perSequence)
+      inputs.push_back({op.getValid(), letters.substr(0, 1)});
+    Location loc = op.getLoc();
+    Type type = builder.getF32Type();
+    return generic(
+        builder, loc, loops, inputs,
+        tensor::EmptyOp::create(builder, loc, shape, type), letters,
+        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+          Value score = args[0];
+          if (score.getType().isF64())
+            score = arith::TruncFOp::create(b, l, type, score);
+          else
+            score = widen(b, l, score, type);
+          Value live = isLive(b, l, op, loops, args[1]);
+          if (!live)
+            return score;
+          Value dead = constant(b, l, type,
+                                -std::numeric_limits<double>::infinity());
+          return arith::SelectOp::create(b, l, live, score, dead);
+        });
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// attn.append
+//===----------------------------------------------------------------------===//
+
+/// tensor.insert_slice at the position; one for each sequence where positions
+/// differ.
+struct LowerAppend final : OpRewritePattern<AppendOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AppendOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    EinsumSpec spec = *EinsumSpec::parse(op.getSpec());
+    Value rows = inCacheOrder(rewriter, op, spec);
+    if (op.getPosition().getType().isIndex()) {
+      rewriter.replaceOp(op, insert(rewriter, op, spec, rows, op.getCache(),
+                                    op.getPosition(), Value()));
+      return success();
+    }
+    Value zero = arith::ConstantIndexOp::create(rewriter, loc, 0);
+    Value one = arith::ConstantIndexOp::create(rewriter, loc, 1);
+    Value count = getValueOrCreateConstantIndexOp(
+        rewriter, loc, tensor::getMixedSize(rewriter, loc, op.getCache(), 0));
+    auto loop = scf::ForOp::create(
+        rewriter, loc, zero, count, one, ValueRange{op.getCache()},
+        [&](OpBuilder &b, Location l, Value sequence, ValueRange cache) {
+          Value position =
+              tensor::ExtractOp::create(b, l, op.getPosition(), sequence);
+          position = arith::IndexCastOp::create(b, l, b.getIndexType(), position);
+          Value next = insert(b, op, spec, rows, cache[0], position, sequence);
+          scf::YieldOp::create(b, l, next);
+        });
+    rewriter.replaceOp(op, loop.getResults());
+    return success();
+  }
+
+private:
+  static char grown(const EinsumSpec &spec) {
+    return lettersWithout(spec.output, spec.inputs[0]).front();
+  }
+
+  /// The new rows with their letters in the cache's order (the appended letter
+  /// is the new rows' own, or missing).
+  static Value inCacheOrder(OpBuilder &builder, AppendOp op, EinsumSpec &spec) {
+    std::string own = lettersWithout(spec.inputs[0], spec.output), wanted;
+    for (char letter : spec.output)
+      wanted += letter == grown(spec) ? own : std::string(1, letter);
+    if (wanted == spec.inputs[0])
+      return op.getNewRows();
+    SmallVector<int64_t> order;
+    for (char letter : wanted)
+      order.push_back(indexOf(spec.inputs[0], letter));
+    auto sizes = tensor::getMixedSizes(builder, op.getLoc(), op.getNewRows());
+    SmallVector<OpFoldResult> shape;
+    for (int64_t at : order)
+      shape.push_back(sizes[at]);
+    Value empty = tensor::EmptyOp::create(builder, op.getLoc(), shape,
+                                          op.getType().getElementType());
+    spec.inputs[0] = wanted;
+    return linalg::TransposeOp::create(builder, op.getLoc(), op.getNewRows(),
+                                       empty, order)
+        ->getResult(0);
+  }
+
+  /// Inserts all rows at `position`, or those of one sequence.
+  static Value insert(OpBuilder &b, AppendOp op, const EinsumSpec &spec,
+                      Value rows, Value cache, Value position, Value sequence) {
+    Location loc = op.getLoc();
+    std::string own = lettersWithout(spec.inputs[0], spec.output);
+    OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+    SmallVector<OpFoldResult> offsets, sizes, rowOffsets, rowSizes;
+    for (char letter : spec.output) {
+      bool appended = letter == grown(spec);
+      int64_t at = appended ? (own.empty() ? -1 : indexOf(spec.inputs[0], own[0]))
+                            : indexOf(spec.inputs[0], letter);
+      bool single = sequence && letter == spec.output.front();
+      OpFoldResult offset = single ? OpFoldResult(sequence) : zero;
+      OpFoldResult size =
+          at < 0 || single ? one : tensor::getMixedSize(b, loc, rows, at);
+      offsets.push_back(appended ? OpFoldResult(position) : offset);
+      sizes.push_back(size);
+      if (at >= 0) {
+        rowOffsets.push_back(offset);
+        rowSizes.push_back(size);
+      }
+    }
+    if (sequence) {
+      SmallVector<OpFoldResult> rowOnes(rowOffsets.size(), one);
+      rows = tensor::ExtractSliceOp::create(b, loc, rows, rowOffsets, rowSizes,
+                                            rowOnes);
+    }
+    SmallVector<OpFoldResult> ones(offsets.size(), one);
+    return tensor::InsertSliceOp::create(b, loc, rows, cache, offsets, sizes,
+                                         ones);
+  }
+};
+} // namespace
+
+/// Attentions without a schedule become their graph again.
+static LogicalResult decomposeUnscheduled(func::FuncOp function) {
+  SmallVector<AttentionOp> ops;
+  function.walk([&](AttentionOp op) { ops.push_back(op); });
+  IRRewriter rewriter(function.getContext());
+  for (AttentionOp op : ops) {
+    rewriter.setInsertionPoint(op);
+    FailureOr<SmallVector<Value>> values = op.decomposeOperation(rewriter);
+    if (failed(values))
+      return failure();
+    rewriter.replaceOp(op, *values);
+  }
+  return success();
+}
+
+namespace {
+struct ConvertAttnToLinalgPass final
+    : einhead::impl::ConvertAttnToLinalgPassBase<ConvertAttnToLinalgPass> {
+  void runOnOperation() override {
+    if (failed(decomposeUnscheduled(getOperation())))
+      return signalPassFailure();
+    RewritePatternSet patterns(&getContext());
+    patterns.add<SplitLongEinsum, LowerEinsum, LowerSoftmax, LowerAppend>(
+        &getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+    WalkResult left = getOperation().walk([](Operation *op) {
+      if (!isa<EinsumOp, SoftmaxOp, AppendOp>(op))
+        return WalkResult::advance();
+      op->emitOpError("has no lowering to linalg");
+      return WalkResult::interrupt();
+    });
+    if (left.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace

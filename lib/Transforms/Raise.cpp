@@ -1,0 +1,326 @@
+//===- Raise.cpp - Recognise attention by its letters ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+// A softmax is the anchor.  Upwards from it: an optional bias (addf), scales
+// (mulf or divf by one number), then the einsum of the scores.  Downwards: the
+// einsum with the values.  All letters are renamed to those of the scores
+// einsum, then the roles decide; the first thing that does not fit is the reason
+// of the missed remark.
+
+#include "einhead/IR/Attn.h"
+#include "einhead/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+namespace einhead {
+#define GEN_PASS_DEF_RAISEPASS
+#include "einhead/Transforms/Passes.h.inc"
+} // namespace einhead
+
+using namespace mlir;
+using namespace einhead;
+using namespace einhead::attn;
+
+namespace {
+/// One chain, as far as it has been recognised.
+struct Chain {
+  EinsumOp scores, values;
+  SoftmaxOp softmax;
+  Value query, key, value, bias;
+  double scale = 1.0;
+  /// Terms in the letters of the scores einsum.
+  std::string queryTerm, keyTerm, scoreTerm, valueTerm, outputTerm;
+
+  std::string spec() const {
+    return queryTerm + ", " + keyTerm + ", " + valueTerm + " -> " + outputTerm;
+  }
+};
+
+/// The first reason why a chain is not attention.
+using Reason = std::string;
+} // namespace
+
+/// The one number that all elements of `value` are.
+static std::optional<double> uniformValue(Value value) {
+  while (auto cast = value.getDefiningOp<tensor::CastOp>())
+    value = cast.getSource();
+  DenseElementsAttr dense;
+  if (matchPattern(value, m_Constant(&dense)))
+    if (dense.isSplat() && isa<FloatType>(dense.getElementType()))
+      return dense.getSplatValue<APFloat>().convertToDouble();
+  Value scalar;
+  if (auto splat = value.getDefiningOp<tensor::SplatOp>())
+    scalar = splat.getInput();
+  else if (auto fill = value.getDefiningOp<linalg::FillOp>())
+    scalar = fill.getInputs()[0];
+  FloatAttr number;
+  if (scalar && matchPattern(scalar, m_Constant(&number)))
+    return number.getValueAsDouble();
+  return std::nullopt;
+}
+
+/// Takes one multiplication or division by a number off `value`.
+static bool peelScale(Value &value, double &scale) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !isa<arith::MulFOp, arith::DivFOp>(op))
+    return false;
+  if (std::optional<double> number = uniformValue(op->getOperand(1))) {
+    scale *= isa<arith::MulFOp>(op) ? *number : 1.0 / *number;
+    value = op->getOperand(0);
+    return true;
+  }
+  std::optional<double> number = uniformValue(op->getOperand(0));
+  if (!number || isa<arith::DivFOp>(op))
+    return false;
+  scale *= *number;
+  value = op->getOperand(1);
+  return true;
+}
+
+static Value skipScales(Value value) {
+  double ignored = 1.0;
+  while (peelScale(value, ignored))
+    ;
+  return value;
+}
+
+/// Whether `value` is used by nothing but the chain.
+static Reason usedElsewhere(Value value, llvm::StringRef what) {
+  if (value.hasOneUse())
+    return "";
+  return (what + " are used elsewhere, so they must be stored").str();
+}
+
+/// softmax input = scale * einsum + bias.
+static Reason matchScores(Chain &chain) {
+  Value at = chain.softmax.getInput();
+  if (Reason why = usedElsewhere(at, "the scores"); !why.empty())
+    return why;
+  double outer = 1.0;
+  while (peelScale(at, outer))
+    ;
+  if (auto add = at.getDefiningOp<arith::AddFOp>()) {
+    if (outer != 1.0)
+      return "the scale follows the bias; scale the scores first";
+    bool left = skipScales(add.getLhs()).getDefiningOp<EinsumOp>() != nullptr;
+    if (!left && !skipScales(add.getRhs()).getDefiningOp<EinsumOp>())
+      return "neither term of the sum is a (scaled) einsum";
+    at = left ? add.getLhs() : add.getRhs();
+    chain.bias = left ? add.getRhs() : add.getLhs();
+  }
+  chain.scale = outer;
+  while (true) {
+    if (Reason why = usedElsewhere(at, "the scores"); !why.empty())
+      return why;
+    if (!peelScale(at, chain.scale))
+      break;
+  }
+  chain.scores = at.getDefiningOp<EinsumOp>();
+  if (!chain.scores)
+    return "its input is no (scaled, biased) einsum of query and key";
+  if (chain.scores.getInputs().size() != 2)
+    return "the scores einsum has " +
+           std::to_string(chain.scores.getInputs().size()) +
+           " operands, expected query and key";
+  return "";
+}
+
+/// Which operand of the scores einsum is the key: the one with the softmaxed
+/// letter.
+static Reason matchQueryAndKey(Chain &chain) {
+  EinsumSpec spec = *EinsumSpec::parse(chain.scores.getSpec());
+  chain.scoreTerm = spec.output;
+  size_t over = chain.softmax.getLetters().find(chain.softmax.getOver());
+  // Softmax and scores may name their letters differently; places agree.
+  char keyLetter = spec.output[over];
+  bool first = llvm::StringRef(spec.inputs[0]).contains(keyLetter);
+  bool second = llvm::StringRef(spec.inputs[1]).contains(keyLetter);
+  if (first && second)
+    return std::string("the softmaxed letter '") + keyLetter +
+           "' stands in both operands of the scores einsum";
+  unsigned key = first ? 0 : 1;
+  chain.key = chain.scores.getInputs()[key];
+  chain.query = chain.scores.getInputs()[1 - key];
+  chain.keyTerm = spec.inputs[key];
+  chain.queryTerm = spec.inputs[1 - key];
+  return "";
+}
+
+/// A letter that none of `taken` uses.
+static char freshLetter(const std::string &taken) {
+  for (char letter = 'a'; letter <= 'z'; ++letter)
+    if (taken.find(letter) == std::string::npos)
+      return letter;
+  for (char letter = 'A'; letter <= 'Z'; ++letter)
+    if (taken.find(letter) == std::string::npos)
+      return letter;
+  return 0;
+}
+
+/// Renames the values einsum: the weights' letters to those of the scores, the
+/// others to letters that the scores einsum does not use.
+static Reason renameValues(Chain &chain, const EinsumSpec &spec,
+                           unsigned weights) {
+  std::string from = spec.inputs[weights], to = chain.scoreTerm;
+  std::string taken = EinsumSpec::parse(chain.scores.getSpec())->letters();
+  for (char letter : spec.letters()) {
+    if (from.find(letter) != std::string::npos)
+      continue;
+    char name = taken.find(letter) == std::string::npos ? letter
+                                                        : freshLetter(taken);
+    if (!name)
+      return "it needs more than 52 letters";
+    from.push_back(letter);
+    to.push_back(name);
+    taken.push_back(name);
+  }
+  auto rename = [&](llvm::StringRef term) {
+    std::string renamed;
+    for (char letter : term)
+      renamed.push_back(to[from.find(letter)]);
+    return renamed;
+  };
+  chain.valueTerm = rename(spec.inputs[1 - weights]);
+  chain.outputTerm = rename(spec.output);
+  return "";
+}
+
+/// softmax -> einsum with the values, summed over the softmaxed letter.
+static Reason matchValues(Chain &chain) {
+  Value weights = chain.softmax.getResult();
+  if (weights.use_empty())
+    return "its result is not used";
+  if (Reason why = usedElsewhere(weights, "the weights"); !why.empty())
+    return why;
+  chain.values = dyn_cast<EinsumOp>(*weights.getUsers().begin());
+  if (!chain.values || chain.values.getInputs().size() != 2)
+    return "its result does not go into an einsum of weights and values";
+  unsigned at = chain.values.getInputs()[0] == weights ? 0 : 1;
+  chain.value = chain.values.getInputs()[1 - at];
+  if (Reason why =
+          renameValues(chain, *EinsumSpec::parse(chain.values.getSpec()), at);
+      !why.empty())
+    return why;
+  char over = chain.scoreTerm[chain.softmax.getLetters().find(
+      chain.softmax.getOver())];
+  std::string summed = lettersWithout(chain.scoreTerm, chain.outputTerm);
+  if (chain.outputTerm.find(over) != std::string::npos)
+    return std::string("the values einsum keeps the softmaxed letter '") + over +
+           "'";
+  if (summed != std::string(1, over))
+    return std::string("the softmax is over '") + over +
+           "', but the values einsum sums the weights over \"" + summed + "\"";
+  if (chain.valueTerm.find(over) == std::string::npos)
+    return std::string("the values lack the softmaxed letter '") + over + "'";
+  return "";
+}
+
+/// What remains once the chain is complete: roles, lengths, types.
+static Reason matchRoles(Chain &chain) {
+  std::string why;
+  ScopedDiagnosticHandler quiet(chain.softmax.getContext(),
+                                [&](Diagnostic &diagnostic) {
+                                  why = diagnostic.str();
+                                  return success();
+                                });
+  FailureOr<AttentionRoles> roles =
+      AttentionRoles::get(chain.spec(), [&]() {
+        return emitError(chain.softmax.getLoc());
+      });
+  if (failed(roles))
+    return why;
+  Value valid = chain.softmax.getValid();
+  if (valid && !valid.getType().isIndex() &&
+      (roles->queryTerm.front() != chain.scoreTerm.front() ||
+       roles->batch.find(roles->queryTerm.front()) == std::string::npos))
+    return "the lengths are by letter '" + chain.scoreTerm.substr(0, 1) +
+           "', which is not a batch letter that leads the query";
+  for (Value scores : {chain.scores.getResult(), chain.softmax.getResult()})
+    if (!getElementTypeOrSelf(scores).isF32())
+      return "the scores are not stored as f32; rounding them is part of the "
+             "graph";
+  return "";
+}
+
+static Reason match(Chain &chain) {
+  for (auto step : {matchScores, matchQueryAndKey, matchValues, matchRoles})
+    if (Reason why = step(chain); !why.empty())
+      return why;
+  return "";
+}
+
+/// The mask of the softmax in the chain's letters.
+static MaskAttr renameMask(Chain &chain) {
+  MaskAttr mask = chain.softmax.getMaskAttr();
+  if (!mask)
+    return mask;
+  std::string letters;
+  for (char letter : mask.getLetters())
+    letters.push_back(
+        chain.scoreTerm[chain.softmax.getLetters().find(letter)]);
+  return MaskAttr::get(mask.getContext(), letters, mask.getSets());
+}
+
+static void replace(RewriterBase &rewriter, Chain &chain) {
+  EinsumOp values = chain.values;
+  rewriter.setInsertionPoint(values);
+  ReifiedRankedShapedTypeDims shapes;
+  (void)values.reifyResultShapes(rewriter, shapes);
+  RankedTensorType type = values.getType();
+  Value init = tensor::EmptyOp::create(rewriter, values.getLoc(), shapes[0],
+                                       type.getElementType());
+  StringAttr biasLetters =
+      chain.bias ? rewriter.getStringAttr(chain.scoreTerm) : StringAttr();
+  auto op = AttentionOp::create(
+      rewriter, chain.softmax.getLoc(), TypeRange(type),
+      rewriter.getStringAttr(chain.spec()), chain.query, chain.key, chain.value,
+      rewriter.getF64FloatAttr(chain.scale), chain.bias, biasLetters,
+      chain.softmax.getValid(), renameMask(chain), chain.softmax.getMaskSymbols(),
+      /*offset_letters=*/StringAttr(), /*offsets=*/ValueRange(),
+      /*shared_kv=*/UnitAttr(), /*schedule=*/ScheduleAttr(), init);
+  rewriter.replaceOp(values, op.getResults());
+  AttentionRoles roles = rolesOf(cast<AttentionLike>(op.getOperation()));
+  remark::passed(op.getLoc(),
+                 remark::RemarkOpts::name("Attention").category("attn-raise"))
+      << "attention \"" << chain.spec() << "\": batch \"" << roles.batch
+      << "\", rows \"" << roles.row << "\", key \"" << roles.key
+      << "\", depth \"" << roles.depth << "\", value \"" << roles.value << "\"";
+}
+
+namespace {
+struct RaisePass final : einhead::impl::RaisePassBase<RaisePass> {
+  using RaisePassBase::RaisePassBase;
+
+  void runOnOperation() override {
+    SmallVector<SoftmaxOp> anchors;
+    getOperation().walk([&](SoftmaxOp op) { anchors.push_back(op); });
+    IRRewriter rewriter(&getContext());
+    for (SoftmaxOp softmax : anchors) {
+      Chain chain;
+      chain.softmax = softmax;
+      Reason why = match(chain);
+      if (why.empty()) {
+        replace(rewriter, chain);
+        continue;
+      }
+      remark::missed(softmax.getLoc(), remark::RemarkOpts::name("NotAttention")
+                                           .category("attn-raise"))
+          << "softmax is not fused: " << why;
+      if (requireFused) {
+        softmax.emitError() << "softmax is not fused: " << why;
+        signalPassFailure();
+      }
+    }
+    // What the attentions replaced.
+    (void)runRegionDCE(rewriter, getOperation()->getRegions());
+  }
+};
+} // namespace

@@ -1,0 +1,88 @@
+//===- VectorMath.cpp - Arithmetic on vectors of f32 ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "VectorMath.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace einhead;
+
+Value einhead::splat(ImplicitLocOpBuilder &b, Type type, double value) {
+  Type element = getElementTypeOrSelf(type);
+  TypedAttr attr = isa<FloatType>(element)
+                       ? TypedAttr(b.getFloatAttr(element, value))
+                       : TypedAttr(b.getIntegerAttr(element,
+                                                    static_cast<int64_t>(value)));
+  if (auto vector = dyn_cast<VectorType>(type))
+    attr = DenseElementsAttr::get(vector, Attribute(attr));
+  return arith::ConstantOp::create(b, attr);
+}
+
+Value einhead::buildExp2(ImplicitLocOpBuilder &b, Value x) {
+  Type type = x.getType();
+  Type ints = b.getI32Type();
+  if (auto vector = dyn_cast<VectorType>(type))
+    ints = vector.clone(b.getI32Type());
+  // Below -126 the result would be subnormal: such weights count as 2^-126 with
+  // the select below making them 0.  A NaN compares false and stays.
+  Value low = splat(b, type, -126.0);
+  Value tiny = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, low);
+  Value clamped = arith::SelectOp::create(b, tiny, low, x);
+  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
+  Value magic = splat(b, type, 12582912.0);
+  Value shifted = arith::AddFOp::create(b, clamped, magic);
+  Value whole = arith::SubFOp::create(b, shifted, magic);
+  Value f = arith::SubFOp::create(b, clamped, whole);
+  // 2^f on [-1/2, 1/2], to 2e-8.
+  Value p = splat(b, type, 1.535336188319500e-4);
+  for (double c : {1.339887440266574e-3, 9.618437357674640e-3,
+                   5.550332471162809e-2, 2.402264791363012e-1,
+                   6.931472028550421e-1, 1.0})
+    p = math::FmaOp::create(b, p, f, splat(b, type, c));
+  // 2^whole, by its exponent bits.
+  Value bits = arith::BitcastOp::create(b, ints, shifted);
+  Value exponent = arith::ShLIOp::create(b, bits, splat(b, ints, 23));
+  exponent = arith::AddIOp::create(b, exponent, splat(b, ints, 0x3f800000));
+  Value power = arith::BitcastOp::create(b, type, exponent);
+  Value result = arith::MulFOp::create(b, p, power);
+  return arith::SelectOp::create(b, tiny, splat(b, type, 0.0), result);
+}
+
+Value einhead::buildMax(ImplicitLocOpBuilder &b, Value a, Value x) {
+  Value larger = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, a);
+  return arith::SelectOp::create(b, larger, x, a);
+}
+
+/// Lanes l where bit `stride` of l is clear come from `even`, the others from
+/// `odd`; each is the sum of lanes l and l ^ stride.
+static Value addPairs(ImplicitLocOpBuilder &b, Value even, Value odd,
+                      int64_t lanes, int64_t stride) {
+  SmallVector<int64_t> own, other;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    int64_t base = lane & stride ? lanes : 0;
+    own.push_back(base + lane);
+    other.push_back(base + (lane ^ stride));
+  }
+  Value x = vector::ShuffleOp::create(b, even, odd, own);
+  Value y = vector::ShuffleOp::create(b, even, odd, other);
+  return arith::AddFOp::create(b, x, y);
+}
+
+Value einhead::buildLaneSums(ImplicitLocOpBuilder &b,
+                             SmallVector<Value> vectors) {
+  int64_t lanes = vectors.size();
+  for (int64_t stride = 1; stride < lanes; stride *= 2) {
+    SmallVector<Value> sums;
+    for (size_t i = 0; i < vectors.size(); i += 2)
+      sums.push_back(addPairs(b, vectors[i], vectors[i + 1], lanes, stride));
+    vectors = std::move(sums);
+  }
+  return vectors.front();
+}

@@ -1,0 +1,33 @@
+//===- VectorMath.h - Arithmetic on vectors of f32 ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_LIB_TRANSFORMS_VECTORMATH_H
+#define EINHEAD_LIB_TRANSFORMS_VECTORMATH_H
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace einhead {
+
+/// A constant of `type` (f32 or a vector of it).
+mlir::Value splat(mlir::ImplicitLocOpBuilder &b, mlir::Type type, double value);
+
+/// 2^x to about 2 ulp for x <= 0 (f32 or a vector of it): 0 for -inf and below
+/// -126, NaN for NaN.
+mlir::Value buildExp2(mlir::ImplicitLocOpBuilder &b, mlir::Value x);
+
+/// The larger of both; `a` where they do not compare.
+mlir::Value buildMax(mlir::ImplicitLocOpBuilder &b, mlir::Value a,
+                     mlir::Value x);
+
+/// One vector whose lane i is the sum of the lanes of vectors[i]; there are as
+/// many vectors as lanes, a power of two.
+mlir::Value buildLaneSums(mlir::ImplicitLocOpBuilder &b,
+                          llvm::SmallVector<mlir::Value> vectors);
+
+} // namespace einhead
+
+#endif // EINHEAD_LIB_TRANSFORMS_VECTORMATH_H
