@@ -1,4 +1,4 @@
-"""The lit suite: every .mlir and .test file below test/ with a RUN line.
+"""The lit suites: every .mlir and .test file below test/, and below examples/.
 
 Tools stand on PATH (einhead-opt, einhead, FileCheck, not, split-file, the
 stock mlir-opt).  %examples is examples/, %python the interpreter.  Features
@@ -9,12 +9,13 @@ import os
 
 import lit.formats
 
-config.name = "Einhead"
+suite = config.einhead_suite  # "test" or "examples"
+config.name = "Einhead" if suite == "test" else "Einhead-" + suite
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
 config.excludes = ["Inputs", "Package", "Docs"]
-config.test_source_root = os.path.dirname(__file__)
-config.test_exec_root = os.path.join(config.einhead_build_dir, "test")
+config.test_source_root = os.path.join(config.einhead_source_dir, suite)
+config.test_exec_root = os.path.join(config.einhead_build_dir, suite)
 
 config.environment["PATH"] = os.path.pathsep.join(
     [config.einhead_tools_dir, config.llvm_tools_dir, os.environ.get("PATH", "")]
