@@ -57,7 +57,32 @@ static size_t roundUp(size_t bytes, size_t to) {
   return (bytes + to - 1) / to * to;
 }
 
-BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold) {
+/// The part of a tensor from the first key that any row attends to.
+static void addRanges(const BenchProblem &problem, llvm::StringRef term,
+                      const char *data, size_t bytes,
+                      std::vector<ByteRange> &ranges) {
+  int64_t first = problem.firstKey();
+  if (first == 0) {
+    ranges.emplace_back(data, bytes);
+    return;
+  }
+  size_t at = term.find(problem.roles.key);
+  int64_t outer = problem.count(term.substr(0, at));
+  int64_t keys = problem.count(problem.roles.key);
+  size_t row = problem.count(term.substr(at + 1)) * sizeOf(problem.type);
+  for (int64_t i = 0; i < outer; ++i)
+    ranges.emplace_back(data + (i * keys + first) * row, (keys - first) * row);
+}
+
+std::vector<ByteRange> BenchBuffers::ranges(int set) const {
+  std::vector<ByteRange> ranges;
+  addRanges(problem, problem.roles.keyTerm, key(set), keyBytes, ranges);
+  addRanges(problem, problem.roles.valueTerm, value(set), valueBytes, ranges);
+  return ranges;
+}
+
+BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold)
+    : problem(problem) {
   const attn::AttentionRoles &roles = problem.roles;
   size_t size = sizeOf(problem.type);
   keyBytes = problem.count(roles.keyTerm) * size;

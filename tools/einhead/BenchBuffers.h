@@ -23,11 +23,11 @@ public:
   int count() const { return sets; }
   char *key(int set) const { return arena.data() + set * stride; }
   char *value(int set) const { return key(set) + keyStride; }
-  std::vector<ByteRange> ranges(int set) const {
-    return {{key(set), keyBytes}, {value(set), valueBytes}};
-  }
+  /// The bytes that an evaluation must read.
+  std::vector<ByteRange> ranges(int set) const;
 
 private:
+  const BenchProblem &problem;
   size_t keyBytes, valueBytes, keyStride, stride;
   int sets = 1;
   HugeBuffer arena;

@@ -14,6 +14,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
+#include <algorithm>
 #include <cmath>
 
 namespace einhead::tool {
@@ -149,9 +150,16 @@ int64_t BenchProblem::count(llvm::StringRef letters) const {
   return product;
 }
 
+int64_t BenchProblem::firstKey() const {
+  char token = newTokenLetter();
+  int64_t position = count(roles.key) - (token ? extent.at(token) : 1);
+  return window ? std::max<int64_t>(position - window + 1, 0) : 0;
+}
+
 int64_t BenchProblem::leastBytes() const {
-  return (count(roles.keyTerm) + count(roles.valueTerm)) *
-         static_cast<int64_t>(sizeOf(type));
+  int64_t keys = count(roles.key);
+  return (count(roles.keyTerm) + count(roles.valueTerm)) / keys *
+         (keys - firstKey()) * static_cast<int64_t>(sizeOf(type));
 }
 
 char BenchProblem::newTokenLetter() const {

@@ -35,6 +35,8 @@ struct BenchProblem {
   std::vector<int64_t> shape(llvm::StringRef term) const;
   /// Product of the extents of these letters.
   int64_t count(llvm::StringRef letters) const;
+  /// The first key that any row attends to.
+  int64_t firstKey() const;
   /// The least bytes of K and V that one evaluation reads.
   int64_t leastBytes() const;
   /// The row letter whose coordinates the mask looks at, or 0.

@@ -105,18 +105,25 @@ std::vector<Variant> supportedVariants() {
   return variants;
 }
 
-/// Each thread reads its own part of each range.
+/// Each thread reads its own part of all bytes.
 uint64_t readAll(ReadFunction read, llvm::ArrayRef<ByteRange> ranges,
                  int threads) {
+  size_t total = 0;
+  for (auto [data, size] : ranges)
+    total += size;
   uint64_t result = 0;
 #pragma omp parallel num_threads(threads) reduction(^ : result)
   {
     size_t thread = omp_get_thread_num(), count = omp_get_num_threads();
+    size_t begin = total * thread / count / 64 * 64;
+    size_t end =
+        thread + 1 == count ? total : total * (thread + 1) / count / 64 * 64;
+    size_t start = 0; // of the range, in all bytes
     for (auto [data, size] : ranges) {
-      size_t lines = size / 64;
-      size_t begin = lines * thread / count * 64;
-      size_t end = thread + 1 == count ? size : lines * (thread + 1) / count * 64;
-      result ^= read(data + begin, end - begin);
+      size_t from = std::max(begin, start), to = std::min(end, start + size);
+      if (from < to)
+        result ^= read(data + (from - start), to - from);
+      start += size;
     }
   }
   return result;

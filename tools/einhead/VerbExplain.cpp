@@ -9,6 +9,7 @@
 #include "Tool.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -46,6 +47,21 @@ llvm::StringRef lineAndColumn(llvm::StringRef location) {
     return "";
   size_t line = location.rfind(':', column);
   return line == llvm::StringRef::npos ? "" : location.substr(line + 1);
+}
+
+/// Orders by place in the file; what several passes say of one place stays in
+/// the order of the passes.
+void sortByPlace(std::vector<CompilerRemark> &remarks) {
+  auto place = [](const CompilerRemark &remark) {
+    auto [line, column] = lineAndColumn(remark.location).split(':');
+    std::pair<unsigned, unsigned> numbers = {0, 0};
+    line.getAsInteger(10, numbers.first);
+    column.getAsInteger(10, numbers.second);
+    return numbers;
+  };
+  llvm::stable_sort(remarks, [&](const auto &x, const auto &y) {
+    return place(x) < place(y);
+  });
 }
 
 /// The function of each place in the file where an op stands.
@@ -146,6 +162,8 @@ llvm::Error ExplainVerb::run() {
     remarks[name == names.end() ? "" : name->second].push_back(remark);
   });
   auto text = (*source)->compile(EmitKind::MLIR, *options);
+  for (auto &entry : remarks)
+    sortByPlace(entry.second);
   // The remarks of what came before the error say most.
   json ? printJSON(remarks) : printText(remarks);
   return text.takeError();
