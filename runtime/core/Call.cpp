@@ -215,12 +215,10 @@ void Call::commit() {
     length += advance;
 }
 
-einhead_status_t einhead_session_call(einhead_session_t *session,
-                                      const char *function,
-                                      const DLTensor *inputs,
-                                      size_t input_count,
-                                      const DLTensor *outputs,
-                                      size_t output_count) {
+einhead_status_t
+einhead_session_call(einhead_session_t *session, const char *function,
+                     const DLTensor *inputs, size_t input_count,
+                     const DLTensor *outputs, size_t output_count) {
   return guarded([&]() -> einhead_status_t {
     if (!session || !function)
       return fail(EINHEAD_INVALID_ARGUMENT, session ? "function" : "session",

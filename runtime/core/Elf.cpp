@@ -23,9 +23,9 @@ constexpr uint16_t hostMachine = EM_AARCH64;
 const char *const allowedImports[] = {EINHEAD_MODULE_IMPORTS};
 const char *const allowedLibraries[] = {"libc.so.6", "libm.so.6"};
 /// What a C compiler's start files refer to weakly.
-const char *const allowedWeakImports[] = {
-    "__cxa_finalize", "__gmon_start__", "_ITM_registerTMCloneTable",
-    "_ITM_deregisterTMCloneTable"};
+const char *const allowedWeakImports[] = {"__cxa_finalize", "__gmon_start__",
+                                          "_ITM_registerTMCloneTable",
+                                          "_ITM_deregisterTMCloneTable"};
 constexpr uint64_t largestImage = uint64_t(4) << 30;
 
 template <size_t N>
@@ -56,7 +56,8 @@ private:
   einhead_status_t readHeader();
   einhead_status_t readSegments();
   einhead_status_t readSections(ElfSymbols &symbols);
-  einhead_status_t readStrings(const Elf64_Shdr &section, std::string_view &out);
+  einhead_status_t readStrings(const Elf64_Shdr &section,
+                               std::string_view &out);
   einhead_status_t checkLibraries(const Elf64_Shdr &dynamic);
   einhead_status_t readSymbols(const Elf64_Shdr &table, ElfSymbols &symbols);
 

@@ -48,9 +48,9 @@ einhead_status_t openRegular(const std::string &path, FileDescriptor &file,
     return fail(EINHEAD_FAILED_PRECONDITION, "", "cannot examine '%s': %s",
                 path.c_str(), std::strerror(errno));
   if (!S_ISREG(information.st_mode))
-    return fail(EINHEAD_INVALID_ARGUMENT, "", "'%s' is %s, not a file",
-                path.c_str(),
-                S_ISDIR(information.st_mode) ? "a directory" : "a device or pipe");
+    return fail(
+        EINHEAD_INVALID_ARGUMENT, "", "'%s' is %s, not a file", path.c_str(),
+        S_ISDIR(information.st_mode) ? "a directory" : "a device or pipe");
   size = static_cast<uint64_t>(information.st_size);
   return EINHEAD_OK;
 }

@@ -154,8 +154,9 @@ int Reader::dimensionName(const std::string &name) {
 
 einhead_status_t Reader::readDimension(const json &value, const Where &where,
                                        Dimension &out) {
-  const char *wanted = "an extent is a number from 0 to 2^48, a name, or a name "
-                       "plus a number (\"m+1\")";
+  const char *wanted =
+      "an extent is a number from 0 to 2^48, a name, or a name "
+      "plus a number (\"m+1\")";
   if (readInteger(value, 0, maxExtent, out.offset))
     return EINHEAD_OK;
   const std::string *text = value.get_ptr<const std::string *>();
@@ -362,12 +363,13 @@ einhead_status_t Reader::read(const json &root) {
   if (einhead_status_t s =
           readStrings(*target, "features", "manifest, target", to.features))
     return s;
-  if (einhead_status_t s = readStrings(root, "parameters", "manifest",
-                                       manifest.parameterFiles))
+  if (einhead_status_t s =
+          readStrings(root, "parameters", "manifest", manifest.parameterFiles))
     return s;
   const json *functions = member(root, "functions");
   if (!functions || !functions->is_array() || functions->empty())
-    return corrupt("manifest", "\"functions\" is missing, not a list, or empty");
+    return corrupt("manifest",
+                   "\"functions\" is missing, not a list, or empty");
   for (size_t f = 0; f < functions->size(); ++f)
     if (einhead_status_t s = readFunction((*functions)[f], f))
       return s;

@@ -72,8 +72,8 @@ einhead_status_t bindParameters(const std::string &path,
   } else {
     for (const std::string &file : manifest.parameterFiles) {
       bool isAbsolute = file[0] == '/';
-      if (einhead_status_t status = module.files.addPath(
-              isAbsolute ? file : folderOf(path) + file))
+      if (einhead_status_t status =
+              module.files.addPath(isAbsolute ? file : folderOf(path) + file))
         return status;
     }
   }
@@ -103,8 +103,8 @@ einhead_status_t openModule(const std::string &path, const char *parametersPath,
     return status;
   if (einhead_status_t status = checkTarget(module.manifest.target))
     return status;
-  if (einhead_status_t status = module.code.load(
-          container.code, container.codeSize, module.manifest))
+  if (einhead_status_t status =
+          module.code.load(container.code, container.codeSize, module.manifest))
     return status;
   module.manifestText = std::string(container.manifest);
   return bindParameters(path, parametersPath, module);

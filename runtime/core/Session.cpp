@@ -302,7 +302,9 @@ einhead_status_t einhead_session_cache(einhead_session_t *session,
   return guarded([&]() -> einhead_status_t {
     if (!session || !name || !out_view)
       return fail(EINHEAD_INVALID_ARGUMENT,
-                  !session ? "session" : !name ? "name" : "out_view",
+                  !session ? "session"
+                  : !name  ? "name"
+                           : "out_view",
                   "a required pointer is null");
     SessionGuard guard(session);
     if (einhead_status_t status = guard.status())

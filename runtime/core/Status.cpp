@@ -26,7 +26,8 @@ void format(char *buffer, size_t size, const char *text, va_list arguments) {
   if (static_cast<size_t>(length) < size)
     return;
   size_t end = size - 1;
-  while (end > 0 && (static_cast<unsigned char>(buffer[end - 1]) & 0xC0) == 0x80)
+  while (end > 0 &&
+         (static_cast<unsigned char>(buffer[end - 1]) & 0xC0) == 0x80)
     --end;
   if (end > 0 && (static_cast<unsigned char>(buffer[end - 1]) & 0xC0) == 0xC0)
     --end;

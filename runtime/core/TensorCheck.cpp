@@ -110,8 +110,8 @@ einhead_status_t Checker::checkExtents(bool mayBind, Bindings &bindings,
     } else if (got != wanted) {
       std::string text = manifest.describe(dimension);
       return fail(EINHEAD_INVALID_ARGUMENT, argumentAt(argument, d),
-                  "'%.60s' dimension %d has extent %" PRId64
-                  ", wanted %" PRId64 "%s%.80s%s",
+                  "'%.60s' dimension %d has extent %" PRId64 ", wanted %" PRId64
+                  "%s%.80s%s",
                   name, d, got, wanted, dimension.name < 0 ? "" : " (",
                   dimension.name < 0 ? "" : text.c_str(),
                   dimension.name < 0 ? "" : ")");
@@ -168,8 +168,7 @@ einhead_status_t Checker::checkStrides(CheckedTensor &out) {
       span = lastElement + 1;
     }
   }
-  int64_t bytes =
-      isEmpty ? 0 : (lastElement + 1) * elementSize(argument.type);
+  int64_t bytes = isEmpty ? 0 : (lastElement + 1) * elementSize(argument.type);
   out.range = {0, static_cast<uintptr_t>(bytes)};
   return EINHEAD_OK;
 }
