@@ -1,0 +1,62 @@
+// What the attn ops' interfaces refuse, and with which words.
+// RUN: einhead-opt %s -transform-interpreter -split-input-file -verify-diagnostics
+
+module attributes {transform.with_named_sequence} {
+  func.func @keys_without_a_state(%q: tensor<8x64xf32>, %k: tensor<128x64xf32>) -> tensor<8x64xf32> {
+    // expected-error @+3 {{a key letter cannot be tiled without a state; split the keys first (attn.partial_attention)}}
+    // expected-error @+2 {{tile operation}}
+    // expected-error @+1 {{failed to generate tiling loops}}
+    %y = attn.attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<128x64xf32>)
+        value(%k : tensor<128x64xf32>) scale 0.125
+        outs(%q : tensor<8x64xf32>) -> tensor<8x64xf32>
+    return %y : tensor<8x64xf32>
+  }
+  transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    %attention = transform.structured.match ops{["attn.attention"]} in %root : (!transform.any_op) -> !transform.any_op
+    %tiled, %loop = transform.structured.tile_using_for %attention tile_sizes [0, 16]
+      : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
+    transform.yield
+  }
+}
+
+// -----
+
+module attributes {transform.with_named_sequence} {
+  func.func @chunks_together(%q: tensor<8x64xf32>, %k: tensor<128x64xf32>,
+                             %max: tensor<4x8xf32>, %sum: tensor<4x8xf32>, %acc: tensor<4x8x64xf32>) {
+    // expected-error @+3 {{chunks are tiled one at a time}}
+    // expected-error @+2 {{tile operation}}
+    // expected-error @+1 {{failed to generate tiling loops}}
+    %y:3 = attn.partial_attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<128x64xf32>)
+        value(%k : tensor<128x64xf32>) scale 0.125 chunk 32
+        outs(%max, %sum, %acc : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8x64xf32>)
+        -> tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8x64xf32>
+    return
+  }
+  transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    %attention = transform.structured.match ops{["attn.partial_attention"]} in %root
+      : (!transform.any_op) -> !transform.any_op
+    %tiled, %loop = transform.structured.tile_using_for %attention tile_sizes [2]
+      : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
+    transform.yield
+  }
+}
+
+// -----
+
+module attributes {transform.with_named_sequence} {
+  func.func @decompose_two_key_letters(%q: tensor<8x64xf32>, %k: tensor<16x4x64xf32>) -> tensor<8x64xf32> {
+    // expected-error @+2 {{a softmax over "mp" has no graph op; use one key letter}}
+    // expected-note @+1 {{when applied to this op}}
+    %y = attn.attention "hk, mpk, mpv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<16x4x64xf32>)
+        value(%k : tensor<16x4x64xf32>) scale 0.125
+        outs(%q : tensor<8x64xf32>) -> tensor<8x64xf32>
+    return %y : tensor<8x64xf32>
+  }
+  transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    %attention = transform.structured.match ops{["attn.attention"]} in %root : (!transform.any_op) -> !transform.any_op
+    // expected-error @+1 {{transform.structured.decompose_interface failed to apply}}
+    %einsum = transform.structured.decompose_interface %attention : (!transform.any_op) -> !transform.any_op
+    transform.yield
+  }
+}
