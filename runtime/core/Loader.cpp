@@ -22,23 +22,32 @@ constexpr const char *abiSymbol = "einhead_module_abi";
 constexpr const char *hostSymbol = "einhead_module_host";
 
 /// An anonymous file with the code: never on a disk, gone with its last user.
-einhead_status_t writeMemoryFile(const uint8_t *bytes, size_t size, int &file) {
+struct MemoryFile {
+  int number = -1;
+  ~MemoryFile() {
+    if (number >= 0)
+      close(number);
+  }
+  einhead_status_t write(const uint8_t *bytes, size_t size);
+};
+
+einhead_status_t MemoryFile::write(const uint8_t *bytes, size_t size) {
   // Systems that deny executable memory files by default need to be told;
   // older ones do not know the flag.
   constexpr unsigned executable = 0x0010U;
-  file = memfd_create("einhead-module", MFD_CLOEXEC | executable);
-  if (file < 0 && errno == EINVAL)
-    file = memfd_create("einhead-module", MFD_CLOEXEC);
+  number = memfd_create("einhead-module", MFD_CLOEXEC | executable);
+  if (number < 0 && errno == EINVAL)
+    number = memfd_create("einhead-module", MFD_CLOEXEC);
   size_t done = 0;
-  while (file >= 0 && done < size) {
-    ssize_t wrote = write(file, bytes + done, size - done);
+  while (number >= 0 && done < size) {
+    ssize_t wrote = ::write(number, bytes + done, size - done);
     if (wrote < 0 && errno == EINTR)
       continue;
     if (wrote <= 0)
       break;
     done += static_cast<size_t>(wrote);
   }
-  if (file < 0 || done < size)
+  if (number < 0 || done < size)
     return fail(EINHEAD_RESOURCE_EXHAUSTED, "code",
                 "cannot make a memory file for the code: %s",
                 std::strerror(errno));
@@ -96,23 +105,18 @@ einhead_status_t LoadedCode::load(const uint8_t *bytes, size_t size,
     return status;
   entries.reserve(manifest.functions.size());
 
-  int file = -1;
-  einhead_status_t status = writeMemoryFile(bytes, size, file);
-  if (status == EINHEAD_OK) {
-    // Modules may leave out their dependency on the math library.
-    dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
-    handle = dlopen(uniquePath(file).c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-      const char *reason = dlerror();
-      status = fail(EINHEAD_CORRUPT_ARTIFACT, "code",
-                    "the dynamic linker refuses the code: %s",
-                    reason ? reason : "no reason given");
-    }
-  }
-  if (file >= 0)
-    close(file);
-  if (status)
+  MemoryFile file;
+  if (einhead_status_t status = file.write(bytes, size))
     return status;
+  // Modules may leave out their dependency on the math library.
+  dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
+  handle = dlopen(uniquePath(file.number).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) {
+    const char *reason = dlerror();
+    return fail(EINHEAD_CORRUPT_ARTIFACT, "code",
+                "the dynamic linker refuses the code: %s",
+                reason ? reason : "no reason given");
+  }
 
   const auto *abi = static_cast<const int32_t *>(dlsym(handle, abiSymbol));
   auto *host = static_cast<const einhead_host_t **>(dlsym(handle, hostSymbol));

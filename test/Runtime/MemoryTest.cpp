@@ -105,10 +105,10 @@ TEST_F(MemoryTest, ASteadyStreamOfCallsAllocatesNothing) {
   DLTensor in = x.dl, out = y.dl;
   Budget budget(0);
   EXPECT_OK(hungry(session, 1 << 20, 5, 64));
-  smallBudget = 0;
+  setSmallBudget(0);
   einhead_status_t status =
       einhead_session_call(session.get(), "add_one", &in, 1, &out, 1);
-  smallBudget = -1;
+  setSmallBudget(-1);
   EXPECT_OK(status);
   EXPECT_EQ(budget.asked, 0);
 }
@@ -128,9 +128,9 @@ TEST_F(MemoryTest, SessionsWithoutMemoryAreRefused) {
   long allowed = 0;
   einhead_status_t status = EINHEAD_INTERNAL;
   for (; allowed < 1000 && status != EINHEAD_OK; ++allowed) {
-    smallBudget = allowed;
+    setSmallBudget(allowed);
     status = einhead_session_create(module.get(), &options, &session);
-    smallBudget = -1;
+    setSmallBudget(-1);
     if (status != EINHEAD_OK) {
       expectError(status, EINHEAD_RESOURCE_EXHAUSTED, "out of memory");
       EXPECT_EQ(session, nullptr);

@@ -11,14 +11,15 @@
 #include <cstdlib>
 #include <new>
 
-thread_local long einhead::test::smallBudget = -1;
+static thread_local long smallBudget = -1;
+
+void einhead::test::setSmallBudget(long calls) { smallBudget = calls; }
 
 void *operator new(size_t size) {
-  long &budget = einhead::test::smallBudget;
-  if (budget == 0)
+  if (smallBudget == 0)
     throw std::bad_alloc();
-  if (budget > 0)
-    --budget;
+  if (smallBudget > 0)
+    --smallBudget;
   if (void *memory = std::malloc(size ? size : 1))
     return memory;
   throw std::bad_alloc();

@@ -11,7 +11,7 @@ namespace einhead::test {
 
 /// Calls of operator new on this thread fail after this many more; negative:
 /// never.
-extern thread_local long smallBudget;
+void setSmallBudget(long calls);
 
 } // namespace einhead::test
 
