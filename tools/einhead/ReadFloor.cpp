@@ -133,29 +133,63 @@ volatile uint64_t sink;
 
 } // namespace
 
-ReadFloor measureReadFloor(int sets,
-                           llvm::function_ref<std::vector<ByteRange>(int)> set,
-                           int threads, double seconds) {
-  ReadFloor best;
-  std::vector<std::vector<ByteRange>> ranges;
-  for (int i = 0; i < sets; ++i)
-    ranges.push_back(set(i));
-  sink = readAll(supportedVariants().back().read, ranges[0], threads);
-  int next = 0; // goes on through the sets, so that each read is a cold one
-  for (const Variant &variant : supportedVariants()) {
-    std::vector<double> samples;
-    double start = now();
-    while (samples.size() < 20 || now() - start < seconds) {
-      double begin = now();
-      sink = readAll(variant.read, ranges[next], threads);
-      samples.push_back(now() - begin);
-      next = (next + 1) % sets;
-    }
-    double microseconds = median(samples) * 1e6;
-    if (best.variant.empty() || microseconds < best.microseconds)
-      best = {microseconds, variant.name};
+struct ReadFloor::Candidate {
+  const char *name;
+  ReadFunction read;
+  std::vector<double> seconds;
+
+  double median() const {
+    std::vector<double> copy = seconds;
+    return tool::median(copy);
   }
-  return best;
+};
+
+ReadFloor::ReadFloor(int threads) : threads(threads) {
+  for (const Variant &variant : supportedVariants())
+    candidates.push_back({variant.name, variant.read, {}});
 }
+
+ReadFloor::~ReadFloor() = default;
+
+void ReadFloor::tune(llvm::ArrayRef<std::vector<ByteRange>> sets,
+                     double seconds) {
+  constexpr size_t kept = 3;
+  size_t round = 0, set = 0; // goes on through the sets: each read is a cold one
+  for (double start = now(); round < 3 || now() - start < seconds; ++round)
+    for (size_t i = 0; i < candidates.size(); ++i)
+      sample(sets[set++ % sets.size()]);
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Candidate &x, const Candidate &y) {
+                     return x.median() < y.median();
+                   });
+  candidates.resize(std::min(kept, candidates.size()));
+  for (Candidate &candidate : candidates)
+    candidate.seconds.clear();
+  next = 0;
+}
+
+void ReadFloor::sample(llvm::ArrayRef<ByteRange> ranges) {
+  Candidate &candidate = candidates[next];
+  next = (next + 1) % candidates.size();
+  double begin = now();
+  sink = readAll(candidate.read, ranges, threads);
+  candidate.seconds.push_back(now() - begin);
+}
+
+const ReadFloor::Candidate &ReadFloor::best() const {
+  return *std::min_element(candidates.begin(), candidates.end(),
+                           [](const Candidate &x, const Candidate &y) {
+                             return x.median() < y.median();
+                           });
+}
+
+double ReadFloor::medianMicroseconds() const { return best().median() * 1e6; }
+
+double ReadFloor::leastMicroseconds() const {
+  const std::vector<double> &seconds = best().seconds;
+  return *std::min_element(seconds.begin(), seconds.end()) * 1e6;
+}
+
+std::string ReadFloor::variant() const { return best().name; }
 
 } // namespace einhead::tool

@@ -9,7 +9,6 @@
 #define EINHEAD_TOOLS_READFLOOR_H
 
 #include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/STLFunctionalExtras.h"
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,17 +17,32 @@ namespace einhead::tool {
 
 using ByteRange = std::pair<const char *, size_t>;
 
-struct ReadFloor {
-  double microseconds = 0;
-  std::string variant; ///< of the fastest read
-};
+/// Times reading all bytes of a set of ranges once, by several plain vectorised
+/// loops on OpenMP threads.
+class ReadFloor {
+public:
+  explicit ReadFloor(int threads);
+  ~ReadFloor();
 
-/// Median time to read all bytes of a set of ranges once with that many OpenMP
-/// threads: the smallest one of several plain vectorised loops.  Goes through
-/// `sets` sets in turn, for at least `seconds` with each loop.
-ReadFloor measureReadFloor(int sets,
-                           llvm::function_ref<std::vector<ByteRange>(int)> set,
-                           int threads, double seconds);
+  /// Reads the ranges once with each loop; those that turn out slow are left
+  /// out from then on.
+  void tune(llvm::ArrayRef<std::vector<ByteRange>> sets, double seconds);
+  /// Reads the ranges once with one of the loops, in turn.
+  void sample(llvm::ArrayRef<ByteRange> ranges);
+
+  /// The fastest loop's.
+  double medianMicroseconds() const;
+  double leastMicroseconds() const;
+  std::string variant() const;
+
+private:
+  struct Candidate;
+  const Candidate &best() const;
+
+  int threads;
+  size_t next = 0;
+  std::vector<Candidate> candidates;
+};
 
 /// The number of threads that OpenMP takes for 0.
 int availableThreads();

@@ -143,8 +143,10 @@ llvm::Expected<std::string> Source::compile(EmitKind kind,
   else if (kindOfError == std::errc::state_not_recoverable)
     code = Exit::Internal;
   return failure(code, errorCount ? std::string() : message,
-                 "'einhead explain " + name +
-                     "' says what was recognised and why not");
+                 name == "bench"
+                     ? "'einhead bench --print-graph' prints the graph"
+                     : "'einhead explain " + name +
+                           "' says what was recognised and why not");
 }
 
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>

@@ -26,7 +26,8 @@ namespace {
 /// What one run of the verb finds out.
 struct Measurement {
   double compileMilliseconds = 0, medianMicroseconds = 0, leastMicroseconds = 0;
-  ReadFloor floor;
+  double floorMicroseconds = 0, leastFloorMicroseconds = 0;
+  std::string floorVariant;
   reference::Report check;
   int sets = 0;
   int64_t samples = 0;
@@ -45,6 +46,9 @@ private:
                                         Measurement &result);
   llvm::Error measure(const BenchProblem &problem, const std::string &module,
                       Measurement &result);
+  llvm::Error time(const BenchBuffers &buffers,
+                   llvm::function_ref<llvm::Error(int)> evaluate,
+                   Measurement &result);
   void print(const BenchProblem &problem, const Measurement &result) const;
   void printJSON(const BenchProblem &problem, const Measurement &result) const;
 
@@ -132,7 +136,6 @@ llvm::Error BenchVerb::measure(const BenchProblem &problem,
 
   const attn::AttentionRoles &roles = problem.roles;
   BenchBuffers buffers(problem, cold);
-  result.sets = buffers.count();
   HostTensor query(problem.type, problem.shape(roles.queryTerm));
   fillRandom(query, 3);
   HostTensor output(problem.type == DataType::F64 ? DataType::F64
@@ -164,30 +167,49 @@ llvm::Error BenchVerb::measure(const BenchProblem &problem,
     return failure(Exit::Wrong, "wrong result: " + check->message());
   std::vector<char> checked(output.data(), output.data() + output.byteCount());
 
+  if (llvm::Error error = time(buffers, evaluate, result))
+    return error;
+  if (llvm::Error error = evaluate(0))
+    return error;
+  if (std::memcmp(checked.data(), output.data(), checked.size()) != 0)
+    return failure(Exit::Wrong, "two evaluations of one input differ");
+  return llvm::Error::success();
+}
+
+/// Calls and plain reads take turns, so that both meet the same machine.
+llvm::Error BenchVerb::time(const BenchBuffers &buffers,
+                            llvm::function_ref<llvm::Error(int)> evaluate,
+                            Measurement &result) {
+  constexpr size_t fewest = 24, most = 100000;
+  constexpr double tuneSeconds = 0.5, measureSeconds = 2.0;
+  int count = buffers.count(), set = 0;
+  std::vector<std::vector<ByteRange>> ranges;
+  for (int i = 0; i < count; ++i)
+    ranges.push_back(buffers.ranges(i));
+  ReadFloor floor(threads > 0 ? threads : availableThreads());
+  floor.tune(ranges, tuneSeconds);
+
   std::vector<double> samples;
   double start = now();
-  for (int set = 0;
-       samples.size() < 20 ||
-       (now() - start < 1.5 && samples.size() < 200000);
-       set = (set + 1) % buffers.count()) {
+  while (samples.size() < fewest ||
+         (now() - start < measureSeconds && samples.size() < most)) {
     double begin = now();
     llvm::Error error = evaluate(set);
     samples.push_back(now() - begin);
     if (error)
       return error;
+    set = (set + 1) % count;
+    floor.sample(ranges[set]);
+    set = (set + 1) % count;
   }
-  if (llvm::Error error = evaluate(0))
-    return error;
-  if (std::memcmp(checked.data(), output.data(), checked.size()) != 0)
-    return failure(Exit::Wrong, "two evaluations of one input differ");
+  result.sets = count;
   result.samples = static_cast<int64_t>(samples.size());
   result.medianMicroseconds = median(samples) * 1e6;
   result.leastMicroseconds =
       *std::min_element(samples.begin(), samples.end()) * 1e6;
-  int count = threads > 0 ? threads : availableThreads();
-  result.floor = measureReadFloor(
-      buffers.count(), [&](int set) { return buffers.ranges(set); }, count,
-      0.25);
+  result.floorMicroseconds = floor.medianMicroseconds();
+  result.leastFloorMicroseconds = floor.leastMicroseconds();
+  result.floorVariant = floor.variant();
   return llvm::Error::success();
 }
 
@@ -211,9 +233,9 @@ void BenchVerb::print(const BenchProblem &problem,
                << llvm::format("  %10.0f %10.1f %10.1f %7.2f %6.1f  %11.3f\n",
                                result.compileMilliseconds,
                                result.medianMicroseconds,
-                               result.floor.microseconds,
+                               result.floorMicroseconds,
                                result.medianMicroseconds /
-                                   result.floor.microseconds,
+                                   result.floorMicroseconds,
                                problem.leastBytes() / 1e6,
                                result.check.worstRatio);
 }
@@ -221,7 +243,7 @@ void BenchVerb::print(const BenchProblem &problem,
 void BenchVerb::printJSON(const BenchProblem &problem,
                           const Measurement &result) const {
   llvm::json::OStream os(llvm::outs());
-  double ratio = result.medianMicroseconds / result.floor.microseconds;
+  double ratio = result.medianMicroseconds / result.floorMicroseconds;
   os.object([&] {
     os.attribute("spec", problem.spec());
     os.attribute("sizes", sizesText(problem));
@@ -236,8 +258,9 @@ void BenchVerb::printJSON(const BenchProblem &problem,
     os.attribute("compile_ms", result.compileMilliseconds);
     os.attribute("median_us", result.medianMicroseconds);
     os.attribute("min_us", result.leastMicroseconds);
-    os.attribute("floor_us", result.floor.microseconds);
-    os.attribute("floor_variant", result.floor.variant);
+    os.attribute("floor_us", result.floorMicroseconds);
+    os.attribute("floor_min_us", result.leastFloorMicroseconds);
+    os.attribute("floor_variant", result.floorVariant);
     os.attribute("ratio", ratio);
     os.attribute("error_over_bound", result.check.worstRatio);
     os.attribute("kv_bytes", problem.leastBytes());

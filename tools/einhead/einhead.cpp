@@ -8,8 +8,9 @@
 #include "Tool.h"
 #include "einhead/runtime.h"
 #include "llvm/Config/llvm-config.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Host.h"
 #include <vector>
 
@@ -27,6 +28,13 @@ static const char exitCodes[] =
 static void printVersion(llvm::raw_ostream &os) {
   os << "einhead " << einhead_version() << "\nLLVM " << LLVM_VERSION_STRING
      << "\nhost CPU " << llvm::sys::getHostCPUName() << "\n";
+}
+
+static void printVerbs(const std::vector<std::unique_ptr<Verb>> &verbs) {
+  llvm::outs() << "USAGE: einhead VERB [FILE] [options]\n";
+  for (auto &verb : verbs)
+    llvm::outs() << "  " << llvm::left_justify(verb->command.getName(), 8) << " "
+                 << verb->command.getDescription() << "\n";
 }
 
 int main(int argc, char **argv) {
@@ -47,8 +55,9 @@ int main(int argc, char **argv) {
     cl::HideUnrelatedOptions(optionCategory(), verb->command);
 
   if (argc < 2) {
-    cl::PrintHelpMessage();
-    return static_cast<int>(Exit::Usage);
+    printVerbs(verbs);
+    return static_cast<int>(report(failure(
+        Exit::Usage, "no verb given", "'einhead --help' says more")));
   }
   if (!cl::ParseCommandLineOptions(argc, argv, overview, &llvm::errs())) {
     llvm::errs() << "help: 'einhead --help' lists the verbs, 'einhead VERB "
