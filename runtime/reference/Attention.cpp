@@ -144,7 +144,7 @@ struct Score {
   double error;    ///< e: from arithmetic in f32
   double incoming; ///< from the operands
   double weight = 0;
-  double weightError = 0; ///< weight * (eta + g), absolute
+  double weightError = 0;   ///< weight * (eta + g), absolute
   double low = 0, high = 0; ///< the weight, by the incoming error
 };
 
@@ -182,7 +182,8 @@ Score scoreAt(Problem &problem, int64_t depth) {
   double u = unitRoundoff(problem.accumulator);
   Score result;
   result.score = scale * sum;
-  result.error = scoreSteps(problem.options.output, depth) * u * std::fabs(scale) * magnitude;
+  result.error = scoreSteps(problem.options.output, depth) * u *
+                 std::fabs(scale) * magnitude;
   result.incoming = times(std::fabs(scale), incoming);
   if (problem.options.hasBias) {
     int64_t at = problem.atBias(nest);
@@ -245,8 +246,7 @@ Row weigh(const Problem &problem, std::vector<Score> &scores) {
   for (Score &score : scores) {
     double distance = score.score - row.largest;
     score.weight = std::exp(distance);
-    double exponent =
-        score.error + largestError + 2 * u * std::fabs(distance);
+    double exponent = score.error + largestError + 2 * u * std::fabs(distance);
     double grown = std::exp(distance + exponent) - score.weight;
     score.weightError = grown + score.weight * (4 * u + g);
     score.low = std::exp(distance - score.incoming);

@@ -145,7 +145,8 @@ Number einhead::reference::pow(Number x, Number y, Type type) {
         error = std::max(error, std::fabs(std::pow(base, exponent) - value));
   }
   double size = std::fabs(value) + error;
-  double steps = kFunctionError + std::fabs(y.value * std::log(std::fabs(
-                                      x.value == 0 ? 1 : x.value)));
+  double steps =
+      kFunctionError +
+      std::fabs(y.value * std::log(std::fabs(x.value == 0 ? 1 : x.value)));
   return rounded(value, error + times(steps * unitRoundoff(type), size), type);
 }

@@ -27,7 +27,9 @@ public:
     return z ^ (z >> 31);
   }
   /// In [0, 1).
-  double uniform() { return std::ldexp(static_cast<double>(next() >> 11), -53); }
+  double uniform() {
+    return std::ldexp(static_cast<double>(next() >> 11), -53);
+  }
   double normal() {
     double radius = std::sqrt(-2 * std::log(1 - uniform()));
     return radius * std::cos(6.283185307179586 * uniform());
@@ -72,10 +74,9 @@ uint16_t bits16(double x, Type type, int mantissaBits, int smallestExponent) {
   int lastBit = exponent - 1 - mantissaBits;
   if (x == 0 || lastBit < smallestExponent)
     lastBit = smallestExponent;
-  auto mantissa =
-      static_cast<uint16_t>(std::ldexp(std::fabs(x), -lastBit));
-  auto raised = static_cast<uint16_t>((lastBit - smallestExponent)
-                                      << mantissaBits);
+  auto mantissa = static_cast<uint16_t>(std::ldexp(std::fabs(x), -lastBit));
+  auto raised =
+      static_cast<uint16_t>((lastBit - smallestExponent) << mantissaBits);
   return sign | static_cast<uint16_t>(raised + mantissa);
 }
 

@@ -1,4 +1,5 @@
-//===- Loops.h - Loop nests over named letters -------------------*- C++ -*-===//
+//===- Loops.h - Loop nests over named letters ---*- C++
+//-*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -81,9 +82,7 @@ private:
 int64_t lengthAt(const Lengths &lengths, const Nest &nest, size_t loop);
 
 /// A product of bounds: 0 times infinity is 0.
-inline double times(double x, double y) {
-  return x == 0 || y == 0 ? 0 : x * y;
-}
+inline double times(double x, double y) { return x == 0 || y == 0 ? 0 : x * y; }
 
 void require(bool condition, const std::string &what);
 

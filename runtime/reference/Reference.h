@@ -1,4 +1,5 @@
-//===- Reference.h - Attention in double, with error bounds ------*- C++ -*-===//
+//===- Reference.h - Attention in double, with error bounds ---*- C++
+//-*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -131,6 +132,10 @@ struct EinsumOptions {
   /// Whether an exact 0 makes a product 0 whatever it meets.  So count the
   /// weights of what does not attend: it may be NaN.
   bool zerosAbsorb = false;
+  /// Takes errors for independent, so that those of a sum add up as the root of
+  /// their squares.  Likely, not certain; but in a deep graph the certain bound
+  /// grows by sum |w x| / |sum w x| with each product and soon says nothing.
+  bool independentErrors = false;
 };
 
 /// sum over the letters that the output lacks of the product of the operands.

@@ -16,9 +16,9 @@ namespace {
 
 /// What attends in one row.
 struct Entry {
-  int64_t at;     ///< in the tensor
-  double score;   ///< the input
-  double weight;  ///< exp(score - largest)
+  int64_t at;      ///< in the tensor
+  double score;    ///< the input
+  double weight;   ///< exp(score - largest)
   double exponent; ///< how far the exponent may be off
 };
 
@@ -54,8 +54,7 @@ void softmaxRow(std::vector<Entry> &row, Type output, Tensor &result) {
     entry.weight = std::exp(distance);
     // Error of the operand, of the subtraction, of exp.
     entry.exponent +=
-        4 * u +
-        2 * u * (std::fabs(distance) + entry.exponent + largestError);
+        4 * u + 2 * u * (std::fabs(distance) + entry.exponent + largestError);
     if (entry.weight == 0)
       entry.exponent = std::isfinite(distance) ? entry.exponent : 0;
     sum += entry.weight;

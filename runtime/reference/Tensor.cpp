@@ -123,9 +123,8 @@ int64_t Tensor::offset(const std::vector<int64_t> &index) const {
   return offset;
 }
 
-Tensor
-einhead::reference::map(const Tensor &x,
-                        const std::function<Number(Number)> &function) {
+Tensor einhead::reference::map(const Tensor &x,
+                               const std::function<Number(Number)> &function) {
   Tensor result(x.shape);
   for (int64_t i = 0; i < x.size(); ++i) {
     Number y = function({x.value[i], x.bound[i]});
@@ -135,9 +134,9 @@ einhead::reference::map(const Tensor &x,
   return result;
 }
 
-Tensor einhead::reference::map(
-    const Tensor &x, const Tensor &y,
-    const std::function<Number(Number, Number)> &function) {
+Tensor
+einhead::reference::map(const Tensor &x, const Tensor &y,
+                        const std::function<Number(Number, Number)> &function) {
   require(x.shape == y.shape, "operands of equal shapes");
   Tensor result(x.shape);
   for (int64_t i = 0; i < x.size(); ++i) {
@@ -179,8 +178,8 @@ std::vector<int64_t> Extents::of(const std::string &letters) const {
 }
 
 Nest::Nest(const std::string &letters, const Extents &extents)
-    : letters(letters), extents(extents.of(letters)),
-      point(letters.size(), 0) {}
+    : letters(letters), extents(extents.of(letters)), point(letters.size(), 0) {
+}
 
 size_t Nest::position(char letter) const {
   size_t loop = letters.find(letter);

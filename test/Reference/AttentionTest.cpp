@@ -73,21 +73,55 @@ TEST(Attention, EveryFormIsTheUnfusedOne) {
     const char *scoreLetters;
   };
   const Form forms[] = {
-      {"bhk, bhmk, bhmv -> bhv", "bhk, bhmk -> bhm", "bhm, bhmv -> bhv",
-       {2, 3, 4}, {2, 3, 5, 4}, {2, 3, 5, 6}, "bhm"},
-      {"bhk, bmk, bmv -> bhv", "bhk, bmk -> bhm", "bhm, bmv -> bhv",
-       {2, 3, 4}, {2, 5, 4}, {2, 5, 6}, "bhm"},
-      {"bgrnk, bgmk, bgmv -> bgrnv", "bgrnk, bgmk -> bgrnm",
-       "bgrnm, bgmv -> bgrnv", {2, 2, 3, 2, 4}, {2, 2, 5, 4}, {2, 2, 5, 6},
+      {"bhk, bhmk, bhmv -> bhv",
+       "bhk, bhmk -> bhm",
+       "bhm, bhmv -> bhv",
+       {2, 3, 4},
+       {2, 3, 5, 4},
+       {2, 3, 5, 6},
+       "bhm"},
+      {"bhk, bmk, bmv -> bhv",
+       "bhk, bmk -> bhm",
+       "bhm, bmv -> bhv",
+       {2, 3, 4},
+       {2, 5, 4},
+       {2, 5, 6},
+       "bhm"},
+      {"bgrnk, bgmk, bgmv -> bgrnv",
+       "bgrnk, bgmk -> bgrnm",
+       "bgrnm, bgmv -> bgrnv",
+       {2, 2, 3, 2, 4},
+       {2, 2, 5, 4},
+       {2, 2, 5, 6},
        "bgrnm"},
-      {"bhk, mk, mv -> bhv", "bhk, mk -> bhm", "bhm, mv -> bhv",
-       {2, 3, 4}, {5, 4}, {5, 6}, "bhm"},
-      {"bhk, mbk, vmb -> hvb", "bhk, mbk -> bhm", "bhm, vmb -> hvb",
-       {2, 3, 4}, {5, 2, 4}, {6, 5, 2}, "bhm"},
-      {"hk, bmk, bmv -> bhv", "hk, bmk -> bhm", "bhm, bmv -> bhv",
-       {3, 4}, {2, 5, 4}, {2, 5, 6}, "bhm"},
-      {"bhk, bmk, mv -> bhv", "bhk, bmk -> bhm", "bhm, mv -> bhv",
-       {2, 3, 4}, {2, 5, 4}, {5, 6}, "bhm"},
+      {"bhk, mk, mv -> bhv",
+       "bhk, mk -> bhm",
+       "bhm, mv -> bhv",
+       {2, 3, 4},
+       {5, 4},
+       {5, 6},
+       "bhm"},
+      {"bhk, mbk, vmb -> hvb",
+       "bhk, mbk -> bhm",
+       "bhm, vmb -> hvb",
+       {2, 3, 4},
+       {5, 2, 4},
+       {6, 5, 2},
+       "bhm"},
+      {"hk, bmk, bmv -> bhv",
+       "hk, bmk -> bhm",
+       "bhm, bmv -> bhv",
+       {3, 4},
+       {2, 5, 4},
+       {2, 5, 6},
+       "bhm"},
+      {"bhk, bmk, mv -> bhv",
+       "bhk, bmk -> bhm",
+       "bhm, mv -> bhv",
+       {2, 3, 4},
+       {2, 5, 4},
+       {5, 6},
+       "bhm"},
   };
   for (const Form &form : forms) {
     Tensor q = random(form.q, Distribution::Normal, 1);
@@ -125,9 +159,8 @@ TEST(Attention, ValidSeesNoPadding) {
   Tensor v = random({2, 5, 4}, Distribution::Normal, 3);
   AttentionOptions options;
   options.valid = {5};
-  Tensor padded = attention("bhk, bmk, bmv -> bhv", q,
-                            padWithNaN(k, {2, 9, 4}), padWithNaN(v, {2, 9, 4}),
-                            options)
+  Tensor padded = attention("bhk, bmk, bmv -> bhv", q, padWithNaN(k, {2, 9, 4}),
+                            padWithNaN(v, {2, 9, 4}), options)
                       .output;
   Tensor expected = attention("bhk, bmk, bmv -> bhv", q, k, v).output;
   EXPECT_EQ(padded.value, expected.value);

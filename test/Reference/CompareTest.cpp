@@ -85,7 +85,8 @@ TEST(Compare, NothingPasses) {
 TEST(Rounding, ToFloatIsTheMachines) {
   for (double x : random({2000}, Distribution::Outliers, 3, Type::F64).value)
     for (double y : {x, x * 1e-39, x * 1e-44, x * 1e37})
-      EXPECT_EQ(roundTo(y, Type::F32), static_cast<double>(static_cast<float>(y)));
+      EXPECT_EQ(roundTo(y, Type::F32),
+                static_cast<double>(static_cast<float>(y)));
 }
 
 TEST(Rounding, ToBF16TiesToEven) {

@@ -19,8 +19,7 @@ const double u = std::ldexp(1.0, -24);
 
 TEST(Spec, Parses) {
   Spec spec = Spec::parse("bhk, b h m k,bhmv -> bhv");
-  EXPECT_EQ(spec.inputs,
-            (std::vector<std::string>{"bhk", "bhmk", "bhmv"}));
+  EXPECT_EQ(spec.inputs, (std::vector<std::string>{"bhk", "bhmk", "bhmv"}));
   EXPECT_EQ(spec.output, "bhv");
   EXPECT_THROW(Spec::parse("ab"), std::invalid_argument);
   EXPECT_THROW(Spec::parse("a1 -> a"), std::invalid_argument);
@@ -127,7 +126,8 @@ TEST(Softmax, MovedInputsStayWithinTheBound) {
     x.bound[i] = 0.3;
     moved.value[i] += i % 3 ? -0.3 : 0.3;
   }
-  Report report = compare(softmax(moved, "hm", 'm').value, softmax(x, "hm", 'm'));
+  Report report =
+      compare(softmax(moved, "hm", 'm').value, softmax(x, "hm", 'm'));
   EXPECT_TRUE(report.pass) << report.message();
   EXPECT_GT(report.worstRatio, 0.3);
 }

@@ -108,9 +108,12 @@ TEST_F(Oracle, DecodeStepIsAttention) {
         outs(%init : tensor<2x2x3x8xf32>) -> tensor<2x2x3x8xf32>
       return %y : tensor<2x2x3x8xf32>
     })";
-  std::vector<Tensor> arguments = {q, reference::padWithNaN(k, {2, 2, 11, 8}),
-                                   reference::padWithNaN(v, {2, 2, 11, 8}), row,
-                                   position, valid};
+  std::vector<Tensor> arguments = {q,
+                                   reference::padWithNaN(k, {2, 2, 11, 8}),
+                                   reference::padWithNaN(v, {2, 2, 11, 8}),
+                                   row,
+                                   position,
+                                   valid};
   Tensor expected = evaluate(unfused, arguments);
   Tensor actual = evaluate(fused, arguments);
   ASSERT_EQ(actual.shape, expected.shape);
@@ -154,8 +157,8 @@ TEST_F(Oracle, AttentionMaskWithOffsetsAndBias) {
     })";
   double three = std::log(3.0);
   Tensor bias({2, 4}, {0, three, 9, 9, 0, 0, 0, 9});
-  Tensor y = evaluate(text, {Tensor({2, 1}), Tensor({4, 1}, {4, 8, 3, 0}), bias,
-                             scalar(1)});
+  Tensor y = evaluate(
+      text, {Tensor({2, 1}), Tensor({4, 1}, {4, 8, 3, 0}), bias, scalar(1)});
   EXPECT_NEAR(y.at({0, 0}), 7, 1e-12);
   EXPECT_NEAR(y.at({1, 0}), 5, 1e-12);
 }
@@ -225,9 +228,9 @@ TEST_F(Oracle, GenericReductions) {
       } -> (tensor<2xf32>, tensor<2xf32>)
       return %sum, %max : tensor<2xf32>, tensor<2xf32>
     })";
-  auto results = tryEvaluate(
-      text, {Tensor({2, 3}, {0, 1, 2, -1, -5, -2})});
-  ASSERT_TRUE(static_cast<bool>(results)) << llvm::toString(results.takeError());
+  auto results = tryEvaluate(text, {Tensor({2, 3}, {0, 1, 2, -1, -5, -2})});
+  ASSERT_TRUE(static_cast<bool>(results))
+      << llvm::toString(results.takeError());
   EXPECT_NEAR((*results)[0].value[0], 1 + std::exp(1) + std::exp(2), 1e-12);
   EXPECT_GT((*results)[0].bound[0], 0);
   EXPECT_LT((*results)[0].bound[0], 2e-5);
@@ -262,7 +265,8 @@ TEST_F(Oracle, Reshapes) {
       return %x, %y : tensor<?x2x3xf32>, tensor<?xf32>
     })";
   auto results = tryEvaluate(text, {Tensor({2, 6})});
-  ASSERT_TRUE(static_cast<bool>(results)) << llvm::toString(results.takeError());
+  ASSERT_TRUE(static_cast<bool>(results))
+      << llvm::toString(results.takeError());
   EXPECT_EQ((*results)[0].shape, (Shape{2, 2, 3}));
   EXPECT_EQ((*results)[1].shape, (Shape{12}));
 }
@@ -303,7 +307,8 @@ TEST_F(Oracle, ScalarsSplatAndElements) {
       return %splat, %elements, %less : tensor<3xf32>, tensor<2xf32>, i1
     })";
   auto results = tryEvaluate(text, {scalar(2), scalar(1.5)});
-  ASSERT_TRUE(static_cast<bool>(results)) << llvm::toString(results.takeError());
+  ASSERT_TRUE(static_cast<bool>(results))
+      << llvm::toString(results.takeError());
   EXPECT_EQ((*results)[0].value, (Values{1.5, 1.5, 1.5}));
   EXPECT_EQ((*results)[1].value, (Values{1.5, 6}));
   EXPECT_EQ((*results)[2].value, (Values{1}));
@@ -346,6 +351,23 @@ TEST_F(Oracle, UnwrittenElementsAreNaN) {
       return %y : tensor<2xf32>
     })";
   EXPECT_TRUE(std::isnan(evaluate(text, {}).value[0]));
+}
+
+TEST_F(Oracle, DeepGraphsGetLikelyBounds) {
+  std::string text = "func.func @f(%w: tensor<64x64xf32>, %x0: tensor<64xf32>)"
+                     " -> tensor<64xf32> {\n";
+  int layers = 16;
+  for (int i = 0; i < layers; ++i)
+    text += "%x" + std::to_string(i + 1) +
+            " = attn.einsum \"ij, j -> i\"(%w, %x" + std::to_string(i) +
+            ") : (tensor<64x64xf32>, tensor<64xf32>) -> tensor<64xf32>\n";
+  text += "return %x" + std::to_string(layers) + " : tensor<64xf32> }";
+  Tensor y =
+      evaluate(text, {reference::random({64, 64}, Distribution::Normal, 1),
+                      reference::random({64}, Distribution::Normal, 2)});
+  for (int64_t i = 0; i < y.size(); ++i)
+    EXPECT_LT(y.bound[i], 1e-2 * std::pow(8, layers));
+  EXPECT_GT(y.bound[0], 0);
 }
 
 TEST_F(Oracle, NamesTheOpItDoesNotKnow) {

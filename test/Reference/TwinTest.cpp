@@ -25,9 +25,8 @@ void expectRefused(Bug bug, const std::vector<int64_t> &keyCounts) {
     for (int64_t keys : keyCounts)
       for (int source : {0, 1}) {
         Case c(kSources[source], 4, keys, depth, 7 * keys + depth);
-        EXPECT_TRUE(isRefused(c, bug))
-            << kSources[source].name << ", " << keys << " keys of depth "
-            << depth;
+        EXPECT_TRUE(isRefused(c, bug)) << kSources[source].name << ", " << keys
+                                       << " keys of depth " << depth;
       }
 }
 

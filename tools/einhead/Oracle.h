@@ -23,6 +23,12 @@ struct OracleOptions {
   int64_t keysPerBlock = 64;
   /// Keys of one part of an attention that is merged at the end.
   int64_t chunk = 1024;
+  /// Certain: bounds that hold whatever the errors.  Independent: likely ones,
+  /// for deep graphs (reference::EinsumOptions).  Automatic: certain ones,
+  /// unless one of them is larger than its whole tensor's largest element; a
+  /// result could then hardly be wrong.
+  enum class Errors { Certain, Independent, Automatic };
+  Errors errors = Errors::Automatic;
 };
 
 /// Interprets a function of level 0 or 1, op by op, in double.  The arguments

@@ -37,8 +37,8 @@ static std::vector<int64_t> integersOf(State &state, Value value) {
   return value ? state.integers(value) : std::vector<int64_t>();
 }
 
-/// Whether a value is a softmax's result, reshaped or converted: its exact zeros
-/// are keys that do not attend, whose values may be NaN.
+/// Whether a value is a softmax's result, reshaped or converted: its exact
+/// zeros are keys that do not attend, whose values may be NaN.
 static bool isWeights(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op)
@@ -56,6 +56,8 @@ static Error evaluateEinsum(State &state, Operation *op) {
   std::vector<Tensor> operands;
   reference::EinsumOptions options;
   options.sumBlock = state.options.sumBlock;
+  options.independentErrors =
+      state.options.errors == OracleOptions::Errors::Independent;
   bool narrows = false;
   reference::Type type = storageOf(einsum.getType());
   for (Value input : einsum.getInputs()) {
@@ -65,8 +67,7 @@ static Error evaluateEinsum(State &state, Operation *op) {
     options.zerosAbsorb |= isWeights(input);
   }
   options.output = type;
-  Tensor result =
-      reference::einsum(einsum.getSpec().str(), operands, options);
+  Tensor result = reference::einsum(einsum.getSpec().str(), operands, options);
   if (narrows) // even where there is no arithmetic
     result = reference::store(std::move(result), type);
   state.set(op->getResult(0), std::move(result));
@@ -108,8 +109,7 @@ static Error evaluateAttention(State &state, Operation *op) {
     options.biasLetters = attention.getBiasLetters().value_or("").str();
   }
   options.valid = integersOf(state, attention.getValid());
-  options.mask =
-      maskOf(state, attention.getMask(), attention.getMaskSymbols());
+  options.mask = maskOf(state, attention.getMask(), attention.getMaskSymbols());
   options.offsetLetters = attention.getOffsetLetters().value_or("").str();
   for (Value offset : attention.getOffsets())
     options.offsets.push_back(state.integer(offset));

@@ -49,9 +49,8 @@ private:
 Loops::Loops(State &state, linalg::LinalgOp op)
     : state(state), op(op), maps(op.getIndexingMapsArray()) {
   for (Value operand : op->getOperands())
-    operands.push_back(isa<ShapedType>(operand.getType())
-                           ? state.tensor(operand)
-                           : nullptr);
+    operands.push_back(
+        isa<ShapedType>(operand.getType()) ? state.tensor(operand) : nullptr);
   for (Value init : op.getDpsInits())
     outputs.push_back(*state.tensor(init));
   findSums();
@@ -142,9 +141,9 @@ Error Loops::bindArguments() {
       continue;
     }
     int64_t at = offsetOf(number);
-    const Tensor &from =
-        op.isDpsInit(operand) ? outputs[number - op.getNumDpsInputs()]
-                              : *operands[number];
+    const Tensor &from = op.isDpsInit(operand)
+                             ? outputs[number - op.getNumDpsInputs()]
+                             : *operands[number];
     state.set(argument, Number{from.value[at], from.bound[at]});
   }
   return Error::success();
@@ -181,9 +180,8 @@ void Loops::finishSums() {
     double growth = count * reference::unitRoundoff(type);
     for (int64_t at = 0; at < output.size(); ++at)
       if (std::isfinite(output.value[at]) && count > 0)
-        output.bound[at] +=
-            growth / (1 - std::min(growth, 0.5)) *
-            (magnitudes[i][at] + output.bound[at]);
+        output.bound[at] += growth / (1 - std::min(growth, 0.5)) *
+                            (magnitudes[i][at] + output.bound[at]);
   }
 }
 

@@ -74,8 +74,7 @@ bool holds(mlir::IntegerSet set, const Point &dims,
            llvm::ArrayRef<int64_t> symbols);
 
 /// Calls `body` with each point of a box, the last dimension fastest.
-template <typename Body>
-void forEachPoint(const Point &extents, Body body) {
+template <typename Body> void forEachPoint(const Point &extents, Body body) {
   if (reference::elementCount(extents) == 0)
     return;
   Point point(extents.size(), 0);

@@ -98,9 +98,8 @@ static int64_t divisor(int64_t value) {
 
 template <typename Function>
 static Number integerOp(Operation *, Operands operands) {
-  return ofIntegers(operands, [](ArrayRef<int64_t> v) {
-    return Function()(v[0], v[1]);
-  });
+  return ofIntegers(operands,
+                    [](ArrayRef<int64_t> v) { return Function()(v[0], v[1]); });
 }
 
 struct Divide {
@@ -184,9 +183,9 @@ static Number compareFloats(Operation *op, Operands operands) {
                : x.value > y.value ? outcome.greater
                                    : outcome.less;
   double reach = x.bound + y.bound;
-  bool open = reach > 0 && std::fabs(x.value - y.value) <= reach &&
-              !(outcome.equal == outcome.greater &&
-                outcome.greater == outcome.less);
+  bool open =
+      reach > 0 && std::fabs(x.value - y.value) <= reach &&
+      !(outcome.equal == outcome.greater && outcome.greater == outcome.less);
   return {static_cast<double>(holds), open ? 1.0 : 0.0};
 }
 
