@@ -50,6 +50,8 @@ TEST_F(LoaderTest, RefusesCodeThatLacksItsVariables) {
                 EINHEAD_FAILED_PRECONDITION, "no symbol 'einhead_module_host'");
   expectRefused(moduleFile(grow, "", fixtureCode("consthost")),
                 EINHEAD_CORRUPT_ARTIFACT, "not a writable variable");
+  expectRefused(moduleFile(grow, "", fixtureCode("relrohost")),
+                EINHEAD_CORRUPT_ARTIFACT, "not a writable variable");
   expectRefused(
       moduleFile(
           R"({"name": "f", "symbol": "entry_missing", "arguments": []})"),
@@ -119,22 +121,28 @@ TEST_F(LoaderTest, RefusesDamagedCode) {
 }
 
 TEST_F(LoaderTest, EachOpenHasItsOwnCode) {
-  // The second module's variables must not be the first one's.
-  std::vector<Module> modules;
+  // The dynamic linker must not take one module's code for another's, although
+  // descriptors, and with them paths, come again.
+  std::vector<std::pair<Module, int64_t>> modules;
+  auto add = [&](int64_t filler) {
+    modules.emplace_back(
+        open(moduleFile(grow, "",
+                        fixtureCode(filler == -1 ? "fixture" : "filler"))),
+        filler);
+  };
   for (int i = 0; i < 20; ++i)
-    modules.push_back(open(
-        moduleFile(grow, "", i % 2 ? fixtureCode() : fixtureCode("math"))));
+    add(-1 - i % 2);
   modules.erase(modules.begin() + 3, modules.begin() + 9);
   for (int i = 0; i < 6; ++i)
-    modules.push_back(open(moduleFile(grow)));
-  for (Module &module : modules) {
+    add(-2 + i % 2);
+  for (auto &[module, filler] : modules) {
     einhead_session_t *session = nullptr;
     ASSERT_OK(einhead_session_create(module.get(), nullptr, &session));
     Tensor x(i64, {2}), y(i64, {3});
     x.data<int64_t>()[1] = 8;
     EXPECT_OK(einhead_session_call(session, "grow", &x.dl, 1, &y.dl, 1));
     EXPECT_EQ(y.data<int64_t>()[1], 8);
-    EXPECT_EQ(y.data<int64_t>()[2], -1);
+    EXPECT_EQ(y.data<int64_t>()[2], filler);
     einhead_session_release(session);
   }
 }

@@ -188,6 +188,11 @@ TEST_F(TensorTest, RefusesMemoryThatTheCallWrites) {
   all.dl.data = one.dl.data;
   expectError(call(session, "lengths", {}, {&one, &all}),
               EINHEAD_INVALID_ARGUMENT, "'all' overlaps that of 'one'");
+  // Nothing overlaps with nothing.
+  Session two = create(2, 4);
+  Tensor none(f32, {2, 0, 2}), totals(f32, {2});
+  none.dl.data = totals.data<float>() + 1;
+  EXPECT_OK(call(two, "append_n", {&none}, {&totals}));
   // A cache.
   DLTensor k;
   ASSERT_OK(einhead_session_cache(session.get(), "k", &k));

@@ -130,16 +130,24 @@ TEST_F(ThreadsTest, ASecondCallerIsTurnedAway) {
 namespace {
 struct Nested {
   einhead_session_t *inner = nullptr;
+  int64_t bytes = 64; // of workspace, that the inner call asks for
   einhead_status_t status = EINHEAD_INTERNAL;
+  int calls = 0;
 };
 
 /// A host whose loop steps another session before it runs the body.
 void nestedParallelFor(void *user, int64_t count,
                        void (*body)(void *, int64_t, int64_t), void *context) {
   auto *nested = static_cast<Nested *>(user);
-  Tensor x(f32, {1, 1}), y(f32, {1, 1});
-  nested->status =
-      einhead_session_call(nested->inner, "add_one", &x.dl, 1, &y.dl, 1);
+  if (nested->calls++ == 0) {
+    Tensor bytes(i64, {}), count(i64, {}), alignment(i64, {}), report(i64, {2});
+    bytes.data<int64_t>()[0] = nested->bytes;
+    count.data<int64_t>()[0] = 1;
+    alignment.data<int64_t>()[0] = 64;
+    const DLTensor inputs[] = {bytes.dl, count.dl, alignment.dl};
+    nested->status =
+        einhead_session_call(nested->inner, "hungry", inputs, 3, &report.dl, 1);
+  }
   body(context, 0, count);
 }
 } // namespace
@@ -147,12 +155,17 @@ void nestedParallelFor(void *user, int64_t count,
 TEST_F(ThreadsTest, AHostsLoopMayStepAnotherSession) {
   Session inner = createParallel(4, 1);
   Nested nested;
-  nested.inner = inner.get();
   Session outer = createParallel(4, 1, nestedParallelFor, &nested);
-  expectEachOnce(outer, 4);
-  EXPECT_EQ(nested.status, EINHEAD_OK);
+  auto step = [&](einhead_session_t *session, int64_t bytes) {
+    nested = {session, bytes, EINHEAD_INTERNAL, 0};
+    expectEachOnce(outer, 4);
+    // The entry's loop and the four inside its bodies: after the inner call,
+    // however it ended, the thread is back in the outer one.
+    EXPECT_EQ(nested.calls, 5);
+    return nested.status;
+  };
+  EXPECT_EQ(step(inner.get(), 64), EINHEAD_OK);
+  EXPECT_EQ(step(inner.get(), -1), EINHEAD_RESOURCE_EXHAUSTED);
   // Its own session is in use.
-  nested.inner = outer.get();
-  expectEachOnce(outer, 4);
-  EXPECT_EQ(nested.status, EINHEAD_BUSY);
+  EXPECT_EQ(step(outer.get(), 64), EINHEAD_BUSY);
 }

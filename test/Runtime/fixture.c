@@ -21,6 +21,13 @@ EINHEAD_API const einhead_host_t *const einhead_module_host = 0;
 static const einhead_host_t *host(void) {
   return *(const einhead_host_t *const volatile *)&einhead_module_host;
 }
+#elif defined(FIXTURE_RELRO_HOST)
+/* Its address needs a relocation, after which the page becomes read-only. */
+EINHEAD_API einhead_host_t fixture_host = {0, 0};
+EINHEAD_API const einhead_host_t *const einhead_module_host = &fixture_host;
+static const einhead_host_t *host(void) {
+  return *(const einhead_host_t *const volatile *)&einhead_module_host;
+}
 #elif defined(FIXTURE_NO_HOST)
 static const einhead_host_t *host(void) { return 0; }
 #else
@@ -128,12 +135,16 @@ EINHEAD_API void entry_parallel(void **a) {
   host()->parallel_for(-1, count_outer, &c);
 }
 
-/* x f32 [3], parameter w f32 [3], parameter s i8 [1] -> y f32 [3] = x * w + s */
+/* x f32 [3], parameter w f32 [3], parameter s i8 [1] -> y f32 [3] = x * w + s,
+ * or -1 where w is not aligned. */
 EINHEAD_API void entry_norm(void **a) {
   einhead_memref_t *x = a[0], *w = a[1], *s = a[2], *y = a[3];
   for (int64_t i = 0; i < 3; ++i)
     DATA(float, y)[i] =
-        DATA(float, x)[i] * DATA(float, w)[i] + (float)DATA(int8_t, s)[0];
+        (uintptr_t)w->aligned % sizeof(float) != 0
+            ? -1.0f
+            : DATA(float, x)[i] * DATA(float, w)[i] +
+                  (float)DATA(int8_t, s)[0];
 }
 
 /* length scalar index, length [b] i32, cache k -> one i64 [1], all i32 [b]. */
@@ -144,9 +155,12 @@ EINHEAD_API void entry_lengths(void **a) {
     DATA(int32_t, all)[i] = DATA(int32_t, lengths)[i];
 }
 
+#ifndef FIXTURE_FILLER
+#define FIXTURE_FILLER -1
+#endif
 /* x [m+1] i64 -> y [m+2] i64: a name that only the input says. */
 EINHEAD_API void entry_grow(void **a) {
   einhead_memref_t *x = a[0], *y = a[1];
   for (int64_t i = 0; i < SIZE(y, 0); ++i)
-    DATA(int64_t, y)[i] = i < SIZE(x, 0) ? DATA(int64_t, x)[i] : -1;
+    DATA(int64_t, y)[i] = i < SIZE(x, 0) ? DATA(int64_t, x)[i] : FIXTURE_FILLER;
 }
