@@ -1,0 +1,45 @@
+//===- Codegen.h - LLVM IR to a shared object ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_TARGET_CODEGEN_H
+#define EINHEAD_TARGET_CODEGEN_H
+
+#include "einhead/Target/TargetInfo.h"
+#include <memory>
+
+namespace llvm {
+class Module;
+class TargetMachine;
+} // namespace llvm
+
+namespace einhead {
+
+/// The features of the target that generated code may use: what the manifest
+/// asks of a CPU.
+std::vector<std::string> codeFeatures(const TargetInfo &target);
+
+/// The target machine, for position-independent code.
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+createMachine(const TargetInfo &target);
+
+/// Runs LLVM's -O3.  Calls come out only to what the runtime offers.
+void optimize(llvm::Module &module, llvm::TargetMachine &machine,
+              const TargetInfo &target);
+
+/// The bytes of an ELF object.
+llvm::Expected<std::string> emitObject(llvm::Module &module,
+                                       llvm::TargetMachine &machine);
+
+/// Links one object into a shared object, with lld or ld.
+llvm::Expected<std::string> linkSharedObject(llvm::StringRef object);
+
+/// An error where the code calls what the runtime does not offer to modules.
+llvm::Error checkImports(llvm::StringRef sharedObject);
+
+} // namespace einhead
+
+#endif // EINHEAD_TARGET_CODEGEN_H

@@ -1,0 +1,21 @@
+//===- Container.h - Module files ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_TARGET_CONTAINER_H
+#define EINHEAD_TARGET_CONTAINER_H
+
+#include "llvm/ADT/StringRef.h"
+#include <string>
+
+namespace einhead {
+
+/// A module file of a manifest and code for the CPU (docs/Module.md).
+std::string writeContainer(llvm::StringRef manifest, llvm::StringRef code);
+
+} // namespace einhead
+
+#endif // EINHEAD_TARGET_CONTAINER_H

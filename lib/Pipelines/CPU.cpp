@@ -1,0 +1,195 @@
+//===- CPU.cpp - The pipeline to CPU code ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/Pipelines/CPU.h"
+#include "Passes.h"
+#include "einhead/Transforms/Passes.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace einhead;
+
+llvm::StringRef einhead::levelName(Level level) {
+  switch (level) {
+  case Level::Graph:
+    return "graph";
+  case Level::Attention:
+    return "attention";
+  case Level::Shared:
+    return "shared";
+  case Level::Scheduled:
+    return "scheduled";
+  case Level::Tiled:
+    return "tiled";
+  case Level::Vector:
+    return "vector";
+  case Level::LLVM:
+    return "llvm";
+  }
+  llvm_unreachable("a level without a name");
+}
+
+std::optional<Level> einhead::parseLevel(llvm::StringRef name) {
+  if (name.empty())
+    return Level::LLVM;
+  for (Level level : levels)
+    if (levelName(level) == name)
+      return level;
+  return std::nullopt;
+}
+
+static void addCleanup(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+void einhead::buildGraphPipeline(OpPassManager &pm,
+                                 const CPUPipelineOptions &options) {
+  if (!options.sizes.empty()) {
+    SpecializePassOptions specialize;
+    specialize.sizes.assign(options.sizes.begin(), options.sizes.end());
+    pm.addPass(createSpecializePass(specialize));
+  }
+}
+
+/// Everything on tensors becomes linalg before functions get destinations, so
+/// that empty tensors inside fused ops can become the destinations.
+static void addLinalg(OpPassManager &pm) {
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  functions.addPass(createConvertAttnToLinalgPass());
+  functions.addPass(createConvertElementwiseToLinalgPass());
+  functions.addPass(createLinalgElementwiseOpFusionPass());
+  addCleanup(pm);
+}
+
+static void addBufferization(OpPassManager &pm) {
+  pm.addPass(createDestinationResultsPass());
+  addCleanup(pm);
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  // Public functions say the layout of each argument (DestinationResults).
+  options.functionBoundaryTypeConversion =
+      bufferization::LayoutMapOption::InferLayoutMap;
+  options.unknownTypeConversion =
+      bufferization::LayoutMapOption::IdentityLayoutMap;
+  // Before: canonicalization has removed what would read old values.
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
+  // Needs the results that the pass before left.
+  pm.addPass(createFinishInterfacesPass());
+  addCleanup(pm);
+}
+
+/// No deallocation is placed: the workspace is an arena that ends with the
+/// call.
+static void addVector(OpPassManager &pm) {
+  addLinalg(pm);
+  addBufferization(pm);
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  // First: reassociation is for linalg, never for the loops of attention.
+  functions.addPass(createLinalgReductionsToLoopsPass());
+  functions.addPass(createAttnToVectorPass());
+  functions.addPass(createConvertLinalgToLoopsPass());
+  addCleanup(pm);
+}
+
+static void addLLVM(OpPassManager &pm) {
+  // Before outlining: it makes allocas, which outlining moves to entry blocks.
+  pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
+  pm.addPass(createOutlineParallelPass());
+  pm.addPass(createLoopInvariantCodeMotionPass());
+  // Subviews become arithmetic in affine.apply, hence affine twice.
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  addCleanup(pm);
+  pm.addPass(createSCFToControlFlowPass());
+  ConvertVectorToLLVMPassOptions vector;
+  // A cache of more than 2^31 rows is no vector index.
+  vector.force32BitVectorIndices = false;
+  pm.addPass(createConvertVectorToLLVMPass(vector));
+  arith::ArithExpandOpsPassOptions expand;
+  // Not every CPU rounds to bf16, and those that can flush denormals.
+  expand.includeBf16 = true;
+  pm.addPass(arith::createArithExpandOpsPass(expand));
+  // Math first as LLVM intrinsics; the C library takes what has none.
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  FinalizeMemRefToLLVMConversionPassOptions memory;
+  memory.useGenericFunctions = true;
+  memory.useAlignedAlloc = true;
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass(memory));
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createEmitEntryPointsPass());
+}
+
+void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
+                                 const CPUPipelineOptions &options) {
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  switch (level) {
+  case Level::Graph:
+    return buildGraphPipeline(pm, options);
+  case Level::Attention: {
+    addCleanup(pm);
+    if (!options.fuse)
+      return;
+    RaisePassOptions raise;
+    raise.requireFused = options.requireFused;
+    pm.addNestedPass<func::FuncOp>(createRaisePass(raise));
+    return addCleanup(pm);
+  }
+  case Level::Shared:
+    if (options.fuse && options.shareKV)
+      functions.addPass(createFuseSharedKVPass());
+    return;
+  case Level::Scheduled: {
+    if (!options.fuse)
+      return;
+    SchedulePassOptions schedule;
+    schedule.cpu = options.cpu;
+    schedule.requireFused = options.requireFused;
+    functions.addPass(createSchedulePass(schedule));
+    return;
+  }
+  case Level::Tiled:
+    if (!options.fuse)
+      return;
+    functions.addPass(createSplitKeysPass());
+    functions.addPass(createTileDecodePass());
+    return addCleanup(pm);
+  case Level::Vector:
+    return addVector(pm);
+  case Level::LLVM:
+    return addLLVM(pm);
+  }
+}
+
+void einhead::buildCPUPipeline(OpPassManager &pm,
+                               const CPUPipelineOptions &options) {
+  std::optional<Level> last = parseLevel(options.stopAfter);
+  if (!last)
+    llvm::report_fatal_error(llvm::Twine("einhead-to-cpu: unknown level ") +
+                                 options.stopAfter,
+                             /*gen_crash_diag=*/false);
+  buildGraphPipeline(pm, options);
+  for (Level level : levels) {
+    buildLevelPipeline(pm, level, options);
+    if (level == *last)
+      return;
+  }
+}

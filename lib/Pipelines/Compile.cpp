@@ -1,0 +1,222 @@
+//===- Compile.cpp - From MLIR to a module file ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/Compiler.h"
+#include "einhead/Pipelines/CPU.h"
+#include "einhead/Target/Codegen.h"
+#include "einhead/Target/Container.h"
+#include "einhead/Target/Manifest.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace mlir;
+using namespace einhead;
+
+namespace {
+/// Keeps the first error; diagnostics still reach the context's handlers.
+class FirstError {
+public:
+  explicit FirstError(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error &&
+              text.empty())
+            text = describe(diagnostic);
+          return failure();
+        }) {}
+
+  llvm::Error error(std::errc kind, const Twine &otherwise) const {
+    return llvm::createStringError(std::make_error_code(kind),
+                                   text.empty() ? otherwise.str() : text);
+  }
+
+private:
+  static std::string describe(Diagnostic &diagnostic) {
+    std::string result;
+    llvm::raw_string_ostream stream(result);
+    diagnostic.getLocation()->walk([&](Location part) {
+      auto place = dyn_cast<FileLineColLoc>(part);
+      if (!place)
+        return WalkResult::advance();
+      stream << place.getFilename().getValue() << ":" << place.getLine() << ":"
+             << place.getColumn() << ": ";
+      return WalkResult::interrupt();
+    });
+    stream << diagnostic.str();
+    return result;
+  }
+
+  std::string text;
+  ScopedDiagnosticHandler handler;
+};
+
+/// One run of the compiler.
+class Compilation {
+public:
+  Compilation(ModuleOp module, EmitKind kind, const CompileOptions &options,
+              TargetInfo target)
+      : module(module), kind(kind), options(options), target(std::move(target)),
+        firstError(module.getContext()) {
+    pipeline.cpu = options.cpu;
+    pipeline.fuse = options.fuse;
+    pipeline.shareKV = options.shareKV;
+    pipeline.requireFused = options.requireFused;
+    for (const NamedSize &size : options.sizes)
+      pipeline.sizes.push_back(size.name + "=" + std::to_string(size.extent));
+  }
+
+  llvm::Expected<std::string> run(Level last);
+
+private:
+  llvm::Error prepare();
+  llvm::Error runLevel(Level level);
+  llvm::Error dump(Level level);
+  llvm::Expected<std::string> generate();
+  std::string text();
+
+  ModuleOp module;
+  EmitKind kind;
+  const CompileOptions &options;
+  TargetInfo target;
+  FirstError firstError;
+  CPUPipelineOptions pipeline;
+  Manifest manifest;
+};
+} // namespace
+
+std::string Compilation::text() {
+  std::string result;
+  llvm::raw_string_ostream stream(result);
+  module->print(stream);
+  stream << "\n";
+  return result;
+}
+
+/// Everything that is wrong with the input itself shows up here.
+llvm::Error Compilation::prepare() {
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  module.getContext()->appendDialectRegistry(registry);
+  PassManager passes(module.getContext());
+  buildGraphPipeline(passes, pipeline);
+  if (failed(verify(module)) || failed(passes.run(module)) ||
+      (kind == EmitKind::Module && failed(manifest.collect(module))))
+    return firstError.error(std::errc::invalid_argument,
+                            "the module is invalid");
+  return llvm::Error::success();
+}
+
+llvm::Error Compilation::dump(Level level) {
+  if (options.dumpStages.empty())
+    return llvm::Error::success();
+  std::error_code error = llvm::sys::fs::create_directories(options.dumpStages);
+  llvm::SmallString<128> path(options.dumpStages);
+  std::string name;
+  llvm::raw_string_ostream(name)
+      << llvm::format("%02d", static_cast<int>(level)) << "-"
+      << levelName(level) << ".mlir";
+  llvm::sys::path::append(path, name);
+  if (!error) {
+    llvm::raw_fd_ostream file(path, error);
+    file << text();
+    file.close();
+    if (!error)
+      error = file.error();
+    file.clear_error();
+  }
+  if (!error)
+    return llvm::Error::success();
+  return llvm::createStringError(error, "cannot write " + path.str() + ": " +
+                                            error.message());
+}
+
+llvm::Error Compilation::runLevel(Level level) {
+  PassManager passes(module.getContext());
+  buildLevelPipeline(passes, level, pipeline);
+  if (failed(passes.run(module)))
+    return firstError.error(std::errc::not_supported, "lowering to level " +
+                                                          levelName(level) +
+                                                          " failed");
+  // What sharing saves is known here, and after tiling it is not.
+  if (level == Level::Shared && kind == EmitKind::Module)
+    manifest.addTraffic(module);
+  return dump(level);
+}
+
+llvm::Expected<std::string> Compilation::generate() {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> code =
+      translateModuleToLLVMIR(module, context, "einhead");
+  if (!code)
+    return firstError.error(std::errc::state_not_recoverable,
+                            "translation to LLVM IR failed");
+  auto machine = createMachine(target);
+  if (!machine)
+    return machine.takeError();
+  std::string wrong;
+  llvm::raw_string_ostream why(wrong);
+  optimize(*code, **machine, target);
+  if (llvm::verifyModule(*code, &why))
+    return llvm::createStringError(
+        std::make_error_code(std::errc::state_not_recoverable),
+        "invalid LLVM IR: " + wrong);
+  if (kind == EmitKind::LLVM) {
+    std::string result;
+    llvm::raw_string_ostream stream(result);
+    code->print(stream, nullptr);
+    return result;
+  }
+  auto object = emitObject(*code, **machine);
+  if (!object || kind == EmitKind::Object)
+    return object;
+  auto library = linkSharedObject(*object);
+  if (!library)
+    return library;
+  if (llvm::Error error = checkImports(*library))
+    return std::move(error);
+  if (kind == EmitKind::SharedObject)
+    return library;
+  return writeContainer(manifest.json(target, options.parameterFiles),
+                        *library);
+}
+
+llvm::Expected<std::string> Compilation::run(Level last) {
+  if (llvm::Error error = prepare())
+    return std::move(error);
+  for (Level level : levels) {
+    if (llvm::Error error = runLevel(level))
+      return std::move(error);
+    if (level == last)
+      break;
+  }
+  return kind == EmitKind::MLIR ? text() : generate();
+}
+
+llvm::Expected<std::string> einhead::compile(ModuleOp module, EmitKind kind,
+                                             const CompileOptions &options) {
+  auto target = TargetInfo::get(options.cpu);
+  if (!target)
+    return llvm::createStringError(
+        std::make_error_code(std::errc::invalid_argument),
+        llvm::toString(target.takeError()));
+  // Only MLIR is a product of every level.
+  std::optional<Level> last = parseLevel(
+      kind == EmitKind::MLIR ? llvm::StringRef(options.stopAfter) : "");
+  if (!last)
+    return llvm::createStringError(
+        std::make_error_code(std::errc::invalid_argument),
+        "unknown level \"" + options.stopAfter + "\"");
+  return Compilation(module, kind, options, std::move(*target)).run(*last);
+}

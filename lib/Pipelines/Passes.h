@@ -1,0 +1,31 @@
+//===- Passes.h - Passes of the pipeline itself ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_LIB_PIPELINES_PASSES_H
+#define EINHEAD_LIB_PIPELINES_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+namespace einhead {
+
+/// After bufferization: a cache that was not updated in place is an error; the
+/// attributes that the manifest was made from go, and public functions ask for
+/// the form that takes pointers to tensors.
+std::unique_ptr<mlir::Pass> createFinishInterfacesPass();
+
+/// On buffers: sums in the bodies of linalg ops may be reassociated, and
+/// reductions over the innermost loops are kept in registers.  Upstream's
+/// convert-linalg-to-loops stores each partial sum, and LLVM cannot vectorize
+/// that.
+std::unique_ptr<mlir::Pass> createLinalgReductionsToLoopsPass();
+
+/// Makes the two known to textual pipelines.
+void registerPipelinePasses();
+
+} // namespace einhead
+
+#endif // EINHEAD_LIB_PIPELINES_PASSES_H

@@ -1,0 +1,144 @@
+//===- Codegen.cpp - LLVM IR to an object ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/Target/Codegen.h"
+#include "einhead/runtime.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/X86TargetParser.h"
+
+using namespace llvm;
+using namespace einhead;
+
+/// Instructions that code generation picks by itself; others (AES, SHA, AMX)
+/// need an intrinsic, which no pass writes.
+static bool isUsedByCode(StringRef feature) {
+  static const StringRef prefixes[] = {
+      "sse",   "ssse3", "avx",  "fma", "f16c", "bmi",     "lzcnt", "popcnt",
+      "movbe", "cmov",  "cx16", "adx", "xop",  "evex512", "sahf",  "tbm"};
+  // AVX10 names versions of what the avx512 features name one by one.
+  if (feature.starts_with("avx10") || feature == "sse-unaligned-mem")
+    return false;
+  return any_of(prefixes,
+                [&](StringRef prefix) { return feature.starts_with(prefix); });
+}
+
+std::vector<std::string> einhead::codeFeatures(const TargetInfo &target) {
+  std::vector<std::string> features;
+  copy_if(target.features, std::back_inserter(features), isUsedByCode);
+  return features;
+}
+
+/// "+avx2,-avx512f": a virtual machine may lack what its CPU's name implies.
+static std::string featureString(const TargetInfo &target) {
+  std::vector<std::string> parts;
+  for (const std::string &feature : codeFeatures(target))
+    parts.push_back("+" + feature);
+  SmallVector<StringRef> implied;
+  X86::getFeaturesForCPU(target.cpu, implied);
+  for (StringRef feature : implied)
+    if (isUsedByCode(feature) && !target.hasFeature(feature))
+      parts.push_back("-" + feature.str());
+  return join(parts, ",");
+}
+
+Expected<std::unique_ptr<TargetMachine>>
+einhead::createMachine(const TargetInfo &target) {
+  InitializeAllTargetInfos();
+  InitializeAllTargets();
+  InitializeAllTargetMCs();
+  InitializeAllAsmPrinters();
+  std::string why;
+  Triple triple(target.triple);
+  const Target *llvmTarget = TargetRegistry::lookupTarget(triple, why);
+  if (!llvmTarget)
+    return createStringError(std::make_error_code(std::errc::not_supported),
+                             "no code generator for " + target.triple + ": " +
+                                 why);
+  TargetOptions options;
+  // Only what the IR marks is contracted.
+  options.AllowFPOpFusion = FPOpFusion::Standard;
+  options.FunctionSections = true;
+  options.DataSections = true;
+  std::unique_ptr<TargetMachine> machine(llvmTarget->createTargetMachine(
+      triple, target.cpu, featureString(target), options, Reloc::PIC_,
+      std::nullopt, CodeGenOptLevel::Aggressive));
+  if (!machine)
+    return createStringError(std::make_error_code(std::errc::not_supported),
+                             "no target machine for " + target.triple);
+  return machine;
+}
+
+/// The library functions that a module may call.
+static TargetLibraryInfoImpl allowedLibrary(const Triple &triple) {
+  TargetLibraryInfoImpl library(triple);
+  library.disableAllFunctions();
+  for (const char *name : {EINHEAD_MODULE_IMPORTS}) {
+    LibFunc function;
+    if (library.getLibFunc(name, function))
+      library.setAvailable(function);
+  }
+  return library;
+}
+
+/// What holds for every function: nothing unwinds, and the vectors that the
+/// lowering chose are as wide as the registers.
+static void setAttributes(Module &module, const TargetInfo &target) {
+  for (Function &function : module) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr(Attribute::NoUnwind);
+    function.addFnAttr("prefer-vector-width", utostr(target.vectorBits));
+  }
+}
+
+void einhead::optimize(Module &module, TargetMachine &machine,
+                       const TargetInfo &target) {
+  module.setTargetTriple(machine.getTargetTriple());
+  module.setDataLayout(machine.createDataLayout());
+  setAttributes(module, target);
+
+  PipelineTuningOptions tuning;
+  tuning.LoopVectorization = true;
+  tuning.LoopInterleaving = true;
+  tuning.SLPVectorization = true;
+  PassBuilder builder(&machine, tuning);
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager components;
+  ModuleAnalysisManager modules;
+  TargetLibraryInfoImpl library = allowedLibrary(machine.getTargetTriple());
+  functions.registerPass([&] { return TargetLibraryAnalysis(library); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3)
+      .run(module, modules);
+}
+
+Expected<std::string> einhead::emitObject(Module &module,
+                                          TargetMachine &machine) {
+  SmallString<0> bytes;
+  raw_svector_ostream stream(bytes);
+  legacy::PassManager passes;
+  passes.add(new TargetLibraryInfoWrapperPass(
+      allowedLibrary(machine.getTargetTriple())));
+  if (machine.addPassesToEmitFile(passes, stream, nullptr,
+                                  CodeGenFileType::ObjectFile))
+    return createStringError(std::make_error_code(std::errc::not_supported),
+                             "the target writes no object files");
+  passes.run(module);
+  return bytes.str().str();
+}

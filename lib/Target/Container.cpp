@@ -1,0 +1,72 @@
+//===- Container.cpp - Writes module files ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/Target/Container.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/xxhash.h"
+
+using namespace llvm;
+
+namespace {
+enum SectionType : uint32_t { ManifestSection = 1, CPUCodeSection = 2 };
+constexpr uint32_t formatMajor = 1, formatMinor = 0, requiredFlag = 1;
+constexpr size_t headerSize = 48, entrySize = 48;
+constexpr size_t alignment = 64;
+
+struct Section {
+  SectionType type;
+  StringRef bytes;
+};
+} // namespace
+
+template <typename T> static void put(std::string &out, T value) {
+  char bytes[sizeof(T)];
+  support::endian::write<T, endianness::little>(bytes, value);
+  out.append(bytes, sizeof(T));
+}
+
+/// XXH3-128 in its canonical form: big-endian, high half first.
+static void putHash(std::string &out, StringRef bytes) {
+  XXH128_hash_t hash = xxh3_128bits(arrayRefFromStringRef(bytes));
+  char canonical[16];
+  support::endian::write64be(canonical, hash.high64);
+  support::endian::write64be(canonical + 8, hash.low64);
+  out.append(canonical, sizeof(canonical));
+}
+
+std::string einhead::writeContainer(StringRef manifest, StringRef code) {
+  const Section sections[] = {{ManifestSection, manifest},
+                              {CPUCodeSection, code}};
+  std::string table;
+  uint64_t offset = headerSize + entrySize * std::size(sections);
+  for (const Section &section : sections) {
+    offset = alignTo(offset, alignment);
+    put<uint32_t>(table, section.type);
+    put<uint32_t>(table, requiredFlag);
+    put<uint64_t>(table, offset);
+    put<uint64_t>(table, section.bytes.size());
+    putHash(table, section.bytes);
+    put<uint64_t>(table, 0);
+    offset += section.bytes.size();
+  }
+
+  std::string file("EINHEAD\0", 8);
+  put<uint32_t>(file, formatMajor);
+  put<uint32_t>(file, formatMinor);
+  put<uint64_t>(file, offset);
+  put<uint32_t>(file, std::size(sections));
+  put<uint32_t>(file, 0);
+  putHash(file, file + table);
+  file += table;
+  for (const Section &section : sections) {
+    file.resize(alignTo(file.size(), alignment), '\0');
+    file += section.bytes;
+  }
+  return file;
+}

@@ -1,0 +1,231 @@
+//===- CompileTest.cpp - Graphs without attention, to numbers ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "CompileTest.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace einhead;
+using namespace einhead::test;
+
+static const char *const addText = R"(
+func.func @add(%a: tensor<?x8xf32> {attn.name = "a", attn.shape = "n, 8"},
+               %b: tensor<?x8xf32> {attn.name = "b", attn.shape = "n, 8"})
+    -> (tensor<?x8xf32> {attn.name = "y", attn.shape = "n, 8"}) {
+  %0 = arith.addf %a, %b : tensor<?x8xf32>
+  return %0 : tensor<?x8xf32>
+}
+)";
+
+/// Whether @add gives `wanted(i)` for a = i, b = 2 i.
+static bool addGives(Loaded &loaded, llvm::function_ref<float(int)> wanted) {
+  constexpr int n = 3;
+  std::vector<float> a(n * 8), b(n * 8), y(n * 8, -1);
+  for (int i = 0; i < n * 8; ++i) {
+    a[i] = i;
+    b[i] = 2 * i;
+  }
+  View va(a.data(), {n, 8}), vb(b.data(), {n, 8}), vy(y.data(), {n, 8});
+  if (loaded.call("add", {&va, &vb}, {&vy}) != EINHEAD_OK)
+    return false;
+  return llvm::all_of(llvm::seq(0, n * 8),
+                      [&](int i) { return y[i] == wanted(i); });
+}
+
+TEST(Elementwise, AddsAndATwinDoesNot) {
+  Compiler compiler(addText);
+  std::string bytes = compiler.compile(EmitKind::Module);
+  ASSERT_FALSE(bytes.empty()) << compiler.error;
+  Loaded loaded(bytes);
+  EXPECT_TRUE(addGives(loaded, [](int i) { return 3.0f * i; }));
+  EXPECT_FALSE(addGives(loaded, [](int i) { return 2.0f * i; }));
+}
+
+TEST(Elementwise, RowsMayBePadded) {
+  Compiler compiler(addText);
+  Loaded loaded(compiler.compile(EmitKind::Module));
+  constexpr int n = 3, pad = 11;
+  std::vector<float> a(n * pad), b(n * 8, 1), y(n * pad, -1);
+  for (int i = 0; i < n * pad; ++i)
+    a[i] = i;
+  View va(a.data(), {n, 8}, {pad, 1}), vb(b.data(), {n, 8}),
+      vy(y.data(), {n, 8}, {pad, 1});
+  ASSERT_EQ(loaded.call("add", {&va, &vb}, {&vy}), EINHEAD_OK);
+  for (int i = 0; i < n * pad; ++i)
+    EXPECT_EQ(y[i], i % pad < 8 ? i + 1 : -1) << i;
+}
+
+TEST(Compile, SameInputSameBytes) {
+  Compiler first(addText), second(addText);
+  EXPECT_EQ(first.compile(EmitKind::Module), second.compile(EmitKind::Module));
+}
+
+TEST(Compile, EachKindIsWhatItSays) {
+  CompileOptions options;
+  options.cpu = "x86-64-v3";
+  EXPECT_NE(Compiler(addText)
+                .compile(EmitKind::MLIR, options)
+                .find("einhead_entry_add"),
+            std::string::npos);
+  EXPECT_NE(Compiler(addText)
+                .compile(EmitKind::LLVM, options)
+                .find("define void @einhead_entry_add"),
+            std::string::npos);
+  EXPECT_EQ(Compiler(addText).compile(EmitKind::Object, options).substr(1, 3),
+            "ELF");
+  EXPECT_EQ(
+      Compiler(addText).compile(EmitKind::SharedObject, options).substr(1, 3),
+      "ELF");
+  options.stopAfter = "vector";
+  std::string vector = Compiler(addText).compile(EmitKind::MLIR, options);
+  EXPECT_NE(vector.find("scf.for"), std::string::npos) << vector;
+  EXPECT_EQ(vector.find("llvm.func"), std::string::npos);
+}
+
+TEST(Parallel, EachTaskWritesItsRow) {
+  Compiler compiler(R"(
+func.func @scale(%x: tensor<?x16xf32> {attn.shape = "n, 16"}, %f: f32)
+    -> (tensor<?x16xf32> {attn.shape = "n, 16"}) {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x16xf32>
+  %init = tensor.empty(%n) : tensor<?x16xf32>
+  %0 = scf.forall (%i) in (%n) shared_outs(%o = %init) -> tensor<?x16xf32> {
+    %row = tensor.extract_slice %x[%i, 0] [1, 16] [1, 1]
+      : tensor<?x16xf32> to tensor<1x16xf32>
+    %scaled = linalg.generic {
+        indexing_maps = [affine_map<(a, b) -> (a, b)>, affine_map<(a, b) -> (a, b)>],
+        iterator_types = ["parallel", "parallel"]}
+        ins(%row : tensor<1x16xf32>) outs(%row : tensor<1x16xf32>) {
+      ^bb0(%v: f32, %old: f32):
+        %m = arith.mulf %v, %f : f32
+        linalg.yield %m : f32
+    } -> tensor<1x16xf32>
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %scaled into %o[%i, 0] [1, 16] [1, 1]
+        : tensor<1x16xf32> into tensor<?x16xf32>
+    }
+  }
+  return %0 : tensor<?x16xf32>
+})");
+  std::string bytes = compiler.compile(EmitKind::Module);
+  ASSERT_FALSE(bytes.empty()) << compiler.error;
+  Loaded loaded(bytes);
+  for (int n : {0, 1, 37}) {
+    std::vector<float> x(n * 16 + 1), y(n * 16 + 1, -1);
+    for (int i = 0; i < n * 16; ++i)
+      x[i] = i;
+    float factor = 0.5f;
+    View vx(x.data(), {n, 16}), vf(&factor, {}), vy(y.data(), {n, 16});
+    ASSERT_EQ(loaded.call("scale", {&vx, &vf}, {&vy}), EINHEAD_OK);
+    for (int i = 0; i < n * 16; ++i)
+      EXPECT_EQ(y[i], 0.5f * i) << i;
+  }
+}
+
+TEST(Cache, IsUpdatedInPlace) {
+  Compiler compiler(R"(
+func.func @put(%row: tensor<4xf32>, %at: index,
+               %k: tensor<?x4xf32> {attn.cache, attn.name = "k", attn.shape = "m, 4"})
+    -> (tensor<f32> {attn.name = "sum"}, tensor<?x4xf32> {attn.cache = "k"}) {
+  %0 = tensor.insert_slice %row into %k[%at, 0] [1, 4] [1, 1]
+    : tensor<4xf32> into tensor<?x4xf32>
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<f32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<f32>) -> tensor<f32>
+  %sum = linalg.generic {
+      indexing_maps = [affine_map<(a, b) -> (a, b)>, affine_map<(a, b) -> ()>],
+      iterator_types = ["reduction", "reduction"]}
+      ins(%0 : tensor<?x4xf32>) outs(%init : tensor<f32>) {
+    ^bb0(%v: f32, %old: f32):
+      %s = arith.addf %old, %v : f32
+      linalg.yield %s : f32
+  } -> tensor<f32>
+  return %sum, %0 : tensor<f32>, tensor<?x4xf32>
+})");
+  std::string bytes = compiler.compile(EmitKind::Module);
+  ASSERT_FALSE(bytes.empty()) << compiler.error;
+  Loaded loaded(bytes, {{"m", 5}});
+  float wanted = 0;
+  for (int64_t i = 0; i < 5; ++i) {
+    float row[4] = {float(i), 1, 2, 3}, sum = -1;
+    wanted += i + 6;
+    View vrow(row, {4}), vat(&i, {}), vsum(&sum, {});
+    ASSERT_EQ(loaded.call("put", {&vrow, &vat}, {&vsum}), EINHEAD_OK);
+    EXPECT_EQ(sum, wanted);
+  }
+  DLTensor cache;
+  ASSERT_EQ(einhead_session_cache(loaded.session, "k", &cache), EINHEAD_OK);
+  EXPECT_EQ(static_cast<float *>(cache.data)[3 * 4], 3);
+}
+
+TEST(Cache, ThatIsRecomputedIsRefused) {
+  Compiler compiler(R"(
+func.func @put(%k: tensor<4xf32> {attn.cache, attn.name = "k"})
+    -> (tensor<4xf32> {attn.name = "old"}, tensor<4xf32> {attn.cache = "k"}) {
+  %c = arith.constant dense<1.0> : tensor<4xf32>
+  %0 = tensor.empty() : tensor<4xf32>
+  %1 = linalg.add ins(%k, %c : tensor<4xf32>, tensor<4xf32>) outs(%0 : tensor<4xf32>) -> tensor<4xf32>
+  return %k, %1 : tensor<4xf32>, tensor<4xf32>
+})");
+  EXPECT_EQ(compiler.compile(EmitKind::Module), "");
+  EXPECT_NE(compiler.error.find("cache \"k\" is not updated in place"),
+            std::string::npos)
+      << compiler.error;
+  EXPECT_EQ(compiler.error.find("test.mlir:"), 0u) << compiler.error;
+  EXPECT_EQ(compiler.code, std::errc::not_supported);
+}
+
+TEST(Workspace, ComesFromTheHost) {
+  Compiler compiler(R"(
+func.func @twice(%x: tensor<?x32xf32> {attn.shape = "n, 32"},
+                 %w: tensor<32x32xf32>)
+    -> (tensor<?x32xf32> {attn.shape = "n, 32"}) {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %n = tensor.dim %x, %c0 : tensor<?x32xf32>
+  %e = tensor.empty(%n) : tensor<?x32xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<?x32xf32>) -> tensor<?x32xf32>
+  %h = linalg.matmul ins(%x, %w : tensor<?x32xf32>, tensor<32x32xf32>)
+    outs(%z : tensor<?x32xf32>) -> tensor<?x32xf32>
+  %y = linalg.matmul ins(%h, %w : tensor<?x32xf32>, tensor<32x32xf32>)
+    outs(%z : tensor<?x32xf32>) -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+})");
+  std::string bytes = compiler.compile(EmitKind::Module);
+  ASSERT_FALSE(bytes.empty()) << compiler.error;
+  Loaded loaded(bytes);
+  constexpr int n = 5;
+  std::vector<float> x(n * 32), w(32 * 32, 0), y(n * 32, -1);
+  for (int i = 0; i < n * 32; ++i)
+    x[i] = i;
+  for (int i = 0; i < 32; ++i)
+    w[i * 32 + (i + 1) % 32] = 2; // shifts by one column and doubles
+  View vx(x.data(), {n, 32}), vw(w.data(), {32, 32}), vy(y.data(), {n, 32});
+  ASSERT_EQ(loaded.call("twice", {&vx, &vw}, {&vy}), EINHEAD_OK);
+  for (int r = 0; r < n; ++r)
+    for (int c = 0; c < 32; ++c)
+      EXPECT_EQ(y[r * 32 + (c + 2) % 32], 4 * x[r * 32 + c]);
+}
+
+TEST(Errors, SayWhere) {
+  Compiler unnamed("func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> {\n"
+                   "  return %x : tensor<?xf32>\n}\n");
+  EXPECT_EQ(unnamed.compile(EmitKind::Module), "");
+  EXPECT_NE(unnamed.error.find("test.mlir:1:1: "), std::string::npos)
+      << unnamed.error;
+  EXPECT_NE(unnamed.error.find("argument #0 has a dynamic extent (dimension 0) "
+                               "without a name; give attn.shape"),
+            std::string::npos)
+      << unnamed.error;
+  EXPECT_EQ(unnamed.code, std::errc::invalid_argument);
+
+  Compiler cpu(addText);
+  CompileOptions options;
+  options.cpu = "z80";
+  EXPECT_EQ(cpu.compile(EmitKind::Module, options), "");
+  EXPECT_NE(cpu.error.find("unknown CPU \"z80\""), std::string::npos);
+  EXPECT_EQ(cpu.code, std::errc::invalid_argument);
+}
