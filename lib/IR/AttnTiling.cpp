@@ -147,12 +147,17 @@ static bool bindChunk(OpBuilder &builder, PartialAttentionOp op,
   OpFoldResult start =
       affine::makeComposedFoldedAffineApply(builder, loc, s * chunk, {split});
   OpFoldResult extent = letterExtent(builder, like, key);
+  Value valid = scalarValid(builder, like, tile);
+  int64_t all = staticExtent(like, key);
+  if (!valid && !ShapedType::isDynamic(all) && all % chunk == 0) {
+    tile.bind(key, start, builder.getIndexAttr(chunk));
+    return false;
+  }
   OpFoldResult size = affine::makeComposedFoldedAffineMin(
       builder, loc,
       AffineMap::get(1, 1, {n - s * chunk, builder.getAffineConstantExpr(chunk)},
                      builder.getContext()),
       {split, extent});
-  Value valid = scalarValid(builder, like, tile);
   if (valid) {
     if (Value before = offsetOf(like, key))
       valid = arith::SubIOp::create(builder, loc, valid, before);

@@ -41,8 +41,14 @@ llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef cpu) {
   } else {
     llvm::SmallVector<llvm::StringRef> features;
     llvm::X86::getFeaturesForCPU(target.cpu, features);
-    for (llvm::StringRef feature : features)
-      target.features.push_back(feature.str());
+    llvm::StringMap<bool> implied;
+    for (llvm::StringRef feature : features) {
+      implied[feature] = true;
+      llvm::X86::updateImpliedFeatures(feature, true, implied);
+    }
+    for (auto &feature : implied)
+      if (feature.second)
+        target.features.push_back(feature.first().str());
   }
   llvm::sort(target.features);
   if (target.hasFeature("avx512f")) {

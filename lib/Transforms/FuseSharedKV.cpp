@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "einhead/Analysis/Remark.h"
 #include "einhead/Analysis/Traffic.h"
 #include "einhead/Transforms/Passes.h"
-#include "mlir/IR/Remarks.h"
 
 namespace einhead {
 #define GEN_PASS_DEF_FUSESHAREDKVPASS
@@ -22,15 +22,14 @@ using namespace einhead::attn;
 static void report(AttentionLike op) {
   AttentionRoles roles = rolesOf(op);
   AttentionTraffic traffic = AttentionTraffic::of(op);
-  auto remark = remark::passed(op.getLoc(), remark::RemarkOpts::name("SharedKV")
-                                                .category("attn-fuse-shared-kv"));
-  if (roles.row.empty())
-    remark << "every row has its own K/V (no row letter): nothing to share; ";
-  else
-    remark << "row letters \"" << roles.row << "\" share each K/V load; ";
-  remark << "K/V bytes: " << toString(traffic.kvBytes) << " (walked row by row: "
-         << toString(traffic.kvBytesUnshared)
-         << "); operations: " << toString(traffic.operations);
+  std::string rows =
+      roles.row.empty()
+          ? "every row has its own K/V (no row letter): nothing to share"
+          : "row letters \"" + roles.row + "\" share each K/V load";
+  remarkPassed(op.getLoc(), "attn-fuse-shared-kv", "SharedKV",
+               rows + "; K/V bytes: " + toString(traffic.kvBytes) +
+                   " (walked row by row: " + toString(traffic.kvBytesUnshared) +
+                   "); operations: " + toString(traffic.operations));
 }
 
 namespace {

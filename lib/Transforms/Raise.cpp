@@ -11,12 +11,12 @@
 // einsum, then the roles decide; the first thing that does not fit is the reason
 // of the missed remark.
 
+#include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/Matchers.h"
-#include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -212,7 +212,7 @@ static Reason matchValues(Chain &chain) {
   char over = chain.scoreTerm[chain.softmax.getLetters().find(
       chain.softmax.getOver())];
   std::string summed = lettersWithout(chain.scoreTerm, chain.outputTerm);
-  if (chain.outputTerm.find(over) != std::string::npos)
+  if (summed.empty())
     return std::string("the values einsum keeps the softmaxed letter '") + over +
            "'";
   if (summed != std::string(1, over))
@@ -288,11 +288,11 @@ static void replace(RewriterBase &rewriter, Chain &chain) {
       /*shared_kv=*/UnitAttr(), /*schedule=*/ScheduleAttr(), init);
   rewriter.replaceOp(values, op.getResults());
   AttentionRoles roles = rolesOf(cast<AttentionLike>(op.getOperation()));
-  remark::passed(op.getLoc(),
-                 remark::RemarkOpts::name("Attention").category("attn-raise"))
-      << "attention \"" << chain.spec() << "\": batch \"" << roles.batch
-      << "\", rows \"" << roles.row << "\", key \"" << roles.key
-      << "\", depth \"" << roles.depth << "\", value \"" << roles.value << "\"";
+  remarkPassed(op.getLoc(), "attn-raise", "Attention",
+               "attention \"" + chain.spec() + "\": batch \"" + roles.batch +
+                   "\", rows \"" + roles.row + "\", key \"" + roles.key +
+                   "\", depth \"" + roles.depth + "\", value \"" + roles.value +
+                   "\"");
 }
 
 namespace {
@@ -311,9 +311,8 @@ struct RaisePass final : einhead::impl::RaisePassBase<RaisePass> {
         replace(rewriter, chain);
         continue;
       }
-      remark::missed(softmax.getLoc(), remark::RemarkOpts::name("NotAttention")
-                                           .category("attn-raise"))
-          << "softmax is not fused: " << why;
+      remarkMissed(softmax.getLoc(), "attn-raise", "NotAttention",
+                   "softmax is not fused: " + why);
       if (requireFused) {
         softmax.emitError() << "softmax is not fused: " << why;
         signalPassFailure();

@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/Target/TargetInfo.h"
 #include "einhead/Transforms/Passes.h"
-#include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
 
 namespace einhead {
@@ -52,6 +52,9 @@ static std::string whyNot(AttentionOp op) {
   for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
     if (!isa<Float32Type, Float16Type, BFloat16Type>(getElementTypeOrSelf(operand)))
       return "its operands are not f32, f16 or bf16";
+  if (roles.outputTerm.back() != roles.value[0])
+    return "the output's last letter is not the value letter '" + roles.value +
+           "'";
   return "";
 }
 
@@ -80,9 +83,8 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
 
   void schedule(AttentionOp op, const TargetInfo &target) {
     if (std::string why = whyNot(op); !why.empty()) {
-      remark::missed(op.getLoc(), remark::RemarkOpts::name("NotTiled")
-                                      .category("attn-schedule"))
-          << "not tiled: " << why;
+      remarkMissed(op.getLoc(), "attn-schedule", "NotTiled",
+                   "not tiled: " + why);
       if (requireFused) {
         op.emitOpError() << "is not tiled: " << why;
         signalPassFailure();
@@ -92,13 +94,12 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
     if (!op.getScheduleAttr())
       op.setScheduleAttr(choose(op, target));
     ScheduleAttr schedule = op.getScheduleAttr();
-    remark::passed(op.getLoc(),
-                   remark::RemarkOpts::name("Scheduled").category("attn-schedule"))
-        << "chunks of " << std::to_string(schedule.getChunk())
-        << " keys, tiles of " << std::to_string(schedule.getKeyTile())
-        << " keys by up to " << std::to_string(schedule.getRowTile())
-        << " rows, " << std::to_string(schedule.getLanes()) << " lanes ("
-        << target.cpu << ")";
+    remarkPassed(op.getLoc(), "attn-schedule", "Scheduled",
+                 "chunks of " + llvm::Twine(schedule.getChunk()) +
+                     " keys, tiles of " + llvm::Twine(schedule.getKeyTile()) +
+                     " keys by up to " + llvm::Twine(schedule.getRowTile()) +
+                     " rows, " + llvm::Twine(schedule.getLanes()) + " lanes (" +
+                     target.cpu + ")");
   }
 };
 } // namespace

@@ -5,12 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Tile.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/IR/Remarks.h"
 
 namespace einhead {
 #define GEN_PASS_DEF_SPLITKEYSPASS
@@ -81,11 +81,10 @@ struct SplitKeysPass final : einhead::impl::SplitKeysPassBase<SplitKeysPass> {
     });
     IRRewriter rewriter(&getContext());
     for (AttentionOp op : ops) {
-      remark::analysis(op.getLoc(), remark::RemarkOpts::name("Split").category(
-                                        "attn-split-keys"))
-          << "one state for each "
-          << std::to_string(op.getScheduleAttr().getChunk())
-          << " keys, joined in their order";
+      remarkAnalysis(op.getLoc(), "attn-split-keys", "Split",
+                     "one state for each " +
+                         llvm::Twine(op.getScheduleAttr().getChunk()) +
+                         " keys, joined in their order");
       if (failed(splitKeys(rewriter, op)))
         return signalPassFailure();
     }
