@@ -68,6 +68,7 @@ static void addLinalg(OpPassManager &pm) {
   functions.addPass(createConvertAttnToLinalgPass());
   functions.addPass(createConvertElementwiseToLinalgPass());
   functions.addPass(createLinalgElementwiseOpFusionPass());
+  functions.addPass(createDetachOutputsPass());
   addCleanup(pm);
 }
 
@@ -82,10 +83,10 @@ static void addBufferization(OpPassManager &pm) {
       bufferization::LayoutMapOption::InferLayoutMap;
   options.unknownTypeConversion =
       bufferization::LayoutMapOption::IdentityLayoutMap;
-  // Before: canonicalization has removed what would read old values.
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
-  // Needs the results that the pass before left.
+  // Looks through the casts and loops that cleanup has left.
+  addCleanup(pm);
   pm.addPass(createFinishInterfacesPass());
   addCleanup(pm);
 }
@@ -114,6 +115,11 @@ static void addLLVM(OpPassManager &pm) {
   pm.addPass(createLowerAffinePass());
   addCleanup(pm);
   pm.addPass(createSCFToControlFlowPass());
+  // Before arith: memref.dim of a constant dimension needs to see the constant.
+  FinalizeMemRefToLLVMConversionPassOptions memory;
+  memory.useGenericFunctions = true;
+  memory.useAlignedAlloc = true;
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass(memory));
   ConvertVectorToLLVMPassOptions vector;
   // A cache of more than 2^31 rows is no vector index.
   vector.force32BitVectorIndices = false;
@@ -128,10 +134,6 @@ static void addLLVM(OpPassManager &pm) {
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
-  FinalizeMemRefToLLVMConversionPassOptions memory;
-  memory.useGenericFunctions = true;
-  memory.useAlignedAlloc = true;
-  pm.addPass(createFinalizeMemRefToLLVMConversionPass(memory));
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createUBToLLVMConversionPass());
   pm.addPass(createReconcileUnrealizedCastsPass());

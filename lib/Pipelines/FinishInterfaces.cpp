@@ -8,28 +8,60 @@
 #include "Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
 
-/// All results of a public function are arguments by now: destinations always,
-/// and caches where the update happens in place.
-static LogicalResult checkResults(func::FuncOp function) {
-  if (function.getNumResults() == 0)
+/// The argument whose buffer `value` is, or null.
+static BlockArgument rootArgument(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (auto castOp = dyn_cast<memref::CastOp>(op))
+      value = castOp.getSource();
+    else if (auto loop = dyn_cast<scf::ForOp>(op))
+      // Bufferization lets loops yield nothing but the buffer they began with.
+      value = loop.getTiedLoopInit(cast<OpResult>(value))->get();
+    else
+      return nullptr;
+  }
+  auto argument = cast<BlockArgument>(value);
+  return isa<func::FuncOp>(argument.getOwner()->getParentOp()) ? argument
+                                                               : nullptr;
+}
+
+/// Whether result `index` is in the buffer where the caller looks for it: the
+/// cache of that name, or a destination.
+static LogicalResult checkResult(func::FuncOp function, unsigned index,
+                                 Value value) {
+  auto cache = function.getResultAttrOfType<StringAttr>(index, "attn.cache");
+  BlockArgument root = rootArgument(value);
+  if (root && !cache)
     return success();
-  auto name = function.getResultAttrOfType<StringAttr>(0, "attn.cache");
-  Operation *returnOp = function.front().getTerminator();
-  Location loc = returnOp->getOperand(0).getLoc();
-  if (!name)
-    return emitError(loc) << "a result of @" << function.getName()
-                          << " is not written to its destination";
-  InFlightDiagnostic diagnostic = emitError(loc)
-                                  << "cache \"" << name.getValue()
+  if (root && function.getArgAttrOfType<StringAttr>(root.getArgNumber(),
+                                                    "attn.name") == cache)
+    return success();
+  if (!cache)
+    return emitError(value.getLoc()) << "a result of @" << function.getName()
+                                     << " is not written to its destination";
+  InFlightDiagnostic diagnostic = emitError(value.getLoc())
+                                  << "cache \"" << cache.getValue()
                                   << "\" is not updated in place";
   diagnostic.attachNote(function.getLoc())
       << "the new state must come from the argument by attn.append or "
          "tensor.insert_slice, and the old one must not be used afterwards";
   return diagnostic;
+}
+
+/// Results of public functions are arguments by now.  Upstream's
+/// drop-equivalent-buffer-results leaves public functions as they are.
+static LogicalResult dropResults(func::FuncOp function) {
+  Operation *returnOp = function.front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(returnOp->getOperands()))
+    if (failed(checkResult(function, i, value)))
+      return failure();
+  returnOp->setOperands({});
+  return function.eraseResults(llvm::BitVector(function.getNumResults(), true));
 }
 
 /// The attributes describe whole tensors; the LLVM dialect splits arguments.
@@ -64,7 +96,7 @@ struct FinishInterfacesPass final
   void runOnOperation() override {
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
       if (function.isPublic() && !function.isExternal()) {
-        if (failed(checkResults(function)))
+        if (failed(dropResults(function)))
           return signalPassFailure();
         function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                           UnitAttr::get(&getContext()));
@@ -82,5 +114,6 @@ std::unique_ptr<Pass> einhead::createFinishInterfacesPass() {
 
 void einhead::registerPipelinePasses() {
   PassRegistration<FinishInterfacesPass>();
+  registerPass(createDetachOutputsPass);
   registerPass(createLinalgReductionsToLoopsPass);
 }

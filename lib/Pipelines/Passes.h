@@ -12,6 +12,11 @@
 
 namespace einhead {
 
+/// On tensors: an output of a linalg op that is not read becomes an empty
+/// tensor, which can then become a destination.  Upstream's
+/// convert-elementwise-to-linalg takes an input for the shape.
+std::unique_ptr<mlir::Pass> createDetachOutputsPass();
+
 /// After bufferization: a cache that was not updated in place is an error; the
 /// attributes that the manifest was made from go, and public functions ask for
 /// the form that takes pointers to tensors.
@@ -23,7 +28,7 @@ std::unique_ptr<mlir::Pass> createFinishInterfacesPass();
 /// that.
 std::unique_ptr<mlir::Pass> createLinalgReductionsToLoopsPass();
 
-/// Makes the two known to textual pipelines.
+/// Makes them known to textual pipelines.
 void registerPipelinePasses();
 
 } // namespace einhead

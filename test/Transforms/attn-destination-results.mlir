@@ -17,7 +17,7 @@ func.func @add(%a: tensor<?x8xf32> {attn.shape = "n, 8"})
 
 // A number comes back in a tensor of rank 0, under a name of its own.
 // CHECK-LABEL: func.func @count
-// CHECK-SAME: %[[OUT:.*]]: tensor<i64> {attn.name = "result0"
+// CHECK-SAME: %[[OUT:[a-z0-9]+]]: tensor<i64> {attn.name = "result0"
 func.func @count(%n: i64) -> i64 {
   // CHECK: %[[T:.*]] = tensor.from_elements %{{.*}} : tensor<i64>
   // CHECK: materialize_in_destination %[[T]] in %[[OUT]]

@@ -1,7 +1,7 @@
 // Parallel loops become functions that the host calls.
 // RUN: einhead-opt %s -attn-outline-parallel -canonicalize -split-input-file -verify-diagnostics | FileCheck %s
 
-// CHECK: llvm.mlir.global external @einhead_module_host() {{.*}}: !llvm.ptr
+// CHECK: llvm.mlir.global external @einhead_module_host(#llvm.zero) {{.*}}: !llvm.ptr
 // CHECK-LABEL: func.func @rows
 // CHECK-SAME: %[[X:.*]]: memref<?x8xf32>, %[[V:.*]]: f32
 func.func @rows(%x: memref<?x8xf32>, %v: f32) {
