@@ -153,6 +153,8 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     RaisePassOptions raise;
     raise.requireFused = options.requireFused;
     pm.addNestedPass<func::FuncOp>(createRaisePass(raise));
+    // An extent taken from a softmax's result would keep the whole chain alive.
+    pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
     return addCleanup(pm);
   }
   case Level::Shared:
