@@ -67,8 +67,7 @@ static void addLinalg(OpPassManager &pm) {
   OpPassManager &functions = pm.nest<func::FuncOp>();
   functions.addPass(createConvertAttnToLinalgPass());
   functions.addPass(createConvertElementwiseToLinalgPass());
-  functions.addPass(createLinalgElementwiseOpFusionPass());
-  functions.addPass(createDetachOutputsPass());
+  functions.addPass(createFuseElementwisePass());
   addCleanup(pm);
 }
 

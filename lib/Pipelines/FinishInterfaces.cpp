@@ -114,6 +114,6 @@ std::unique_ptr<Pass> einhead::createFinishInterfacesPass() {
 
 void einhead::registerPipelinePasses() {
   PassRegistration<FinishInterfacesPass>();
-  registerPass(createDetachOutputsPass);
+  registerPass(createFuseElementwisePass);
   registerPass(createLinalgReductionsToLoopsPass);
 }

@@ -29,14 +29,18 @@ static void allowReassociation(linalg::LinalgOp op) {
   });
 }
 
-/// The number of reduction loops at the end.
+/// The number of loops at the end that no output depends on.
 static unsigned innerReductions(linalg::LinalgOp op) {
+  SmallVector<utils::IteratorType> types = op.getIteratorTypesArray();
+  auto isCarried = [&](unsigned loop) {
+    return types[loop] == utils::IteratorType::reduction &&
+           llvm::none_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
+             return op.getMatchingIndexingMap(&output).isFunctionOfDim(loop);
+           });
+  };
   unsigned count = 0;
-  for (utils::IteratorType type : llvm::reverse(op.getIteratorTypesArray())) {
-    if (type != utils::IteratorType::reduction)
-      break;
+  while (count < types.size() && isCarried(types.size() - 1 - count))
     ++count;
-  }
   return count;
 }
 

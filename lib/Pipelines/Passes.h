@@ -12,10 +12,12 @@
 
 namespace einhead {
 
-/// On tensors: an output of a linalg op that is not read becomes an empty
-/// tensor, which can then become a destination.  Upstream's
-/// convert-elementwise-to-linalg takes an input for the shape.
-std::unique_ptr<mlir::Pass> createDetachOutputsPass();
+/// On tensors: elementwise linalg ops are fused where no element is computed
+/// twice (upstream's linalg-fuse-elementwise-ops also fuses into reductions),
+/// and an output that is not read becomes an empty tensor, which can then
+/// become a destination (upstream's convert-elementwise-to-linalg takes an
+/// input for the shape).
+std::unique_ptr<mlir::Pass> createFuseElementwisePass();
 
 /// After bufferization: a cache that was not updated in place is an error; the
 /// attributes that the manifest was made from go, and public functions ask for
