@@ -76,11 +76,12 @@ function(einhead_install_package)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfig.cmake
                 ${CMAKE_CURRENT_BINARY_DIR}/EinheadConfigVersion.cmake
           DESTINATION ${package_dir})
-  # Installed tools find the installed runtime wherever the prefix moves.
+  # Installed tools find the installed runtime wherever the prefix moves, and
+  # libMLIR, which Debian keeps off the loader's path.
   foreach(tool einhead einhead-opt)
     if(TARGET ${tool})
       set_target_properties(${tool} PROPERTIES
-        INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
+        INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${LLVM_LIBRARY_DIRS}")
     endif()
   endforeach()
   # runtime/CMakeLists.txt exports Einhead::Runtime beside it.
