@@ -13,25 +13,28 @@
 // FULL: error: calling 'step'
 // FULL: help:
 
+#b = affine_map<(b) -> (b)>
+
 func.func @step(
     %q: tensor<?x3x8xf32> {attn.name = "query", attn.shape = "b, 3, 8"},
     %new: tensor<?x8xf32> {attn.name = "row", attn.shape = "b, 8"},
     %length: tensor<?xi64> {attn.length, attn.name = "length", attn.shape = "b"},
     %cache: tensor<?x?x8xf32> {attn.cache, attn.name = "keys", attn.shape = "b, m, 8"})
-    -> (tensor<?x3x8xf32> {attn.name = "output"}, tensor<?x?x8xf32> {attn.cache = "keys"}) {
+    -> (tensor<?x3x8xf32> {attn.name = "output", attn.shape = "b, 3, 8"}, tensor<?x?x8xf32> {attn.cache = "keys"}) {
   %k = attn.append "bk -> bmk"(%new into %cache at %length : tensor<?xi64>)
     : tensor<?x8xf32> into tensor<?x?x8xf32>
   %0 = attn.einsum "bhk, bmk -> bhm"(%q, %k)
     : (tensor<?x3x8xf32>, tensor<?x?x8xf32>) -> tensor<?x3x?xf32>
   %c0 = arith.constant 0 : index
   %b = tensor.dim %length, %c0 : tensor<?xi64>
-  %valid = tensor.generate %b {
-  ^bb0(%i: index):
-    %old = tensor.extract %length[%i] : tensor<?xi64>
-    %c1 = arith.constant 1 : i64
-    %sum = arith.addi %old, %c1 : i64
-    tensor.yield %sum : i64
-  } : tensor<?xi64>
+  %empty = tensor.empty(%b) : tensor<?xi64>
+  %valid = linalg.generic {indexing_maps = [#b, #b], iterator_types = ["parallel"]}
+      ins(%length : tensor<?xi64>) outs(%empty : tensor<?xi64>) {
+  ^bb0(%old: i64, %unused: i64):
+    %one = arith.constant 1 : i64
+    %sum = arith.addi %old, %one : i64
+    linalg.yield %sum : i64
+  } -> tensor<?xi64>
   %1 = attn.softmax "bhm" over "m"(%0) valid(%valid : tensor<?xi64>) : tensor<?x3x?xf32>
   %2 = attn.einsum "bhm, bmk -> bhk"(%1, %k)
     : (tensor<?x3x?xf32>, tensor<?x?x8xf32>) -> tensor<?x3x8xf32>

@@ -173,7 +173,7 @@ bool BenchProblem::attends(int64_t n, int64_t m) const {
   return (!causal || m <= position) && (!window || m > position - window);
 }
 
-/// "mask #attn.mask<"nm", affine_set<...>>(%p)" or nothing.
+/// "mask <"nm", affine_set<...>>(%p)" or nothing.
 static std::string maskText(const BenchProblem &problem) {
   if (!problem.isMasked())
     return "";
@@ -189,7 +189,7 @@ static std::string maskText(const BenchProblem &problem) {
             std::to_string(problem.window - 1) + " >= 0";
   std::string dimensions = llvm::join(
       llvm::map_range(letters, [](char c) { return std::string(1, c); }), ", ");
-  return " mask #attn.mask<\"" + letters + "\", affine_set<(" + dimensions +
+  return " mask <\"" + letters + "\", affine_set<(" + dimensions +
          ")[p] : (" + sets + ")>>(%p)";
 }
 

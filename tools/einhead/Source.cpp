@@ -60,6 +60,7 @@ Source::Source() {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   mlirContext = std::make_unique<mlir::MLIRContext>(registry);
+  mlirContext->printOpOnDiagnostic(false);
   printer = std::make_unique<mlir::SourceMgrDiagnosticHandler>(
       sourceManager, mlirContext.get(), llvm::errs());
   counter = std::make_unique<mlir::ScopedDiagnosticHandler>(
