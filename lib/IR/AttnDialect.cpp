@@ -7,6 +7,7 @@
 
 #include "einhead/IR/Attn.h"
 #include "einhead/IR/ShapeNames.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -16,6 +17,33 @@
 
 using namespace mlir;
 using namespace einhead::attn;
+
+/// Sets in quotes ("(n, m) : (n - m >= 0)") or as attributes.
+static ParseResult parseSets(AsmParser &parser,
+                             llvm::SmallVector<IntegerSetAttr> &sets) {
+  return parser.parseCommaSeparatedList([&]() -> ParseResult {
+    std::string text;
+    llvm::SMLoc loc = parser.getCurrentLocation();
+    if (failed(parser.parseOptionalString(&text))) {
+      sets.emplace_back();
+      return parser.parseAttribute(sets.back());
+    }
+    IntegerSet set = parseIntegerSet(text, parser.getContext());
+    if (!set)
+      return parser.emitError(loc) << "expected an integer set, got \"" << text
+                                   << "\"";
+    sets.push_back(IntegerSetAttr::get(set));
+    return success();
+  });
+}
+
+static void printSets(AsmPrinter &printer, llvm::ArrayRef<IntegerSetAttr> sets) {
+  llvm::interleaveComma(sets, printer, [&](IntegerSetAttr set) {
+    printer << '"';
+    set.getValue().print(printer.getStream());
+    printer << '"';
+  });
+}
 
 #include "einhead/IR/AttnDialect.cpp.inc"
 #include "einhead/IR/AttnInterfaces.cpp.inc"
@@ -63,9 +91,11 @@ MaskAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
 LogicalResult
 ScheduleAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
                      int64_t chunk, int64_t keyTile, int64_t rowTile,
-                     int64_t lanes) {
+                     int64_t lanes, int64_t prefetch) {
   if (chunk <= 0 || keyTile <= 0 || rowTile <= 0)
     return emitError() << "chunk, key_tile and row_tile are at least 1";
+  if (prefetch < 0)
+    return emitError() << "prefetch is at least 0, got " << prefetch;
   if (lanes <= 0 || (lanes & (lanes - 1)) || keyTile % lanes)
     return emitError() << "lanes is a power of two that divides key_tile, got "
                        << lanes << " and " << keyTile;

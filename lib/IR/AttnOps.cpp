@@ -189,7 +189,10 @@ struct DropFullValid final : OpRewritePattern<AttentionOp> {
     if (!op.getValid() || !matchPattern(op.getValid(), m_ConstantInt(&valid)))
       return rewriter.notifyMatchFailure(op, "no constant valid");
     auto like = cast<AttentionLike>(op.getOperation());
-    int64_t extent = staticExtent(like, rolesOf(like).key.front());
+    char key = rolesOf(like).key.front();
+    if (offsetOf(like, key)) // valid counts from key 0, the extent from there
+      return rewriter.notifyMatchFailure(op, "a tile of the keys");
+    int64_t extent = staticExtent(like, key);
     if (ShapedType::isDynamic(extent) || valid.getSExtValue() < extent)
       return rewriter.notifyMatchFailure(op, "some keys are not valid");
     rewriter.modifyOpInPlace(op, [&] { op.getValidMutable().clear(); });

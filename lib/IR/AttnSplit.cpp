@@ -67,19 +67,21 @@ FailureOr<TilingResult> AttentionOp::tileToPartialReduction(
   for (auto [letter, offset, size] : llvm::zip(roles.scores(), offsets, sizes))
     tile.bind(letter, offset, size);
   TiledOperands tiled = tileOperands(builder, like, tile, /*dropValid=*/false);
-  // One split: a state without the leading dimension.
+  // This split's states, without their leading dimension.
   SmallVector<Value> states;
-  for (Value state : init) {
-    auto type = cast<RankedTensorType>(state.getType());
-    if (type.getDimSize(0) != 1)
-      return emitOpError("one split at a time");
-    auto reduced = RankedTensorType::get(type.getShape().drop_front(),
-                                         type.getElementType());
-    auto sizesOf = tensor::getMixedSizes(builder, loc, state);
-    SmallVector<OpFoldResult> zeros(sizesOf.size(), builder.getIndexAttr(0));
-    SmallVector<OpFoldResult> ones(sizesOf.size(), builder.getIndexAttr(1));
-    states.push_back(tensor::ExtractSliceOp::create(
-        builder, loc, reduced, state, zeros, sizesOf, ones));
+  for (auto [i, state] : llvm::enumerate(init)) {
+    SmallVector<OpFoldResult> at, extents;
+    if (failed(getPartialResultTilePosition(builder, i, strategy, offsets, sizes,
+                                            reductionDims, splitReductionIvs,
+                                            at, extents)))
+      return failure();
+    SmallVector<OpFoldResult> ones(at.size(), builder.getIndexAttr(1));
+    auto whole = cast<RankedTensorType>(tensor::ExtractSliceOp::inferResultType(
+        cast<RankedTensorType>(state.getType()), extents));
+    auto reduced = RankedTensorType::get(whole.getShape().drop_front(),
+                                         whole.getElementType());
+    states.push_back(tensor::ExtractSliceOp::create(builder, loc, reduced, state,
+                                                    at, extents, ones));
   }
   auto op = buildPartial(builder, like, tiled, states, /*chunk=*/nullptr);
   return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};

@@ -11,6 +11,7 @@
 #include "einhead/IR/Attn.h"
 #include "mlir/IR/IntegerSet.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace einhead::attn;
@@ -25,9 +26,9 @@ public:
   LogicalResult bind(llvm::StringRef what, llvm::StringRef term, Type type) {
     auto shaped = cast<ShapedType>(type);
     if (shaped.getRank() != static_cast<int64_t>(term.size()))
-      return op->emitOpError() << what << " has rank " << shaped.getRank()
-                               << ", its term \"" << term << "\" has "
-                               << term.size() << " letters";
+      return op->emitOpError() << "the rank of " << what << " is "
+                               << shaped.getRank() << ", its term \"" << term
+                               << "\" has " << term.size() << " letters";
     for (auto [letter, extent] : llvm::zip(term, shaped.getShape()))
       if (failed(bind(what, letter, extent)))
         return failure();
@@ -112,13 +113,24 @@ static LogicalResult verifyMask(Operation *op, std::optional<MaskAttr> mask,
   return success();
 }
 
+/// Letters only, each once: what is looked up in the text as it stands.
+static LogicalResult verifyLetters(Operation *op, llvm::StringRef what,
+                                   llvm::StringRef letters) {
+  for (auto [i, letter] : llvm::enumerate(letters)) {
+    if (!llvm::isAlpha(letter))
+      return op->emitOpError() << what << " \"" << letters
+                               << "\" may hold letters only";
+    if (letters.find(letter) != i)
+      return op->emitOpError() << "letter '" << letter << "' stands twice in "
+                               << what << " \"" << letters << "\"";
+  }
+  return success();
+}
+
 LogicalResult SoftmaxOp::verify() {
-  FailureOr<EinsumSpec> parsed = // softmax_c1
-      EinsumSpec::parse((getLetters() + "->").str(), errorOf(*this));
-  if (failed(parsed))
-    return failure();
-  LetterExtents extents(*this);
-  if (failed(extents.bind("the input", parsed->inputs[0], getType())))
+  LetterExtents extents(*this); // softmax_c1
+  if (failed(verifyLetters(*this, "letters", getLetters())) ||
+      failed(extents.bind("the input", getLetters(), getType())))
     return failure();
   if (getOver().size() != 1 || !getLetters().contains(getOver())) // softmax_c2
     return emitOpError() << "expected one letter of \"" << getLetters()
@@ -176,14 +188,28 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
   if (failed(parsed))
     return failure();
   roles = *parsed;
+  bool tensors = isa<TensorType>(op.getQuery().getType());
+  for (Value operand : op->getOperands()) {
+    auto shaped = dyn_cast<ShapedType>(operand.getType());
+    if (shaped && isa<TensorType>(shaped) != tensors)
+      return op->emitOpError("mixes tensors and buffers");
+    if (shaped && operand != op.getValid() &&
+        !isa<FloatType>(shaped.getElementType()))
+      return op->emitOpError() << "is on floating-point numbers, got "
+                               << shaped.getElementType();
+  }
   if (failed(extents.bind("the query", roles.queryTerm,
                           op.getQuery().getType())) || // attention_c1, c4
       failed(extents.bind("the key", roles.keyTerm, op.getKey().getType())) ||
       failed(extents.bind("the value", roles.valueTerm,
                           op.getValue().getType())))
     return failure();
+  if (static_cast<bool>(op.getBias()) != op.getBiasLetters().has_value())
+    return op->emitOpError("a bias and its letters come together");
   if (op.getBias()) { // attention_c6
     llvm::StringRef letters = *op.getBiasLetters();
+    if (failed(verifyLetters(op, "bias letters", letters)))
+      return failure();
     if (!lettersWithout(letters, roles.scores()).empty())
       return op->emitOpError()
              << "bias letters \"" << letters
@@ -212,7 +238,12 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
   if (offsets != op.getOffsets().size()) // attention_c10
     return op->emitOpError() << offsets << " offset letters for "
                              << op.getOffsets().size() << " offsets";
-  return success();
+  llvm::StringRef letters = op.getOffsetLetters().value_or("");
+  for (char letter : letters)
+    if (indexOf(roles.scores(), letter) < 0)
+      return op->emitOpError() << "offset letter '" << letter
+                               << "' is none of \"" << roles.scores() << "\"";
+  return verifyLetters(op, "offset letters", letters);
 }
 
 LogicalResult AttentionOp::verify() {
@@ -230,6 +261,9 @@ LogicalResult PartialAttentionOp::verify() {
   if (failed(verifyAttention(cast<AttentionLike>(getOperation()), extents,
                              roles)))
     return failure();
+  if (getChunk() && (*getChunk() < 1 || roles.key.size() != 1))
+    return emitOpError() << "chunk needs one key letter and at least one key, "
+                         << "got \"" << roles.key << "\" and " << *getChunk();
   // A chunked state's leading dimension is no letter: '#' stands for it.
   std::string split = getChunk() ? "#" : "";
   if (failed(extents.bind("max", split + roles.state(), getMax().getType())) ||

@@ -27,6 +27,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -84,22 +85,27 @@ private:
   void tiles();
   void tile(Value start, Value count, bool full);
   void scores(Value start, Value count, bool full);
-  void scoreBlock(Value row, int64_t rows, Value start, Value count, bool full);
+  void scoreBlock(Value row, int64_t rows, Value start, Value count, bool full,
+                  bool fetch);
   void shapeScores(Value start, Value count);
   Value isLive(Value row, Value key);
   void weights(Value count, bool full);
   void rescale(Value row, Value factor);
   void values(Value start, Value count);
   void valueBlock(Value row, int64_t rows, Value start, Value count,
-                  Value column, int64_t vectors, int64_t lastCount);
-  /// Calls `body(row, rows)` for register blocks that cover all rows.
-  void overRowBlocks(llvm::function_ref<void(Value, int64_t)> body);
+                  Value column, int64_t vectors, int64_t lastCount, bool fetch);
+  /// Calls `body(row, rows, first)` for register blocks that cover all rows; the
+  /// first block is the one that brings the tile in.
+  void overRowBlocks(llvm::function_ref<void(Value, int64_t, bool)> body);
+  void prefetch(Value memref, ValueRange indices);
+  /// How many vectors of `memref` share a cache line of 64 bytes.
+  int64_t vectorsInLine(Value memref) const;
 
   ImplicitLocOpBuilder b;
   PartialAttentionOp op;
   AttentionLike like;
   AttentionRoles roles;
-  int64_t lanes = 0, depth = 0, width = 0, keyTile = 0, rows = 1;
+  int64_t lanes = 0, depth = 0, width = 0, keyTile = 0, rows = 1, ahead = 0;
   Value q, s, keyBase;
   llvm::DenseMap<char, Value> batchIndex;
 };
@@ -205,14 +211,26 @@ void PartialEmitter::storeVector(Value vector, Value memref, ValueRange indices,
 }
 
 void PartialEmitter::overRowBlocks(
-    llvm::function_ref<void(Value, int64_t)> body) {
-  int64_t done = 0;
+    llvm::function_ref<void(Value, int64_t, bool)> body) {
+  int64_t done = rowBlock(rows);
+  body(index(0), done, /*first=*/true);
   while (done < rows) {
     int64_t block = rowBlock(rows - done);
     int64_t end = done + (rows - done) / block * block;
-    loop(done, end, block, [&](Value row) { body(row, block); });
+    loop(done, end, block, [&](Value row) { body(row, block, false); });
     done = end;
   }
+}
+
+void PartialEmitter::prefetch(Value memref, ValueRange indices) {
+  // Into the second cache: the first is full with the tile at hand.
+  memref::PrefetchOp::create(b, memref, indices, /*isWrite=*/false,
+                             /*localityHint=*/2, /*isDataCache=*/true);
+}
+
+int64_t PartialEmitter::vectorsInLine(Value memref) const {
+  int64_t bits = getElementTypeOrSelf(memref).getIntOrFloatBitWidth();
+  return std::max<int64_t>(1, 64 * 8 / (bits * lanes));
 }
 
 //===----------------------------------------------------------------------===//
@@ -254,18 +272,18 @@ void PartialEmitter::pack() {
 //===----------------------------------------------------------------------===//
 
 void PartialEmitter::scores(Value start, Value count, bool full) {
-  overRowBlocks([&](Value row, int64_t block) {
+  overRowBlocks([&](Value row, int64_t block, bool first) {
     int64_t keys = lanes / block;
     loop(index(0), count, keys, {}, [&](Value key, ValueRange) {
-      scoreBlock(row, block, add(start, key), add(start, count), full);
-      // The block's lane sums: `keys` lanes for each row.
+      scoreBlock(row, block, add(start, key), add(start, count), full,
+                 first && ahead);
       return SmallVector<Value>();
     });
   });
 }
 
 void PartialEmitter::scoreBlock(Value row, int64_t block, Value key, Value end,
-                                bool full) {
+                                bool full, bool fetch) {
   int64_t keys = lanes / block;
   VectorType type = vectorOf(b.getF32Type(), lanes);
   SmallVector<Value> keyRows;
@@ -275,8 +293,23 @@ void PartialEmitter::scoreBlock(Value row, int64_t block, Value key, Value end,
     // Past the end the last key is read again; its score is discarded.
     keyRows.push_back(full ? at : arith::MinUIOp::create(b, at, last));
   }
+  // Lines of the keys `ahead`, a few with each step, so that memory is asked at
+  // an even pace: where vectors share a line, the steps take turns on the rows.
+  int64_t shared = vectorsInLine(op.getKey());
+  auto fetchAhead = [&](Value column) {
+    Value turn = arith::RemUIOp::create(
+        b, arith::DivUIOp::create(b, column, index(lanes)), index(shared));
+    Value line = arith::SubIOp::create(
+        b, column, arith::MulIOp::create(b, turn, index(lanes)));
+    for (int64_t k = 0; k < keys; k += shared) {
+      Value keyRow = add(add(key, k + ahead), turn);
+      prefetch(op.getKey(), at(roles.keyTerm, Value(), keyRow, line));
+    }
+  };
   auto step = [&](Value column, ValueRange sums, int64_t valid) {
     SmallVector<Value> next(sums), loaded;
+    if (fetch)
+      fetchAhead(column);
     for (Value keyRow : keyRows)
       loaded.push_back(loadVector(
           op.getKey(), at(roles.keyTerm, Value(), keyRow, column), valid));
@@ -455,7 +488,7 @@ void PartialEmitter::weights(Value count, bool full) {
 
 void PartialEmitter::valueBlock(Value row, int64_t block, Value start,
                                 Value count, Value column, int64_t vectors,
-                                int64_t lastCount) {
+                                int64_t lastCount, bool fetch) {
   auto columnAt = [&](int64_t z) { return add(column, z * lanes); };
   auto countAt = [&](int64_t z) { return z + 1 < vectors ? lanes : lastCount; };
   SmallVector<Value> sums;
@@ -466,6 +499,9 @@ void PartialEmitter::valueBlock(Value row, int64_t block, Value start,
           at(roles.outputTerm, add(row, r), Value(), columnAt(z)), countAt(z)));
   auto keys = loop(index(0), count, 1, sums, [&](Value key, ValueRange carried) {
     SmallVector<Value> next(carried), loaded;
+    for (int64_t z = 0; fetch && z < vectors; z += vectorsInLine(op.getValue()))
+      prefetch(op.getValue(), at(roles.valueTerm, Value(),
+                                 add(add(start, key), ahead), columnAt(z)));
     for (int64_t z = 0; z < vectors; ++z)
       loaded.push_back(loadVector(
           op.getValue(),
@@ -490,17 +526,19 @@ void PartialEmitter::valueBlock(Value row, int64_t block, Value start,
 }
 
 void PartialEmitter::values(Value start, Value count) {
-  overRowBlocks([&](Value row, int64_t block) {
+  overRowBlocks([&](Value row, int64_t block, bool first) {
+    bool fetch = first && ahead;
     int64_t vectors = std::min<int64_t>(lanes / block, 8);
     int64_t chunk = vectors * lanes, whole = width / chunk * chunk;
     loop(0, whole, chunk, [&](Value column) {
-      valueBlock(row, block, start, count, column, vectors, lanes);
+      valueBlock(row, block, start, count, column, vectors, lanes,
+                 fetch);
     });
     if (whole == width)
       return;
     int64_t left = llvm::divideCeil(width - whole, lanes);
     valueBlock(row, block, start, count, index(whole), left,
-               width - whole - (left - 1) * lanes);
+               width - whole - (left - 1) * lanes, fetch);
   });
 }
 
@@ -562,6 +600,7 @@ LogicalResult PartialEmitter::run() {
     return op.emitOpError("is chunked; run --attn-tile-decode first");
   lanes = op.getScheduleAttr().getLanes();
   keyTile = op.getScheduleAttr().getKeyTile();
+  ahead = op.getScheduleAttr().getPrefetch();
   depth = extent(roles.depth.front());
   width = extent(roles.value.front());
   std::string dynamicRows, staticRows;

@@ -63,9 +63,13 @@ static std::string whyNot(AttentionOp op) {
 /// enough runs for the prefetchers, and a state is small beside them.
 static ScheduleAttr choose(AttentionOp op, const TargetInfo &target) {
   constexpr int64_t chunk = 512, keyTile = 64, sharedRows = 128;
+  auto like = cast<AttentionLike>(op.getOperation());
+  int64_t rowBits = staticExtent(like, rolesOf(like).depth.front()) *
+                    getElementTypeOrSelf(op.getKey()).getIntOrFloatBitWidth();
+  int64_t prefetch = std::max<int64_t>(1, target.prefetchBytes * 8 / rowBits);
   return ScheduleAttr::get(op.getContext(), chunk, keyTile,
                            op.getSharedKv() ? sharedRows : 1,
-                           target.f32Lanes());
+                           target.f32Lanes(), prefetch);
 }
 
 namespace {
@@ -99,7 +103,8 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
                      " keys, tiles of " + llvm::Twine(schedule.getKeyTile()) +
                      " keys by up to " + llvm::Twine(schedule.getRowTile()) +
                      " rows, " + llvm::Twine(schedule.getLanes()) + " lanes (" +
-                     target.cpu + ")");
+                     target.cpu + "), " + llvm::Twine(schedule.getPrefetch()) +
+                     " keys prefetched");
   }
 };
 } // namespace

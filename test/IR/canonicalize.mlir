@@ -90,6 +90,21 @@ func.func @valid_of_all_but_one(%q: tensor<8x64xf32>, %k: tensor<128x64xf32>) ->
 
 // -----
 
+// A tile of the keys 64 to 128 of which 127 are valid: its extent is 64, but
+// valid counts from key 0.
+// CHECK-LABEL: func.func @valid_of_a_tile
+func.func @valid_of_a_tile(%q: tensor<8x64xf32>, %k: tensor<64x64xf32>) -> tensor<8x64xf32> {
+  %n = arith.constant 127 : index
+  %start = arith.constant 64 : index
+  // CHECK: valid(
+  %y = attn.attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<64x64xf32>)
+      value(%k : tensor<64x64xf32>) scale 1.0 valid(%n : index) offsets "m"(%start)
+      outs(%q : tensor<8x64xf32>) -> tensor<8x64xf32>
+  return %y : tensor<8x64xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @valid_of_a_dynamic_extent
 func.func @valid_of_a_dynamic_extent(%q: tensor<8x64xf32>, %k: tensor<?x64xf32>) -> tensor<8x64xf32> {
   %n = arith.constant 128 : index

@@ -10,7 +10,7 @@ func.func @append_c1_two_terms(%k: tensor<2x64xf32>, %cache: tensor<2x128x64xf32
 // -----
 
 func.func @append_c1_rank_of_rows(%k: tensor<64xf32>, %cache: tensor<2x128x64xf32>, %at: index) {
-  // expected-error @+1 {{'attn.append' op the new rows has rank 1, its term "bk" has 2 letters}}
+  // expected-error @+1 {{'attn.append' op the rank of the new rows is 1, its term "bk" has 2 letters}}
   %0 = attn.append "bk -> bmk"(%k into %cache at %at : index) : tensor<64xf32> into tensor<2x128x64xf32>
   return
 }
@@ -18,7 +18,7 @@ func.func @append_c1_rank_of_rows(%k: tensor<64xf32>, %cache: tensor<2x128x64xf3
 // -----
 
 func.func @append_c1_rank_of_cache(%k: tensor<2x64xf32>, %cache: tensor<2x8x128x64xf32>, %at: index) {
-  // expected-error @+1 {{'attn.append' op the cache has rank 4, its term "bmk" has 3 letters}}
+  // expected-error @+1 {{'attn.append' op the rank of the cache is 4, its term "bmk" has 3 letters}}
   %0 = attn.append "bk -> bmk"(%k into %cache at %at : index) : tensor<2x64xf32> into tensor<2x8x128x64xf32>
   return
 }

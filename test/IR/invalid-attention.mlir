@@ -24,7 +24,7 @@ func.func @attention_c1_spec(
 
 func.func @attention_c1_rank_of_query(
     %q: tensor<2x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xf32>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.attention' op the query has rank 2, its term "bhk" has 3 letters}}
+  // expected-error @+1 {{'attn.attention' op the rank of the query is 2, its term "bhk" has 3 letters}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x64xf32>) key(%k : tensor<2x128x64xf32>)
       value(%v : tensor<2x128x32xf32>) scale 1.0
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
@@ -35,7 +35,7 @@ func.func @attention_c1_rank_of_query(
 
 func.func @attention_c1_rank_of_key(
     %q: tensor<2x8x64xf32>, %k: tensor<2x1x128x64xf32>, %v: tensor<2x128x32xf32>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.attention' op the key has rank 4, its term "bmk" has 3 letters}}
+  // expected-error @+1 {{'attn.attention' op the rank of the key is 4, its term "bmk" has 3 letters}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x1x128x64xf32>)
       value(%v : tensor<2x128x32xf32>) scale 1.0
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
@@ -46,7 +46,7 @@ func.func @attention_c1_rank_of_key(
 
 func.func @attention_c1_rank_of_value(
     %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x1x128x32xf32>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.attention' op the value has rank 4, its term "bmv" has 3 letters}}
+  // expected-error @+1 {{'attn.attention' op the rank of the value is 4, its term "bmv" has 3 letters}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
       value(%v : tensor<2x1x128x32xf32>) scale 1.0
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
@@ -57,7 +57,7 @@ func.func @attention_c1_rank_of_value(
 
 func.func @attention_c1_rank_of_output(
     %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xf32>, %out: tensor<2x32xf32>) {
-  // expected-error @+1 {{'attn.attention' op the output has rank 2, its term "bhv" has 3 letters}}
+  // expected-error @+1 {{'attn.attention' op the rank of the output is 2, its term "bhv" has 3 letters}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
       value(%v : tensor<2x128x32xf32>) scale 1.0
       outs(%out : tensor<2x32xf32>) -> tensor<2x32xf32>
@@ -189,7 +189,7 @@ func.func @attention_c6_bias_over_depth(
 
 func.func @attention_c6_rank_of_bias(
     %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xf32>, %out: tensor<2x8x32xf32>, %bias: tensor<128xf32>) {
-  // expected-error @+1 {{'attn.attention' op the bias has rank 1, its term "hm" has 2 letters}}
+  // expected-error @+1 {{'attn.attention' op the rank of the bias is 1, its term "hm" has 2 letters}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
       value(%v : tensor<2x128x32xf32>) scale 1.0 bias "hm"(%bias : tensor<128xf32>)
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
@@ -271,5 +271,69 @@ func.func @attention_result_missing(
   attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
       value(%v : tensor<2x128x32xf32>) scale 1.0
       outs(%out : tensor<2x8x32xf32>)
+  return
+}
+
+// -----
+
+func.func @attention_c6_bias_letter_twice(
+    %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xf32>, %out: tensor<2x8x32xf32>, %bias: tensor<8x8xf32>) {
+  // expected-error @+1 {{'attn.attention' op letter 'h' stands twice in bias letters "hh"}}
+  %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
+      value(%v : tensor<2x128x32xf32>) scale 1.0 bias "hh"(%bias : tensor<8x8xf32>)
+      outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @attention_c6_bias_without_letters(
+    %q: tensor<2x8xf32>, %k: tensor<2x5x8xf32>, %bias: tensor<2x5xf32>) {
+  // expected-error @+1 {{'attn.attention' op a bias and its letters come together}}
+  %0 = "attn.attention"(%q, %k, %k, %bias, %q)
+      <{operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 1>, scale = 1.0 : f64, spec = "bk, bmk, bmv -> bv"}>
+    : (tensor<2x8xf32>, tensor<2x5x8xf32>, tensor<2x5x8xf32>, tensor<2x5xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_c10_offset_of_no_letter(
+    %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xf32>, %out: tensor<2x8x32xf32>, %p: index) {
+  // expected-error @+1 {{'attn.attention' op offset letter 'z' is none of "bhm"}}
+  %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
+      value(%v : tensor<2x128x32xf32>) scale 1.0 offsets "z"(%p)
+      outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @attention_c10_offset_letter_twice(
+    %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xf32>, %out: tensor<2x8x32xf32>, %p: index) {
+  // expected-error @+1 {{'attn.attention' op letter 'm' stands twice in offset letters "mm"}}
+  %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
+      value(%v : tensor<2x128x32xf32>) scale 1.0 offsets "mm"(%p, %p)
+      outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @attention_of_integers(
+    %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xi8>, %out: tensor<2x8x32xf32>) {
+  // expected-error @+1 {{'attn.attention' op is on floating-point numbers, got 'i8'}}
+  %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
+      value(%v : tensor<2x128x32xi8>) scale 1.0
+      outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @attention_of_tensors_and_buffers(%q: memref<8x64xf32>, %k: tensor<128x64xf32>) {
+  // expected-error @+1 {{'attn.attention' op mixes tensors and buffers}}
+  attn.attention "hk, mk, mv -> hv" query(%q : memref<8x64xf32>) key(%k : tensor<128x64xf32>)
+      value(%k : tensor<128x64xf32>) scale 1.0 outs(%q : memref<8x64xf32>)
   return
 }

@@ -123,3 +123,10 @@ func.func @schedule_multiple() attributes { s = #attn.schedule<chunk = 100, key_
 func.func @schedule_field_missing() attributes { s = #attn.schedule<chunk = 512, key_tile = 64, row_tile = 32> } {
   return
 }
+
+// -----
+
+// expected-error @+1 {{expected an integer set, got "(m) : (x >= 0)"}}
+func.func @mask_set() attributes { mask = #attn.mask<"m", "(m) : (x >= 0)"> } {
+  return
+}

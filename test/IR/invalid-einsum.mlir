@@ -42,7 +42,7 @@ func.func @einsum_c2_operand_missing(%a: tensor<2x3xf32>) {
 // -----
 
 func.func @einsum_c3_rank_of_operand(%a: tensor<2x3xf32>, %b: tensor<3xf32>) {
-  // expected-error @+1 {{'attn.einsum' op operand #1 has rank 1, its term "bc" has 2 letters}}
+  // expected-error @+1 {{'attn.einsum' op the rank of operand #1 is 1, its term "bc" has 2 letters}}
   %0 = attn.einsum "ab, bc -> ac"(%a, %b) : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x4xf32>
   return
 }
@@ -50,7 +50,7 @@ func.func @einsum_c3_rank_of_operand(%a: tensor<2x3xf32>, %b: tensor<3xf32>) {
 // -----
 
 func.func @einsum_c3_rank_of_result(%a: tensor<2x3xf32>) {
-  // expected-error @+1 {{'attn.einsum' op the result has rank 2, its term "a" has 1 letters}}
+  // expected-error @+1 {{'attn.einsum' op the rank of the result is 2, its term "a" has 1 letters}}
   %0 = attn.einsum "ab -> a"(%a) : (tensor<2x3xf32>) -> tensor<2x3xf32>
   return
 }

@@ -58,7 +58,7 @@ func.func @merge_c1_state_letter_missing(%max: tensor<4x2x8x3xf32>, %sum: tensor
 
 func.func @merge_c2_rank_of_max(%max: tensor<2x8xf32>, %sum: tensor<4x2x8xf32>,
     %acc: tensor<4x2x8x32xf32>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.merge' op max has rank 2, its term "#bh" has 3 letters}}
+  // expected-error @+1 {{'attn.merge' op the rank of max is 2, its term "#bh" has 3 letters}}
   %0 = attn.merge "bh, bhv -> bhv"(%max, %sum,
     %acc : tensor<2x8xf32>, tensor<4x2x8xf32>, tensor<4x2x8x32xf32>)
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
@@ -69,7 +69,7 @@ func.func @merge_c2_rank_of_max(%max: tensor<2x8xf32>, %sum: tensor<4x2x8xf32>,
 
 func.func @merge_c2_rank_of_sum(%max: tensor<4x2x8xf32>, %sum: tensor<2x8xf32>,
     %acc: tensor<4x2x8x32xf32>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.merge' op sum has rank 2, its term "#bh" has 3 letters}}
+  // expected-error @+1 {{'attn.merge' op the rank of sum is 2, its term "#bh" has 3 letters}}
   %0 = attn.merge "bh, bhv -> bhv"(%max, %sum,
     %acc : tensor<4x2x8xf32>, tensor<2x8xf32>, tensor<4x2x8x32xf32>)
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>

@@ -83,7 +83,7 @@ func.func @partial_attention_c10_offset_missing(
 func.func @partial_attention_c11_rank_of_max(
     %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xf32>,
     %max: tensor<8xf32>, %sum: tensor<2x8xf32>, %acc: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.partial_attention' op max has rank 1, its term "bh" has 2 letters}}
+  // expected-error @+1 {{'attn.partial_attention' op the rank of max is 1, its term "bh" has 2 letters}}
   %0:3 = attn.partial_attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
       value(%v : tensor<2x128x32xf32>) scale 1.0
       outs(%max, %sum, %acc : tensor<8xf32>, tensor<2x8xf32>, tensor<2x8x32xf32>)
@@ -122,7 +122,7 @@ func.func @partial_attention_c11_order_of_the_accumulator(
 func.func @partial_attention_c11_no_split_dimension(
     %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xf32>,
     %max: tensor<2x8xf32>, %sum: tensor<2x8xf32>, %acc: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.partial_attention' op max has rank 2, its term "#bh" has 3 letters}}
+  // expected-error @+1 {{'attn.partial_attention' op the rank of max is 2, its term "#bh" has 3 letters}}
   %0:3 = attn.partial_attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
       value(%v : tensor<2x128x32xf32>) scale 1.0 chunk 64
       outs(%max, %sum, %acc : tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8x32xf32>)
@@ -166,5 +166,29 @@ func.func @partial_attention_c12_accumulator_of_f64(
       value(%v : tensor<2x128x32xf32>) scale 1.0
       outs(%max, %sum, %acc : tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8x32xf64>)
       -> tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8x32xf64>
+  return
+}
+
+// -----
+
+func.func @partial_attention_c11_empty_chunk(
+    %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %max: tensor<1x2x8xf32>, %acc: tensor<1x2x8x64xf32>) {
+  // expected-error @+1 {{'attn.partial_attention' op chunk needs one key letter and at least one key, got "m" and 0}}
+  %0:3 = attn.partial_attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
+      value(%k : tensor<2x128x64xf32>) scale 1.0 chunk 0
+      outs(%max, %max, %acc : tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x2x8x64xf32>)
+      -> tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x2x8x64xf32>
+  return
+}
+
+// -----
+
+func.func @partial_attention_c11_chunk_of_two_key_letters(
+    %q: tensor<2x8x64xf32>, %k: tensor<2x16x8x64xf32>, %max: tensor<1x2x8xf32>, %acc: tensor<1x2x8x64xf32>) {
+  // expected-error @+1 {{'attn.partial_attention' op chunk needs one key letter and at least one key, got "mp" and 128}}
+  %0:3 = attn.partial_attention "bhk, bmpk, bmpv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x16x8x64xf32>)
+      value(%k : tensor<2x16x8x64xf32>) scale 1.0 chunk 128
+      outs(%max, %max, %acc : tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x2x8x64xf32>)
+      -> tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x2x8x64xf32>
   return
 }

@@ -2,7 +2,7 @@
 // RUN: einhead-opt %s -split-input-file -verify-diagnostics
 
 func.func @softmax_c1_rank(%x: tensor<2x8x64xf32>) {
-  // expected-error @+1 {{'attn.softmax' op the input has rank 3, its term "hm" has 2 letters}}
+  // expected-error @+1 {{'attn.softmax' op the rank of the input is 3, its term "hm" has 2 letters}}
   %0 = attn.softmax "hm" over "m"(%x) : tensor<2x8x64xf32>
   return
 }
@@ -10,8 +10,16 @@ func.func @softmax_c1_rank(%x: tensor<2x8x64xf32>) {
 // -----
 
 func.func @softmax_c1_letter_twice(%x: tensor<2x8x64xf32>) {
-  // expected-error @+1 {{'attn.softmax' op einsum spec, column 3: letter 'm' stands twice in one term}}
+  // expected-error @+1 {{'attn.softmax' op letter 'm' stands twice in letters "bmm"}}
   %0 = attn.softmax "bmm" over "m"(%x) : tensor<2x8x64xf32>
+  return
+}
+
+// -----
+
+func.func @softmax_c1_more_than_letters(%x: tensor<2x8x64xf32>) {
+  // expected-error @+1 {{'attn.softmax' op letters "b h m" may hold letters only}}
+  %0 = attn.softmax "b h m" over "m"(%x) : tensor<2x8x64xf32>
   return
 }
 

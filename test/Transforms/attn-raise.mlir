@@ -63,7 +63,7 @@ func.func @valid_and_mask(%q: tensor<2x5x4xf32>, %k: tensor<2x9x4xf32>,
   // CHECK: attn.attention "bnk, bmk, bma -> bna"
   // CHECK-SAME: scale 1.000000e+00
   // CHECK-SAME: valid(%[[LENGTH]] : tensor<2xi64>)
-  // CHECK-SAME: mask <"nm", #set>(%[[POSITION]])
+  // CHECK-SAME: mask <"nm", "(d0, d1)[s0] : (d0 + s0 - d1 >= 0)">(%[[POSITION]])
   %s = attn.einsum "bnk, bmk -> bnm"(%q, %k)
     : (tensor<2x5x4xf32>, tensor<2x9x4xf32>) -> tensor<2x5x9xf32>
   %p = attn.softmax "xyz" over "z"(%s) valid(%length : tensor<2xi64>)

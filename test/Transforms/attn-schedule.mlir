@@ -9,8 +9,8 @@
 // Tiles follow the target's lanes; without shared_kv each row is its own tile.
 // REMARK: tiles of 64 keys by up to 1 rows, 16 lanes (znver4)
 // CHECK-LABEL: func.func @rows_alone
-// CHECK: schedule <chunk = 512, key_tile = 64, row_tile = 1, lanes = 16>
-// AVX2: schedule <chunk = 512, key_tile = 64, row_tile = 1, lanes = 8>
+// CHECK: schedule <chunk = 512, key_tile = 64, row_tile = 1, lanes = 16, prefetch = 256>
+// AVX2: schedule <chunk = 512, key_tile = 64, row_tile = 1, lanes = 8, prefetch = 256>
 func.func @rows_alone(%q: tensor<4x16xf32>, %k: tensor<?x16xf32>, %v: tensor<?x16xf32>,
                       %init: tensor<4x16xf32>) -> tensor<4x16xf32> {
   %y = attn.attention "rk, mk, mv -> rv" query(%q : tensor<4x16xf32>)

@@ -27,14 +27,17 @@ def Attn_MaskAttr : Attn_Attr<"Mask", "mask"> {
     Causal attention of new tokens `n` at position p (lower-right aligned):
 
     ```mlir
-    #attn.mask<"nm", affine_set<(n, m)[p] : (p + n - m >= 0)>>
+    #attn.mask<"nm", "(n, m)[p] : (p + n - m >= 0)">
     ```
+
+    A set stands in quotes, because MLIR takes the `>` of `>=` in an attribute's
+    text for a closing bracket; an alias of an `affine_set` parses too.
   }];
   let parameters = (ins
     StringRefParameter<"the letters that the sets' dimensions are">:$letters,
     ArrayRefParameter<"::mlir::IntegerSetAttr", "the sets">:$sets
   );
-  let assemblyFormat = "`<` $letters `,` $sets `>`";
+  let assemblyFormat = "`<` $letters `,` custom<Sets>($sets) `>`";
   let genVerifyDecl = 1;
 }
 
@@ -45,14 +48,16 @@ def Attn_ScheduleAttr : Attn_Attr<"Schedule", "schedule"> {
     parallel work: chunks start at multiples of it, whatever the batch and the
     threads, so that a row's bits depend on neither.  `key_tile` keys are loaded
     at a time, for `row_tile` rows.  `lanes` is the number of f32 in a vector
-    register.
+    register.  K and V rows are asked for `prefetch`
+    keys ahead (0: left to the hardware).
 
     ```mlir
     #attn.schedule<chunk = 1024, key_tile = 64, row_tile = 32, lanes = 16>
     ```
   }];
   let parameters = (ins "int64_t":$chunk, "int64_t":$key_tile,
-                        "int64_t":$row_tile, "int64_t":$lanes);
+                        "int64_t":$row_tile, "int64_t":$lanes,
+                        DefaultValuedParameter<"int64_t", "0">:$prefetch);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

@@ -29,6 +29,8 @@ struct TargetInfo {
   int64_t vectorRegisters = 16;
   /// Bytes of the first data cache of a core.
   int64_t l1Bytes = 32 << 10;
+  /// How many bytes ahead of its use a stream of memory should be asked for.
+  int64_t prefetchBytes = 16 << 10;
 
   int64_t f32Lanes() const { return vectorBits / 32; }
   bool hasFeature(llvm::StringRef name) const;
