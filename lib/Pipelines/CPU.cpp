@@ -92,12 +92,15 @@ static void addBufferization(OpPassManager &pm) {
 
 /// No deallocation is placed: the workspace is an arena that ends with the
 /// call.
-static void addVector(OpPassManager &pm) {
+static void addVector(OpPassManager &pm, bool reassociate) {
   addLinalg(pm);
   addBufferization(pm);
   OpPassManager &functions = pm.nest<func::FuncOp>();
-  // First: reassociation is for linalg, never for the loops of attention.
-  functions.addPass(createLinalgReductionsToLoopsPass());
+  // First: reassociation is for linalg, never for the loops of attention.  The
+  // unfused path keeps every sum in the order of its letters: it is the second
+  // opinion that the fused one is compared with.
+  if (reassociate)
+    functions.addPass(createLinalgReductionsToLoopsPass());
   functions.addPass(createAttnToVectorPass());
   functions.addPass(createConvertLinalgToLoopsPass());
   addCleanup(pm);
@@ -176,7 +179,7 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     functions.addPass(createTileDecodePass());
     return addCleanup(pm);
   case Level::Vector:
-    return addVector(pm);
+    return addVector(pm, /*reassociate=*/options.fuse);
   case Level::LLVM:
     return addLLVM(pm);
   }
