@@ -18,6 +18,10 @@
 // SIZE: error: function 'attend' has dimensions without an extent: m
 // SIZE: help: give --size=m=N
 
+// RUN: %python %S/Inputs/exits.py 2 %einhead run %s --size=b=2,m=37,z=3 | FileCheck %s --check-prefix=NAME
+// NAME: error: --size: no dimension 'z' in {{.*}}run.mlir
+// NAME: help: the names are b, m
+
 // RUN: %python %S/Inputs/exits.py 2 %einhead run %s --size=b=2,m=37 --input=kay=zeros | FileCheck %s --check-prefix=INPUT
 // INPUT: error: --input=kay=zeros: no input 'kay'
 // INPUT: help: write --input=name=...; the inputs are: query, key, value
@@ -31,6 +35,8 @@
 // RUN: %einhead run %t.einhead --size=b=2,m=37 --repeat=1 | FileCheck %s --check-prefix=MODULE
 // MODULE: @attend
 // MODULE-NEXT: median of 1 calls
+// RUN: %python %S/Inputs/exits.py 2 %einhead run %t.einhead --size=b=2,m=37,z=3 | FileCheck %s --check-prefix=BOUND
+// BOUND: error: --size: no dimension 'z' in the module
 // RUN: %python %S/Inputs/exits.py 2 %einhead run %t.einhead --check | FileCheck %s --check-prefix=NOGRAPH
 // NOGRAPH: error: a module file cannot be checked
 

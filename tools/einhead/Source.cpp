@@ -8,11 +8,15 @@
 #include "Source.h"
 #include "Session.h"
 #include "Tool.h"
+#include "einhead/IR/ShapeNames.h"
+#include "einhead/Target/TargetInfo.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -124,8 +128,36 @@ std::vector<std::string> Source::parameterFiles() {
   return files;
 }
 
+/// The names that `attn.shape` gives the dimensions of arguments.
+static std::vector<std::string> dimensionNames(mlir::ModuleOp module) {
+  std::vector<std::string> names;
+  module.walk([&](mlir::func::FuncOp function) {
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      auto text =
+          function.getArgAttrOfType<mlir::StringAttr>(i, "attn.shape");
+      auto shape = attn::parseShapeNames(text ? text.getValue() : "");
+      if (mlir::failed(shape))
+        continue;
+      for (const attn::ShapeName &name : *shape)
+        if (!name.name.empty() && !llvm::is_contained(names, name.name))
+          names.push_back(name.name);
+    }
+  });
+  return names;
+}
+
 llvm::Expected<std::string> Source::compile(EmitKind kind,
                                             const CompileOptions &options) {
+  if (auto target = TargetInfo::get(options.cpu); !target)
+    return failure(Exit::Usage, "--cpu: " + llvm::toString(target.takeError()),
+                   "--cpu=host compiles for this machine");
+  std::vector<std::string> names = dimensionNames(module());
+  for (const NamedSize &size : options.sizes)
+    if (!llvm::is_contained(names, size.name))
+      return failure(Exit::Usage,
+                     "--size: no dimension '" + size.name + "' in " + name,
+                     names.empty() ? "name dimensions with 'attn.shape'"
+                                   : "the names are " + llvm::join(names, ", "));
   errorCount = 0;
   auto bytes = einhead::compile(module(), kind, options);
   if (bytes)

@@ -9,6 +9,8 @@
 #include "FunctionRun.h"
 #include "Source.h"
 #include "Tool.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -28,7 +30,8 @@ private:
   llvm::Expected<RunOptions> runOptions();
   llvm::Expected<DecodeOptions> decodeOptions(const Bindings &sizes);
   llvm::Error runModule(const std::string &path, const std::string &parameters,
-                        mlir::ModuleOp graph, RunOptions &options);
+                        mlir::ModuleOp graph, bool isCompiledHere,
+                        RunOptions &options);
   llvm::Error runSource();
   bool isDecoding() const {
     return tokens.getNumOccurrences() || steps.getNumOccurrences();
@@ -145,12 +148,32 @@ llvm::Expected<DecodeOptions> RunVerb::decodeOptions(const Bindings &sizes) {
   return options;
 }
 
+/// Every size must name a dimension of the module.
+llvm::Error checkNames(const Manifest &manifest, const Bindings &sizes) {
+  std::vector<std::string> names;
+  for (const Function &function : manifest.functions)
+    for (std::string &name : namesIn(function))
+      if (!llvm::is_contained(names, name))
+        names.push_back(std::move(name));
+  for (const auto &[name, extent] : sizes)
+    if (!llvm::is_contained(names, name))
+      return failure(Exit::Usage,
+                     "--size: no dimension '" + name + "' in the module",
+                     names.empty() ? "all its dimensions are static"
+                                   : "the names are " + llvm::join(names, ", "));
+  return llvm::Error::success();
+}
+
 llvm::Error RunVerb::runModule(const std::string &path,
                                const std::string &parameterPath,
-                               mlir::ModuleOp graph, RunOptions &options) {
+                               mlir::ModuleOp graph, bool isCompiledHere,
+                               RunOptions &options) {
   auto module = Module::open(path, parameterPath);
   if (!module)
     return module.takeError();
+  if (!isCompiledHere)
+    if (llvm::Error error = checkNames(module->manifest(), options.sizes))
+      return error;
   if (!isDecoding())
     return FunctionRun(*module, options).run(graph);
   auto decoding = decodeOptions(options.sizes);
@@ -197,7 +220,7 @@ llvm::Error RunVerb::runSource() {
   if (path.empty() && !options->parameterPaths.empty())
     path = ".";
   return runModule(module->name(), path, graph ? *graph : mlir::ModuleOp(),
-                   *options);
+                   /*isCompiledHere=*/true, *options);
 }
 
 llvm::Error RunVerb::run() {
@@ -215,7 +238,7 @@ llvm::Error RunVerb::run() {
   auto options = runOptions();
   if (!options)
     return options.takeError();
-  return runModule(file, parameters, {}, *options);
+  return runModule(file, parameters, {}, /*isCompiledHere=*/false, *options);
 }
 
 } // namespace
