@@ -17,11 +17,10 @@ std::string LetterProduct::str() const {
   if (letters.empty())
     return std::to_string(coefficient);
   std::string text = coefficient == 1 ? "" : std::to_string(coefficient) + "*";
-  return text + llvm::join(llvm::map_range(letters,
-                                           [](char c) {
-                                             return std::string(1, c);
-                                           }),
-                           "*");
+  return text +
+         llvm::join(
+             llvm::map_range(letters, [](char c) { return std::string(1, c); }),
+             "*");
 }
 
 int64_t
@@ -82,7 +81,8 @@ AttentionTraffic AttentionTraffic::of(AttentionLike op) {
         letters.push_back(letter);
     int64_t bytes = bytesOf(operand);
     addTo(traffic.kvBytes, product(op, letters, roles.key, bytes));
-    addTo(traffic.kvBytesUnshared, product(op, rows + letters, roles.key, bytes));
+    addTo(traffic.kvBytesUnshared,
+          product(op, rows + letters, roles.key, bytes));
   };
   read(roles.keyTerm, op.getKey());
   if (op.getValue() != op.getKey())

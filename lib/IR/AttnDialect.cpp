@@ -30,14 +30,15 @@ static ParseResult parseSets(AsmParser &parser,
     }
     IntegerSet set = parseIntegerSet(text, parser.getContext());
     if (!set)
-      return parser.emitError(loc) << "expected an integer set, got \"" << text
-                                   << "\"";
+      return parser.emitError(loc)
+             << "expected an integer set, got \"" << text << "\"";
     sets.push_back(IntegerSetAttr::get(set));
     return success();
   });
 }
 
-static void printSets(AsmPrinter &printer, llvm::ArrayRef<IntegerSetAttr> sets) {
+static void printSets(AsmPrinter &printer,
+                      llvm::ArrayRef<IntegerSetAttr> sets) {
   llvm::interleaveComma(sets, printer, [&](IntegerSetAttr set) {
     printer << '"';
     set.getValue().print(printer.getStream());
@@ -69,8 +70,7 @@ void AttnDialect::initialize() {
 
 LogicalResult
 MaskAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                 llvm::StringRef letters,
-                 llvm::ArrayRef<IntegerSetAttr> sets) {
+                 llvm::StringRef letters, llvm::ArrayRef<IntegerSetAttr> sets) {
   if (sets.empty())
     return emitError() << "a mask needs at least one set";
   for (auto [i, letter] : llvm::enumerate(letters))
@@ -79,8 +79,7 @@ MaskAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
   for (IntegerSetAttr set : sets) {
     if (set.getValue().getNumDims() != letters.size())
       return emitError() << "a set over " << set.getValue().getNumDims()
-                         << " dimensions for the letters \"" << letters
-                         << "\"";
+                         << " dimensions for the letters \"" << letters << "\"";
     if (set.getValue().getNumSymbols() !=
         sets.front().getValue().getNumSymbols())
       return emitError() << "the sets of a mask have the same symbols";
@@ -111,8 +110,8 @@ static LogicalResult verifyShapeNames(Operation *op, llvm::StringRef which,
   auto text = dyn_cast<StringAttr>(value);
   auto shaped = dyn_cast<ShapedType>(type);
   if (!text || !shaped || !shaped.hasRank())
-    return op->emitOpError() << "attn.shape of " << which
-                             << " is a string on a ranked tensor";
+    return op->emitOpError()
+           << "attn.shape of " << which << " is a string on a ranked tensor";
   auto names = parseShapeNames(text.getValue());
   if (failed(names))
     return op->emitOpError()

@@ -1,4 +1,5 @@
-//===- AttnOps.cpp - Shapes, effects and folds of the attn ops ---*- C++ -*-===//
+//===- AttnOps.cpp - Shapes, effects and folds of the attn ops ---*- C++
+//-*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -104,7 +105,8 @@ LogicalResult AppendOp::reifyResultShapes(OpBuilder &builder,
 /// Results of a destination-style op have the shapes of their destinations.
 static LogicalResult reifyFromInits(Operation *op, OpBuilder &builder,
                                     ReifiedRankedShapedTypeDims &shapes) {
-  for (OpOperand &init : cast<DestinationStyleOpInterface>(op).getDpsInitsMutable())
+  for (OpOperand &init :
+       cast<DestinationStyleOpInterface>(op).getDpsInitsMutable())
     shapes.push_back(tensor::getMixedSizes(builder, op->getLoc(), init.get()));
   return success();
 }
@@ -132,7 +134,8 @@ MutableOperandRange PartialAttentionOp::getDpsInitsMutable() {
 // Effects: none on tensors; on buffers, reads of inputs, writes of outputs
 //===----------------------------------------------------------------------===//
 
-using Effects = SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
+using Effects =
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
 
 static void bufferEffects(Operation *op, bool readsInits, Effects &effects) {
   for (OpOperand &operand : op->getOpOperands()) {

@@ -1,4 +1,5 @@
-//===- AttnSplit.cpp - Partial reductions and decomposition of attention ---*- C++ -*-===//
+//===- AttnSplit.cpp - Partial reductions and decomposition of attention ---*-
+//C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -21,8 +22,8 @@ static Value filled(OpBuilder &builder, Location loc,
                     ArrayRef<OpFoldResult> shape, float value) {
   Value empty =
       tensor::EmptyOp::create(builder, loc, shape, builder.getF32Type());
-  Value scalar = arith::ConstantOp::create(builder, loc,
-                                           builder.getF32FloatAttr(value));
+  Value scalar =
+      arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(value));
   return linalg::FillOp::create(builder, loc, scalar, empty).getResult(0);
 }
 
@@ -71,17 +72,17 @@ FailureOr<TilingResult> AttentionOp::tileToPartialReduction(
   SmallVector<Value> states;
   for (auto [i, state] : llvm::enumerate(init)) {
     SmallVector<OpFoldResult> at, extents;
-    if (failed(getPartialResultTilePosition(builder, i, strategy, offsets, sizes,
-                                            reductionDims, splitReductionIvs,
-                                            at, extents)))
+    if (failed(getPartialResultTilePosition(builder, i, strategy, offsets,
+                                            sizes, reductionDims,
+                                            splitReductionIvs, at, extents)))
       return failure();
     SmallVector<OpFoldResult> ones(at.size(), builder.getIndexAttr(1));
     auto whole = cast<RankedTensorType>(tensor::ExtractSliceOp::inferResultType(
         cast<RankedTensorType>(state.getType()), extents));
     auto reduced = RankedTensorType::get(whole.getShape().drop_front(),
                                          whole.getElementType());
-    states.push_back(tensor::ExtractSliceOp::create(builder, loc, reduced, state,
-                                                    at, extents, ones));
+    states.push_back(tensor::ExtractSliceOp::create(builder, loc, reduced,
+                                                    state, at, extents, ones));
   }
   auto op = buildPartial(builder, like, tiled, states, /*chunk=*/nullptr);
   return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
@@ -142,12 +143,12 @@ static Value addBias(OpBuilder &builder, AttentionOp op, Value scores,
   SmallVector<utils::IteratorType> iterators(type.getRank(),
                                              utils::IteratorType::parallel);
   Value empty = tensor::EmptyOp::create(
-      builder, op.getLoc(),
-      tensor::getMixedSizes(builder, op.getLoc(), scores), type.getElementType());
+      builder, op.getLoc(), tensor::getMixedSizes(builder, op.getLoc(), scores),
+      type.getElementType());
   auto generic = linalg::GenericOp::create(
       builder, op.getLoc(), TypeRange(type), ValueRange{scores, op.getBias()},
-      ValueRange{empty}, ArrayRef<AffineMap>{identity, bias, identity}, iterators,
-      [&](OpBuilder &b, Location loc, ValueRange args) {
+      ValueRange{empty}, ArrayRef<AffineMap>{identity, bias, identity},
+      iterators, [&](OpBuilder &b, Location loc, ValueRange args) {
         Value term = args[1];
         if (term.getType() != args[0].getType())
           term = arith::ExtFOp::create(b, loc, args[0].getType(), term);
@@ -157,7 +158,8 @@ static Value addBias(OpBuilder &builder, AttentionOp op, Value scores,
   return generic.getResult(0);
 }
 
-FailureOr<SmallVector<Value>> AttentionOp::decomposeOperation(OpBuilder &builder) {
+FailureOr<SmallVector<Value>>
+AttentionOp::decomposeOperation(OpBuilder &builder) {
   auto like = cast<AttentionLike>(getOperation());
   if (getOffsetLetters() || !isa<RankedTensorType>(getQuery().getType()))
     return emitOpError("only a whole attention on tensors decomposes");
@@ -175,10 +177,10 @@ FailureOr<SmallVector<Value>> AttentionOp::decomposeOperation(OpBuilder &builder
       dynamic.push_back(cast<Value>(letterExtent(builder, like, letter)));
   }
   auto type = RankedTensorType::get(shape, builder.getF32Type());
-  Value scores = EinsumOp::create(
-      builder, loc, type,
-      roles.queryTerm + ", " + roles.keyTerm + " -> " + letters,
-      ValueRange{getQuery(), getKey()});
+  Value scores = EinsumOp::create(builder, loc, type,
+                                  roles.queryTerm + ", " + roles.keyTerm +
+                                      " -> " + letters,
+                                  ValueRange{getQuery(), getKey()});
   Value scale = arith::ConstantOp::create(
       builder, loc, builder.getF32FloatAttr(getScale().convertToDouble()));
   Value scales = tensor::SplatOp::create(builder, loc, scale, type, dynamic);
@@ -188,15 +190,16 @@ FailureOr<SmallVector<Value>> AttentionOp::decomposeOperation(OpBuilder &builder
   // `valid` counts by the query's first letter, softmax by its own first.
   if (getValid() && !getValid().getType().isIndex() &&
       letters.front() != roles.queryTerm.front())
-    return emitOpError("valid of rank 1 needs the query's first letter first in "
-                       "the output");
-  Value weights = SoftmaxOp::create(
-      builder, loc, type, builder.getStringAttr(letters),
-      builder.getStringAttr(roles.key), scores, getValid(), getMaskAttr(),
-      getMaskSymbols());
-  Value result = EinsumOp::create(
-      builder, loc, getOutput().getType(),
-      letters + ", " + roles.valueTerm + " -> " + roles.outputTerm,
-      ValueRange{weights, getValue()});
+    return emitOpError(
+        "valid of rank 1 needs the query's first letter first in "
+        "the output");
+  Value weights =
+      SoftmaxOp::create(builder, loc, type, builder.getStringAttr(letters),
+                        builder.getStringAttr(roles.key), scores, getValid(),
+                        getMaskAttr(), getMaskSymbols());
+  Value result = EinsumOp::create(builder, loc, getOutput().getType(),
+                                  letters + ", " + roles.valueTerm + " -> " +
+                                      roles.outputTerm,
+                                  ValueRange{weights, getValue()});
   return SmallVector<Value>{result};
 }

@@ -29,7 +29,8 @@ static SmallVector<utils::IteratorType> iteratorsOf(AttentionLike op) {
 static SmallVector<Range> domainOf(OpBuilder &builder, AttentionLike op) {
   SmallVector<Range> domain;
   for (char letter : rolesOf(op).scores())
-    domain.push_back({builder.getIndexAttr(0), letterExtent(builder, op, letter),
+    domain.push_back({builder.getIndexAttr(0),
+                      letterExtent(builder, op, letter),
                       builder.getIndexAttr(1)});
   return domain;
 }
@@ -95,10 +96,10 @@ AttentionOp::getTiledImplementation(OpBuilder &builder,
                            ? StringAttr()
                            : builder.getStringAttr(tiled.offsetLetters);
   auto op = AttentionOp::create(
-      builder, getLoc(), TypeRange(output.getType()), getSpecAttr(), tiled.query,
-      tiled.key, tiled.value, getScaleAttr(), tiled.bias, getBiasLettersAttr(),
-      tiled.valid, getMaskAttr(), getMaskSymbols(), letters, tiled.offsets,
-      getSharedKvAttr(), getScheduleAttr(), output);
+      builder, getLoc(), TypeRange(output.getType()), getSpecAttr(),
+      tiled.query, tiled.key, tiled.value, getScaleAttr(), tiled.bias,
+      getBiasLettersAttr(), tiled.valid, getMaskAttr(), getMaskSymbols(),
+      letters, tiled.offsets, getSharedKvAttr(), getScheduleAttr(), output);
   return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
 }
 
@@ -155,14 +156,16 @@ static bool bindChunk(OpBuilder &builder, PartialAttentionOp op,
   }
   OpFoldResult size = affine::makeComposedFoldedAffineMin(
       builder, loc,
-      AffineMap::get(1, 1, {n - s * chunk, builder.getAffineConstantExpr(chunk)},
+      AffineMap::get(1, 1,
+                     {n - s * chunk, builder.getAffineConstantExpr(chunk)},
                      builder.getContext()),
       {split, extent});
   if (valid) {
     if (Value before = offsetOf(like, key))
       valid = arith::SubIOp::create(builder, loc, valid, before);
     Value left = arith::SubIOp::create(
-        builder, loc, valid, getValueOrCreateConstantIndexOp(builder, loc, start));
+        builder, loc, valid,
+        getValueOrCreateConstantIndexOp(builder, loc, start));
     Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
     left = arith::MaxSIOp::create(builder, loc, left, zero);
     size = arith::MinSIOp::create(
@@ -221,9 +224,10 @@ PartialAttentionOp::getTiledImplementation(OpBuilder &builder,
           sliceSplit(builder, getLoc(), state, term, offsets[0], tile));
   } else {
     tile = tileOf(like, roles.scores(), offsets, sizes);
-    states = {tile.slice(builder, getLoc(), getMax(), roles.state()),
-              tile.slice(builder, getLoc(), getSum(), roles.state()),
-              tile.slice(builder, getLoc(), getAccumulator(), roles.outputTerm)};
+    states = {
+        tile.slice(builder, getLoc(), getMax(), roles.state()),
+        tile.slice(builder, getLoc(), getSum(), roles.state()),
+        tile.slice(builder, getLoc(), getAccumulator(), roles.outputTerm)};
   }
   TiledOperands tiled = tileOperands(builder, like, tile, spent);
   auto op = buildPartial(builder, like, tiled, states, /*chunk=*/nullptr);
@@ -274,11 +278,11 @@ MergeOp::getTiledImplementation(OpBuilder &builder,
     return tile.slice(builder, getLoc(), value, term);
   };
   Value output = slice(getOutput(), spec.output);
-  auto op = MergeOp::create(builder, getLoc(), TypeRange(output.getType()),
-                            getSpecAttr(), slice(getMax(), "#" + spec.inputs[0]),
-                            slice(getSum(), "#" + spec.inputs[0]),
-                            slice(getAccumulator(), "#" + spec.inputs[1]),
-                            output);
+  auto op =
+      MergeOp::create(builder, getLoc(), TypeRange(output.getType()),
+                      getSpecAttr(), slice(getMax(), "#" + spec.inputs[0]),
+                      slice(getSum(), "#" + spec.inputs[0]),
+                      slice(getAccumulator(), "#" + spec.inputs[1]), output);
   return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
 }
 

@@ -42,9 +42,9 @@ private:
     auto [at, isNew] = extents.try_emplace(letter, extent, what.str());
     if (isNew || at->second.first == extent)
       return success();
-    return op->emitOpError() << "letter '" << letter << "' is " << extent
-                             << " in " << what << " but " << at->second.first
-                             << " in " << at->second.second;
+    return op->emitOpError()
+           << "letter '" << letter << "' is " << extent << " in " << what
+           << " but " << at->second.first << " in " << at->second.second;
   }
 
   Operation *op;
@@ -90,7 +90,8 @@ static LogicalResult verifyLength(Operation *op, llvm::StringRef what,
     return success();
   if (term.empty())
     return op->emitOpError() << what << " of rank 1 needs a first letter";
-  int64_t want = cast<ShapedType>(type).getDimSize(0), got = shaped.getDimSize(0);
+  int64_t want = cast<ShapedType>(type).getDimSize(0),
+          got = shaped.getDimSize(0);
   if (!ShapedType::isDynamic(want) && !ShapedType::isDynamic(got) &&
       want != got)
     return op->emitOpError() << what << " has " << got << " entries, letter '"
@@ -104,8 +105,8 @@ static LogicalResult verifyMask(Operation *op, std::optional<MaskAttr> mask,
     return success();
   for (char letter : mask->getLetters())
     if (!allowed.contains(letter))
-      return op->emitOpError() << "mask letter '" << letter
-                               << "' is none of \"" << allowed << "\"";
+      return op->emitOpError() << "mask letter '" << letter << "' is none of \""
+                               << allowed << "\"";
   unsigned want = mask->getSets().front().getValue().getNumSymbols();
   if (want != symbols)
     return op->emitOpError() << "the mask has " << want << " symbols, got "
@@ -118,8 +119,8 @@ static LogicalResult verifyLetters(Operation *op, llvm::StringRef what,
                                    llvm::StringRef letters) {
   for (auto [i, letter] : llvm::enumerate(letters)) {
     if (!llvm::isAlpha(letter))
-      return op->emitOpError() << what << " \"" << letters
-                               << "\" may hold letters only";
+      return op->emitOpError()
+             << what << " \"" << letters << "\" may hold letters only";
     if (letters.find(letter) != i)
       return op->emitOpError() << "letter '" << letter << "' stands twice in "
                                << what << " \"" << letters << "\"";
@@ -176,7 +177,8 @@ LogicalResult AppendOp::verify() {
       getElementTypeOrSelf(getCache()))
     return emitOpError() << "the new rows are "
                          << getElementTypeOrSelf(getNewRows())
-                         << ", the cache is " << getElementTypeOrSelf(getCache());
+                         << ", the cache is "
+                         << getElementTypeOrSelf(getCache());
   return success();
 }
 
@@ -195,14 +197,14 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
       return op->emitOpError("mixes tensors and buffers");
     if (shaped && operand != op.getValid() &&
         !isa<FloatType>(shaped.getElementType()))
-      return op->emitOpError() << "is on floating-point numbers, got "
-                               << shaped.getElementType();
+      return op->emitOpError()
+             << "is on floating-point numbers, got " << shaped.getElementType();
   }
   if (failed(extents.bind("the query", roles.queryTerm,
                           op.getQuery().getType())) || // attention_c1, c4
       failed(extents.bind("the key", roles.keyTerm, op.getKey().getType())) ||
-      failed(extents.bind("the value", roles.valueTerm,
-                          op.getValue().getType())))
+      failed(
+          extents.bind("the value", roles.valueTerm, op.getValue().getType())))
     return failure();
   if (static_cast<bool>(op.getBias()) != op.getBiasLetters().has_value())
     return op->emitOpError("a bias and its letters come together");
@@ -211,10 +213,9 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
     if (failed(verifyLetters(op, "bias letters", letters)))
       return failure();
     if (!lettersWithout(letters, roles.scores()).empty())
-      return op->emitOpError()
-             << "bias letters \"" << letters
-             << "\" must be batch, row or key letters: \"" << roles.scores()
-             << "\"";
+      return op->emitOpError() << "bias letters \"" << letters
+                               << "\" must be batch, row or key letters: \""
+                               << roles.scores() << "\"";
     if (failed(extents.bind("the bias", letters, op.getBias().getType())))
       return failure();
   }
@@ -228,8 +229,8 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
                                   "in the query, got '"
                                << roles.queryTerm.front() << "'";
     if (roles.key.size() != 1)
-      return op->emitOpError() << "valid needs one key letter, got \""
-                               << roles.key << "\"";
+      return op->emitOpError()
+             << "valid needs one key letter, got \"" << roles.key << "\"";
   }
   if (failed(verifyMask(op, op.getMask(), roles.scores(), // attention_c9
                         op.getMaskSymbols().size())))
@@ -249,8 +250,8 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
 LogicalResult AttentionOp::verify() {
   LetterExtents extents(*this);
   AttentionRoles roles;
-  if (failed(verifyAttention(cast<AttentionLike>(getOperation()), extents,
-                             roles)))
+  if (failed(
+          verifyAttention(cast<AttentionLike>(getOperation()), extents, roles)))
     return failure();
   return extents.bind("the output", roles.outputTerm, getOutput().getType());
 }
@@ -258,8 +259,8 @@ LogicalResult AttentionOp::verify() {
 LogicalResult PartialAttentionOp::verify() {
   LetterExtents extents(*this);
   AttentionRoles roles;
-  if (failed(verifyAttention(cast<AttentionLike>(getOperation()), extents,
-                             roles)))
+  if (failed(
+          verifyAttention(cast<AttentionLike>(getOperation()), extents, roles)))
     return failure();
   if (getChunk() && (*getChunk() < 1 || roles.key.size() != 1))
     return emitOpError() << "chunk needs one key letter and at least one key, "

@@ -20,8 +20,8 @@ static Value buildSetTest(OpBuilder &builder, Location loc, IntegerSet set,
   for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
     Value value = affine::expandAffineExpr(builder, loc, set.getConstraint(i),
                                            dims, symbols);
-    auto predicate = set.isEq(i) ? arith::CmpIPredicate::eq
-                                 : arith::CmpIPredicate::sge;
+    auto predicate =
+        set.isEq(i) ? arith::CmpIPredicate::eq : arith::CmpIPredicate::sge;
     Value holds = arith::CmpIOp::create(builder, loc, predicate, value, zero);
     all = all ? Value(arith::AndIOp::create(builder, loc, all, holds)) : holds;
   }

@@ -53,7 +53,8 @@ AttentionRoles::get(llvm::StringRef text,
       continue;
     bool q = has(roles.queryTerm, letter), v = has(roles.valueTerm, letter);
     if (q && v)
-      return noRole(letter, "query, key and value have it, the output lacks it");
+      return noRole(letter,
+                    "query, key and value have it, the output lacks it");
     if (!q && !v)
       return noRole(letter, "it stands in the key only");
     (q ? roles.depth : roles.key).push_back(letter);

@@ -78,8 +78,8 @@ TiledOperands einhead::attn::tileOperands(OpBuilder &builder, AttentionLike op,
   if (op.getValid() && !dropValid) {
     tiled.valid = scalarValid(builder, op, tile);
     if (!tiled.valid)
-      tiled.valid = tile.slice(builder, loc, op.getValid(),
-                               roles.queryTerm.substr(0, 1));
+      tiled.valid =
+          tile.slice(builder, loc, op.getValid(), roles.queryTerm.substr(0, 1));
   }
   // Offsets matter to a mask, and to the keys where `valid` stays.
   std::string letters = op.getMask() ? op.getMask()->getLetters().str() : "";
@@ -91,7 +91,8 @@ TiledOperands einhead::attn::tileOperands(OpBuilder &builder, AttentionLike op,
       continue;
     Value offset = before;
     if (tile.contains(letter)) {
-      offset = getValueOrCreateConstantIndexOp(builder, loc, tile.offset(letter));
+      offset =
+          getValueOrCreateConstantIndexOp(builder, loc, tile.offset(letter));
       if (before)
         offset = arith::AddIOp::create(builder, loc, before, offset);
     }
@@ -110,9 +111,10 @@ PartialAttentionOp einhead::attn::buildPartial(OpBuilder &builder,
     return text.empty() ? StringAttr() : builder.getStringAttr(text);
   };
   return PartialAttentionOp::create(
-      builder, op.getLoc(), TypeRange(states), builder.getStringAttr(op.getSpec()),
-      operands.query, operands.key, operands.value,
-      builder.getFloatAttr(builder.getF64Type(), op.getScale()), operands.bias,
+      builder, op.getLoc(), TypeRange(states),
+      builder.getStringAttr(op.getSpec()), operands.query, operands.key,
+      operands.value, builder.getFloatAttr(builder.getF64Type(), op.getScale()),
+      operands.bias,
       op.getBias() ? builder.getStringAttr(*op.getBiasLetters()) : StringAttr(),
       operands.valid, op.getMask() ? *op.getMask() : MaskAttr(),
       op.getMaskSymbols(), letters(operands.offsetLetters), operands.offsets,

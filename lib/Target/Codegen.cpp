@@ -112,6 +112,9 @@ void einhead::optimize(Module &module, TargetMachine &machine,
   tuning.LoopVectorization = true;
   tuning.LoopInterleaving = true;
   tuning.SLPVectorization = true;
+  // A short innermost loop that is unrolled leaves its parent to the
+  // vectorizer, which then gathers along rows.
+  tuning.LoopUnrolling = false;
   PassBuilder builder(&machine, tuning);
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;

@@ -42,15 +42,17 @@ public:
       return op.emitOpError("needs a static value extent");
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(scratchBlock(op));
-    total = memref::AllocaOp::create(b, MemRefType::get({width}, b.getF32Type()),
-                                     b.getI64IntegerAttr(64));
+    total = memref::AllocaOp::create(
+        b, MemRefType::get({width}, b.getF32Type()), b.getI64IntegerAttr(64));
     b.setInsertionPoint(op);
     overRows(0);
     return success();
   }
 
 private:
-  Value index(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(b, value);
+  }
 
   Value loop(Value to, Value carried,
              llvm::function_ref<Value(Value, Value)> body) {
@@ -81,7 +83,8 @@ private:
     });
   }
 
-  /// Indices over `term`: [split,] the row's, and `column` for the value letter.
+  /// Indices over `term`: [split,] the row's, and `column` for the value
+  /// letter.
   SmallVector<Value> at(llvm::StringRef term, Value split, Value column) {
     SmallVector<Value> indices;
     if (split)
@@ -112,8 +115,8 @@ private:
       return Value();
     });
     Value sum = loop(splits, zero, [&](Value split, Value sum) {
-      Value weight = buildExp2(
-          b, arith::SubFOp::create(b, load(op.getMax(), split), max));
+      Value weight =
+          buildExp2(b, arith::SubFOp::create(b, load(op.getMax(), split), max));
       loop(index(width), Value(), [&](Value column, Value) {
         Value part = memref::LoadOp::create(b, op.getAccumulator(),
                                             at(spec.output, split, column));
@@ -180,9 +183,8 @@ struct AttnToVectorPass final
                                                   copy.getTarget());
       return success();
     }
-    if (!llvm::all_of(op->getOperandTypes(), [](Type type) {
-          return !isa<TensorType>(type);
-        }))
+    if (!llvm::all_of(op->getOperandTypes(),
+                      [](Type type) { return !isa<TensorType>(type); }))
       return op->emitOpError("is on tensors; bufferize first");
     if (auto partial = dyn_cast<PartialAttentionOp>(op))
       return lowerPartialAttention(rewriter, partial);

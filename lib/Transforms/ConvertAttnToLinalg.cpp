@@ -1,4 +1,5 @@
-//===- ConvertAttnToLinalg.cpp - Lower the graph ops through linalg ---*- C++ -*-===//
+//===- ConvertAttnToLinalg.cpp - Lower the graph ops through linalg ---*- C++
+//-*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -27,7 +28,8 @@ using namespace einhead::attn;
 
 using Body = llvm::function_ref<Value(OpBuilder &, Location, ValueRange)>;
 
-static Value constant(OpBuilder &builder, Location loc, Type type, double value) {
+static Value constant(OpBuilder &builder, Location loc, Type type,
+                      double value) {
   return arith::ConstantOp::create(builder, loc,
                                    builder.getFloatAttr(type, value));
 }
@@ -36,8 +38,8 @@ static Value constant(OpBuilder &builder, Location loc, Type type, double value)
 static Value filled(OpBuilder &builder, Location loc,
                     ArrayRef<OpFoldResult> shape, Type type, double value) {
   Value empty = tensor::EmptyOp::create(builder, loc, shape, type);
-  return linalg::FillOp::create(builder, loc, constant(builder, loc, type, value),
-                                empty)
+  return linalg::FillOp::create(builder, loc,
+                                constant(builder, loc, type, value), empty)
       .getResult(0);
 }
 
@@ -64,11 +66,12 @@ static Value generic(OpBuilder &builder, Location loc, llvm::StringRef loops,
   maps.push_back(mapOf(builder.getContext(), loops, output));
   SmallVector<utils::IteratorType> iterators;
   for (char letter : loops)
-    iterators.push_back(output.contains(letter) ? utils::IteratorType::parallel
-                                                : utils::IteratorType::reduction);
+    iterators.push_back(output.contains(letter)
+                            ? utils::IteratorType::parallel
+                            : utils::IteratorType::reduction);
   return linalg::GenericOp::create(
-             builder, loc, TypeRange(init.getType()), operands, ValueRange(init),
-             maps, iterators,
+             builder, loc, TypeRange(init.getType()), operands,
+             ValueRange(init), maps, iterators,
              [&](OpBuilder &b, Location l, ValueRange args) {
                linalg::YieldOp::create(b, l, body(b, l, args));
              })
@@ -115,7 +118,8 @@ struct SplitLongEinsum final : OpRewritePattern<EinsumOp> {
     rest.inputs.append(spec.inputs.begin() + 2, spec.inputs.end());
     SmallVector<Value> operands = {product};
     llvm::append_range(operands, llvm::drop_begin(op.getInputs(), 2));
-    rewriter.replaceOpWithNewOp<EinsumOp>(op, op.getType(), rest.str(), operands);
+    rewriter.replaceOpWithNewOp<EinsumOp>(op, op.getType(), rest.str(),
+                                          operands);
     return success();
   }
 
@@ -145,15 +149,15 @@ struct LowerEinsum final : OpRewritePattern<EinsumOp> {
     SmallVector<std::pair<Value, std::string>> inputs;
     for (auto [input, term] : llvm::zip(op.getInputs(), spec.inputs))
       inputs.push_back({input, term});
-    Value value = generic(
-        rewriter, loc, loopOrder(spec), inputs, init, spec.output,
-        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-          Value product = widen(b, l, args[0], sum);
-          if (args.size() == 3)
-            product = arith::MulFOp::create(b, l, product,
-                                            widen(b, l, args[1], sum));
-          return arith::AddFOp::create(b, l, args.back(), product);
-        });
+    Value value =
+        generic(rewriter, loc, loopOrder(spec), inputs, init, spec.output,
+                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                  Value product = widen(b, l, args[0], sum);
+                  if (args.size() == 3)
+                    product = arith::MulFOp::create(b, l, product,
+                                                    widen(b, l, args[1], sum));
+                  return arith::AddFOp::create(b, l, args.back(), product);
+                });
     if (sum != result)
       value = arith::TruncFOp::create(rewriter, loc, op.getType(), value);
     rewriter.replaceOp(op, value);
@@ -197,32 +201,32 @@ struct LowerSoftmax final : OpRewritePattern<SoftmaxOp> {
       rowShape.push_back(shape[indexOf(letters, letter)]);
 
     Value scores = liveScores(rewriter, op, loops, shape);
-    Value max = generic(
-        rewriter, loc, loops, {{scores, letters}},
-        filled(rewriter, loc, rowShape, type,
-               -std::numeric_limits<double>::infinity()),
-        rows, [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-          return arith::MaximumFOp::create(b, l, args[0], args[1]);
-        });
-    Value weights = generic(
-        rewriter, loc, loops, {{scores, letters}, {max, rows}},
-        tensor::EmptyOp::create(rewriter, loc, shape, type), letters,
-        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-          return weight(b, l, args[0], args[1]);
-        });
-    Value sum = generic(
-        rewriter, loc, loops, {{weights, letters}},
-        filled(rewriter, loc, rowShape, type, 0.0), rows,
-        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-          return arith::AddFOp::create(b, l, args[0], args[1]);
-        });
+    Value max =
+        generic(rewriter, loc, loops, {{scores, letters}},
+                filled(rewriter, loc, rowShape, type,
+                       -std::numeric_limits<double>::infinity()),
+                rows, [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                  return arith::MaximumFOp::create(b, l, args[0], args[1]);
+                });
+    Value weights =
+        generic(rewriter, loc, loops, {{scores, letters}, {max, rows}},
+                tensor::EmptyOp::create(rewriter, loc, shape, type), letters,
+                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                  return weight(b, l, args[0], args[1]);
+                });
+    Value sum =
+        generic(rewriter, loc, loops, {{weights, letters}},
+                filled(rewriter, loc, rowShape, type, 0.0), rows,
+                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                  return arith::AddFOp::create(b, l, args[0], args[1]);
+                });
     Type element = op.getType().getElementType();
-    Value result = generic(
-        rewriter, loc, loops, {{weights, letters}, {sum, rows}},
-        tensor::EmptyOp::create(rewriter, loc, shape, element), letters,
-        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-          return normalised(b, l, args[0], args[1], element);
-        });
+    Value result =
+        generic(rewriter, loc, loops, {{weights, letters}, {sum, rows}},
+                tensor::EmptyOp::create(rewriter, loc, shape, element), letters,
+                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                  return normalised(b, l, args[0], args[1], element);
+                });
     rewriter.replaceOp(op, result);
     return success();
   }
@@ -233,8 +237,8 @@ private:
     Value dead = constant(b, loc, b.getF32Type(),
                           -std::numeric_limits<double>::infinity());
     Value zero = constant(b, loc, b.getF32Type(), 0.0);
-    Value isDead = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, max,
-                                         dead);
+    Value isDead =
+        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, max, dead);
     Value base = arith::SelectOp::create(b, loc, isDead, zero, max);
     Value shifted = arith::SubFOp::create(b, loc, score, base);
     return math::ExpOp::create(b, loc, shifted);
@@ -244,8 +248,8 @@ private:
   static Value normalised(OpBuilder &b, Location loc, Value weight, Value sum,
                           Type element) {
     Value zero = constant(b, loc, b.getF32Type(), 0.0);
-    Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, sum,
-                                       zero);
+    Value none =
+        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, sum, zero);
     Value share = arith::DivFOp::create(b, loc, weight, sum);
     share = arith::SelectOp::create(b, loc, none, zero, share);
     if (element.isF32())
@@ -294,22 +298,21 @@ private:
       inputs.push_back({op.getValid(), letters.substr(0, 1)});
     Location loc = op.getLoc();
     Type type = builder.getF32Type();
-    return generic(
-        builder, loc, loops, inputs,
-        tensor::EmptyOp::create(builder, loc, shape, type), letters,
-        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-          Value score = args[0];
-          if (score.getType().isF64())
-            score = arith::TruncFOp::create(b, l, type, score);
-          else
-            score = widen(b, l, score, type);
-          Value live = isLive(b, l, op, loops, args[1]);
-          if (!live)
-            return score;
-          Value dead = constant(b, l, type,
-                                -std::numeric_limits<double>::infinity());
-          return arith::SelectOp::create(b, l, live, score, dead);
-        });
+    return generic(builder, loc, loops, inputs,
+                   tensor::EmptyOp::create(builder, loc, shape, type), letters,
+                   [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                     Value score = args[0];
+                     if (score.getType().isF64())
+                       score = arith::TruncFOp::create(b, l, type, score);
+                     else
+                       score = widen(b, l, score, type);
+                     Value live = isLive(b, l, op, loops, args[1]);
+                     if (!live)
+                       return score;
+                     Value dead = constant(
+                         b, l, type, -std::numeric_limits<double>::infinity());
+                     return arith::SelectOp::create(b, l, live, score, dead);
+                   });
   }
 };
 
@@ -341,7 +344,8 @@ struct LowerAppend final : OpRewritePattern<AppendOp> {
         [&](OpBuilder &b, Location l, Value sequence, ValueRange cache) {
           Value position =
               tensor::ExtractOp::create(b, l, op.getPosition(), sequence);
-          position = arith::IndexCastOp::create(b, l, b.getIndexType(), position);
+          position =
+              arith::IndexCastOp::create(b, l, b.getIndexType(), position);
           Value next = insert(b, op, spec, rows, cache[0], position, sequence);
           scf::YieldOp::create(b, l, next);
         });
@@ -386,8 +390,9 @@ private:
     SmallVector<OpFoldResult> offsets, sizes, rowOffsets, rowSizes;
     for (char letter : spec.output) {
       bool appended = letter == grown(spec);
-      int64_t at = appended ? (own.empty() ? -1 : indexOf(spec.inputs[0], own[0]))
-                            : indexOf(spec.inputs[0], letter);
+      int64_t at = appended
+                       ? (own.empty() ? -1 : indexOf(spec.inputs[0], own[0]))
+                       : indexOf(spec.inputs[0], letter);
       bool single = sequence && letter == spec.output.front();
       OpFoldResult offset = single ? OpFoldResult(sequence) : zero;
       OpFoldResult size =

@@ -8,8 +8,8 @@
 // A softmax is the anchor.  Upwards from it: an optional bias (addf), scales
 // (mulf or divf by one number), then the einsum of the scores.  Downwards: the
 // einsum with the values.  All letters are renamed to those of the scores
-// einsum, then the roles decide; the first thing that does not fit is the reason
-// of the missed remark.
+// einsum, then the roles decide; the first thing that does not fit is the
+// reason of the missed remark.
 
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Attn.h"
@@ -174,8 +174,8 @@ static Reason renameValues(Chain &chain, const EinsumSpec &spec,
   for (char letter : spec.letters()) {
     if (from.find(letter) != std::string::npos)
       continue;
-    char name = taken.find(letter) == std::string::npos ? letter
-                                                        : freshLetter(taken);
+    char name =
+        taken.find(letter) == std::string::npos ? letter : freshLetter(taken);
     if (!name)
       return "it needs more than 52 letters";
     from.push_back(letter);
@@ -209,12 +209,12 @@ static Reason matchValues(Chain &chain) {
           renameValues(chain, *EinsumSpec::parse(chain.values.getSpec()), at);
       !why.empty())
     return why;
-  char over = chain.scoreTerm[chain.softmax.getLetters().find(
-      chain.softmax.getOver())];
+  char over =
+      chain.scoreTerm[chain.softmax.getLetters().find(chain.softmax.getOver())];
   std::string summed = lettersWithout(chain.scoreTerm, chain.outputTerm);
   if (summed.empty())
-    return std::string("the values einsum keeps the softmaxed letter '") + over +
-           "'";
+    return std::string("the values einsum keeps the softmaxed letter '") +
+           over + "'";
   if (summed != std::string(1, over))
     return std::string("the softmax is over '") + over +
            "', but the values einsum sums the weights over \"" + summed + "\"";
@@ -231,10 +231,8 @@ static Reason matchRoles(Chain &chain) {
                                   why = diagnostic.str();
                                   return success();
                                 });
-  FailureOr<AttentionRoles> roles =
-      AttentionRoles::get(chain.spec(), [&]() {
-        return emitError(chain.softmax.getLoc());
-      });
+  FailureOr<AttentionRoles> roles = AttentionRoles::get(
+      chain.spec(), [&]() { return emitError(chain.softmax.getLoc()); });
   if (failed(roles))
     return why;
   Value valid = chain.softmax.getValid();
@@ -264,8 +262,7 @@ static MaskAttr renameMask(Chain &chain) {
     return mask;
   std::string letters;
   for (char letter : mask.getLetters())
-    letters.push_back(
-        chain.scoreTerm[chain.softmax.getLetters().find(letter)]);
+    letters.push_back(chain.scoreTerm[chain.softmax.getLetters().find(letter)]);
   return MaskAttr::get(mask.getContext(), letters, mask.getSets());
 }
 
@@ -283,7 +280,8 @@ static void replace(RewriterBase &rewriter, Chain &chain) {
       rewriter, chain.softmax.getLoc(), TypeRange(type),
       rewriter.getStringAttr(chain.spec()), chain.query, chain.key, chain.value,
       rewriter.getF64FloatAttr(chain.scale), chain.bias, biasLetters,
-      chain.softmax.getValid(), renameMask(chain), chain.softmax.getMaskSymbols(),
+      chain.softmax.getValid(), renameMask(chain),
+      chain.softmax.getMaskSymbols(),
       /*offset_letters=*/StringAttr(), /*offsets=*/ValueRange(),
       /*shared_kv=*/UnitAttr(), /*schedule=*/ScheduleAttr(), init);
   rewriter.replaceOp(values, op.getResults());

@@ -25,21 +25,22 @@ static std::string whyNot(AttentionOp op) {
   auto like = cast<AttentionLike>(op.getOperation());
   AttentionRoles roles = rolesOf(like);
   auto one = [](llvm::StringRef role, llvm::StringRef letters) {
-    return letters.size() == 1 ? ""
-                               : ("it has " + llvm::Twine(letters.size()) + " " +
-                                  role + " letters (\"" + letters +
-                                  "\"), the tiled loops take one")
-                                     .str();
+    return letters.size() == 1
+               ? ""
+               : ("it has " + llvm::Twine(letters.size()) + " " + role +
+                  " letters (\"" + letters + "\"), the tiled loops take one")
+                     .str();
   };
-  for (auto [role, letters] : {std::pair<llvm::StringRef, llvm::StringRef>{
-                                   "key", roles.key},
-                               {"depth", roles.depth},
-                               {"value", roles.value}})
+  for (auto [role, letters] :
+       {std::pair<llvm::StringRef, llvm::StringRef>{"key", roles.key},
+        {"depth", roles.depth},
+        {"value", roles.value}})
     if (std::string why = one(role, letters); !why.empty())
       return why;
   for (auto [what, term, letter] :
        {std::tuple{"key", llvm::StringRef(roles.keyTerm), roles.depth[0]},
-        std::tuple{"value", llvm::StringRef(roles.valueTerm), roles.value[0]}}) {
+        std::tuple{"value", llvm::StringRef(roles.valueTerm),
+                   roles.value[0]}}) {
     if (term.back() != letter)
       return ("letter '" + llvm::Twine(letter) + "' is not the last of the " +
               what + " (\"" + term + "\"), so its rows are not contiguous")
@@ -50,7 +51,8 @@ static std::string whyNot(AttentionOp op) {
           .str();
   }
   for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
-    if (!isa<Float32Type, Float16Type, BFloat16Type>(getElementTypeOrSelf(operand)))
+    if (!isa<Float32Type, Float16Type, BFloat16Type>(
+            getElementTypeOrSelf(operand)))
       return "its operands are not f32, f16 or bf16";
   if (roles.outputTerm.back() != roles.value[0])
     return "the output's last letter is not the value letter '" + roles.value +
@@ -68,8 +70,8 @@ static ScheduleAttr choose(AttentionOp op, const TargetInfo &target) {
                     getElementTypeOrSelf(op.getKey()).getIntOrFloatBitWidth();
   int64_t prefetch = std::max<int64_t>(1, target.prefetchBytes * 8 / rowBits);
   return ScheduleAttr::get(op.getContext(), chunk, keyTile,
-                           op.getSharedKv() ? sharedRows : 1,
-                           target.f32Lanes(), prefetch);
+                           op.getSharedKv() ? sharedRows : 1, target.f32Lanes(),
+                           prefetch);
 }
 
 namespace {

@@ -111,8 +111,8 @@ static void castOperands(Operation *op) {
   OpBuilder builder(op);
   for (OpOperand &operand : op->getOpOperands())
     if (operand.get().getType() != type)
-      operand.set(tensor::CastOp::create(builder, op->getLoc(), type,
-                                         operand.get()));
+      operand.set(
+          tensor::CastOp::create(builder, op->getLoc(), type, operand.get()));
 }
 
 /// An op whose types do not follow gets its operands as they were.

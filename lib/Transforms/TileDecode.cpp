@@ -87,7 +87,8 @@ static void fillInLoop(RewriterBase &rewriter, PartialAttentionOp tiled) {
   }
 }
 
-static LogicalResult tilePartial(RewriterBase &rewriter, PartialAttentionOp op) {
+static LogicalResult tilePartial(RewriterBase &rewriter,
+                                 PartialAttentionOp op) {
   int64_t keyTile = op.getScheduleAttr().getKeyTile();
   scf::SCFTilingOptions outer;
   outer.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
@@ -116,7 +117,8 @@ static LogicalResult tilePartial(RewriterBase &rewriter, PartialAttentionOp op) 
   scf::ForOp rest;
   if (!keyLoop->loops.empty())
     (void)scf::peelForLoopAndSimplifyBounds(
-        rewriter, cast<scf::ForOp>(keyLoop->loops.front().getOperation()), rest);
+        rewriter, cast<scf::ForOp>(keyLoop->loops.front().getOperation()),
+        rest);
   return success();
 }
 
@@ -140,7 +142,8 @@ static LogicalResult tileMerge(RewriterBase &rewriter, MergeOp op) {
 }
 
 namespace {
-struct TileDecodePass final : einhead::impl::TileDecodePassBase<TileDecodePass> {
+struct TileDecodePass final
+    : einhead::impl::TileDecodePassBase<TileDecodePass> {
   void runOnOperation() override {
     SmallVector<PartialAttentionOp> partials;
     SmallVector<MergeOp> merges;

@@ -16,10 +16,10 @@ using namespace einhead;
 
 Value einhead::splat(ImplicitLocOpBuilder &b, Type type, double value) {
   Type element = getElementTypeOrSelf(type);
-  TypedAttr attr = isa<FloatType>(element)
-                       ? TypedAttr(b.getFloatAttr(element, value))
-                       : TypedAttr(b.getIntegerAttr(element,
-                                                    static_cast<int64_t>(value)));
+  TypedAttr attr =
+      isa<FloatType>(element)
+          ? TypedAttr(b.getFloatAttr(element, value))
+          : TypedAttr(b.getIntegerAttr(element, static_cast<int64_t>(value)));
   if (auto vector = dyn_cast<VectorType>(type))
     attr = DenseElementsAttr::get(vector, Attribute(attr));
   return arith::ConstantOp::create(b, attr);
@@ -42,9 +42,9 @@ Value einhead::buildExp2(ImplicitLocOpBuilder &b, Value x) {
   Value f = arith::SubFOp::create(b, clamped, whole);
   // 2^f on [-1/2, 1/2], to 2e-8.
   Value p = splat(b, type, 1.535336188319500e-4);
-  for (double c : {1.339887440266574e-3, 9.618437357674640e-3,
-                   5.550332471162809e-2, 2.402264791363012e-1,
-                   6.931472028550421e-1, 1.0})
+  for (double c :
+       {1.339887440266574e-3, 9.618437357674640e-3, 5.550332471162809e-2,
+        2.402264791363012e-1, 6.931472028550421e-1, 1.0})
     p = math::FmaOp::create(b, p, f, splat(b, type, c));
   // 2^whole, by its exponent bits.
   Value bits = arith::BitcastOp::create(b, ints, shifted);

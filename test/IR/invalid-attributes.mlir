@@ -119,7 +119,7 @@ func.func @schedule_multiple() attributes { s = #attn.schedule<chunk = 100, key_
 
 // -----
 
-// expected-error @+1 {{expected ','}}
+// expected-error @+1 {{struct is missing required parameter: lanes}}
 func.func @schedule_field_missing() attributes { s = #attn.schedule<chunk = 512, key_tile = 64, row_tile = 32> } {
   return
 }

@@ -56,7 +56,8 @@ EINHEAD_API void entry_add_one(void **a) {
   einhead_memref_t *x = a[0], *y = a[1];
   for (int64_t i = 0; i < SIZE(x, 0); ++i)
     for (int64_t j = 0; j < SIZE(x, 1); ++j)
-      DATA(float, y)[i * STRIDE(y, 2, 0) + j * STRIDE(y, 2, 1)] =
+      DATA(float, y)
+      [i * STRIDE(y, 2, 0) + j * STRIDE(y, 2, 1)] =
           DATA(float, x)[i * STRIDE(x, 2, 0) + j * STRIDE(x, 2, 1)] + 1.0f;
 }
 
@@ -140,11 +141,11 @@ EINHEAD_API void entry_parallel(void **a) {
 EINHEAD_API void entry_norm(void **a) {
   einhead_memref_t *x = a[0], *w = a[1], *s = a[2], *y = a[3];
   for (int64_t i = 0; i < 3; ++i)
-    DATA(float, y)[i] =
+    DATA(float, y)
+    [i] =
         (uintptr_t)w->aligned % sizeof(float) != 0
             ? -1.0f
-            : DATA(float, x)[i] * DATA(float, w)[i] +
-                  (float)DATA(int8_t, s)[0];
+            : DATA(float, x)[i] * DATA(float, w)[i] + (float)DATA(int8_t, s)[0];
 }
 
 /* length scalar index, length [b] i32, cache k -> one i64 [1], all i32 [b]. */

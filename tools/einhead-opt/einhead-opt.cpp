@@ -12,7 +12,6 @@ int main(int argc, char **argv) {
   einhead::registerAllPasses();
   mlir::DialectRegistry registry;
   einhead::registerAllDialects(registry);
-  return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "Einhead: a compiler for attention\n",
-                        registry));
+  return mlir::asMainReturnCode(mlir::MlirOptMain(
+      argc, argv, "Einhead: a compiler for attention\n", registry));
 }

@@ -22,9 +22,8 @@ size_t lastLevelCache() {
   size_t largest = 0;
   for (int index = 0; index < 8; ++index) {
     llvm::StringRef text = "";
-    std::string line =
-        firstLine("/sys/devices/system/cpu/cpu0/cache/index" +
-                  std::to_string(index) + "/size");
+    std::string line = firstLine("/sys/devices/system/cpu/cpu0/cache/index" +
+                                 std::to_string(index) + "/size");
     text = line;
     size_t unit = 1;
     if (text.consume_back("K"))
@@ -49,8 +48,7 @@ size_t availableMemory() {
     if (!rest.split(' ').first.getAsInteger(10, kilobytes))
       return kilobytes << 10;
   }
-  return static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) *
-         sysconf(_SC_PAGESIZE);
+  return static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
 static size_t roundUp(size_t bytes, size_t to) {
@@ -92,8 +90,8 @@ BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold)
   if (cold) {
     size_t wanted = std::max(2 * lastLevelCache(), size_t(1) << 30);
     size_t allowed = availableMemory() / 2;
-    sets = static_cast<int>(std::max<size_t>(
-        std::min(wanted / stride + 1, allowed / stride), 2));
+    sets = static_cast<int>(
+        std::max<size_t>(std::min(wanted / stride + 1, allowed / stride), 2));
   }
   arena = HugeBuffer(stride * sets);
 

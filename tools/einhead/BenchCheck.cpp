@@ -98,22 +98,22 @@ int64_t firstSampled(const BenchProblem &problem, const Sample &sample) {
   return first;
 }
 
-static reference::AttentionOptions
-referenceOptions(const BenchProblem &problem, const Sample &sample,
-                 bool fused) {
+static reference::AttentionOptions referenceOptions(const BenchProblem &problem,
+                                                    const Sample &sample,
+                                                    bool fused) {
   int64_t keys = problem.count(problem.roles.key);
   reference::AttentionOptions options;
   options.scale = problem.scale;
-  options.output =
-      problem.type == DataType::F64 ? reference::Type::F64 : reference::Type::F32;
+  options.output = problem.type == DataType::F64 ? reference::Type::F64
+                                                 : reference::Type::F32;
   options.weights = options.output;
   options.keysPerBlock = fused ? 64 : keys;
   options.splits = fused ? (keys + 255) / 256 : 1;
   if (!problem.isMasked())
     return options;
   char token = problem.newTokenLetter();
-  options.mask.letters = (token ? std::string(1, token) : "") +
-                         problem.roles.key;
+  options.mask.letters =
+      (token ? std::string(1, token) : "") + problem.roles.key;
   std::vector<int64_t> tokens =
       token ? sample.at(token) : std::vector<int64_t>{};
   options.mask.holds = [&problem, tokens](const std::vector<int64_t> &at) {
@@ -124,8 +124,7 @@ referenceOptions(const BenchProblem &problem, const Sample &sample,
 
 llvm::Expected<reference::Report> checkRows(const BenchProblem &problem,
                                             const Sample &sample,
-                                            const BenchData &data,
-                                            bool fused) {
+                                            const BenchData &data, bool fused) {
   const attn::AttentionRoles &roles = problem.roles;
   try {
     reference::AttentionResult expected = reference::attention(

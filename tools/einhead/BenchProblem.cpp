@@ -22,12 +22,12 @@ namespace einhead::tool {
 static llvm::Expected<attn::AttentionRoles> parseRoles(llvm::StringRef spec) {
   mlir::MLIRContext context;
   std::string message;
-  mlir::ScopedDiagnosticHandler capture(
-      &context, [&](mlir::Diagnostic &diagnostic) {
-        if (message.empty())
-          message = diagnostic.str();
-        return mlir::success();
-      });
+  mlir::ScopedDiagnosticHandler capture(&context,
+                                        [&](mlir::Diagnostic &diagnostic) {
+                                          if (message.empty())
+                                            message = diagnostic.str();
+                                          return mlir::success();
+                                        });
   auto roles = attn::AttentionRoles::get(
       spec, [&] { return mlir::emitError(mlir::UnknownLoc::get(&context)); });
   if (mlir::failed(roles))
@@ -76,8 +76,8 @@ static llvm::Error bindSizes(llvm::ArrayRef<std::string> entries,
   if (!sizes)
     return sizes.takeError();
   const attn::AttentionRoles &roles = problem.roles;
-  std::string letters = roles.batch + roles.row + roles.key + roles.depth +
-                        roles.value;
+  std::string letters =
+      roles.batch + roles.row + roles.key + roles.depth + roles.value;
   std::vector<std::string> missing;
   for (char letter : letters) {
     auto size = sizes->find(std::string(1, letter));
@@ -189,8 +189,8 @@ static std::string maskText(const BenchProblem &problem) {
             std::to_string(problem.window - 1) + " >= 0";
   std::string dimensions = llvm::join(
       llvm::map_range(letters, [](char c) { return std::string(1, c); }), ", ");
-  return " mask <\"" + letters + "\", affine_set<(" + dimensions +
-         ")[p] : (" + sets + ")>>(%p)";
+  return " mask <\"" + letters + "\", affine_set<(" + dimensions + ")[p] : (" +
+         sets + ")>>(%p)";
 }
 
 std::string BenchProblem::graph() const {
@@ -217,9 +217,9 @@ std::string BenchProblem::graph() const {
   if (isMasked())
     os << "  %p = arith.constant "
        << count(roles.key) - (token ? extent.at(token) : 1) << " : index\n";
-  os << "  %scores = attn.einsum \"" << roles.queryTerm << ", "
-     << roles.keyTerm << " -> " << scores << "\"(%q, %k) : (" << q << ", " << k
-     << ") -> " << s << "\n"
+  os << "  %scores = attn.einsum \"" << roles.queryTerm << ", " << roles.keyTerm
+     << " -> " << scores << "\"(%q, %k) : (" << q << ", " << k << ") -> " << s
+     << "\n"
      << "  %scale = arith.constant dense<" << llvm::format("%.9e", scale)
      << "> : " << s << "\n"
      << "  %scaled = arith.mulf %scores, %scale : " << s << "\n";

@@ -87,9 +87,8 @@ llvm::Error Decoder::prepare() {
                        "' does not take one tensor of tokens and return logits",
                    "--tokens is for modules that 'einhead import' wrote; leave "
                    "it out to run a function once");
-  vocabulary = tensors->outputs[0].shape.empty()
-                   ? 0
-                   : tensors->outputs[0].shape.back();
+  vocabulary =
+      tensors->outputs[0].shape.empty() ? 0 : tensors->outputs[0].shape.back();
   if (tensors->inputs[0].elementCount() != 1 ||
       tensors->outputs[0].elementCount() != vocabulary || vocabulary == 0)
     return failure(Exit::Unsupported, "greedy decoding takes a batch of 1",
@@ -104,8 +103,9 @@ llvm::Error Decoder::prepare() {
 
 llvm::Error Decoder::step(int64_t token) {
   if (token < 0 || token >= vocabulary)
-    return failure(Exit::Usage, "token " + llvm::Twine(token) +
-                                    " is not below " + llvm::Twine(vocabulary),
+    return failure(Exit::Usage,
+                   "token " + llvm::Twine(token) + " is not below " +
+                       llvm::Twine(vocabulary),
                    "the tokens are numbers from 0");
   tensors->inputs[0].set(0, static_cast<double>(token));
   double begin = now();
@@ -238,9 +238,9 @@ void Decoder::print() {
   if (!options.quiet) {
     if (!options.streamBytes)
       os << "tokens: "
-         << llvm::join(llvm::map_range(chosen, [](int64_t t) {
-                         return std::to_string(t);
-                       }), ",")
+         << llvm::join(llvm::map_range(
+                           chosen, [](int64_t t) { return std::to_string(t); }),
+                       ",")
          << "\n";
     os << llvm::format("%lld steps, median %.1f us per step, %.0f tokens/s\n",
                        static_cast<long long>(calls), microseconds, perSecond)
@@ -285,8 +285,8 @@ llvm::Error Decoder::run() {
     return error;
   print();
   if (!options.goldenFile.empty() && !golden.pass)
-    return failure(Exit::Wrong, "the logits are not those of '" +
-                                    options.goldenFile + "'");
+    return failure(Exit::Wrong,
+                   "the logits are not those of '" + options.goldenFile + "'");
   return llvm::Error::success();
 }
 

@@ -100,8 +100,8 @@ llvm::Error FunctionRun::checkResults(mlir::ModuleOp graph) {
     auto name = op.getResultAttrOfType<mlir::StringAttr>(i, "attn.cache");
     if (!name) {
       if (output >= tensors->outputs.size())
-        return failure(Exit::Internal, "@" + function->name +
-                                           " has more results than outputs");
+        return failure(Exit::Internal,
+                       "@" + function->name + " has more results than outputs");
       pass &= printReport(tensors->outputArguments[output]->name,
                           tensors->outputs[output], (*expected)[i]);
       ++output;

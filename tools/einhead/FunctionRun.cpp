@@ -101,8 +101,8 @@ llvm::Error FunctionRun::setLengths() {
   for (size_t b = 0; b < lengths.size(); ++b)
     if (einhead_status_t status =
             einhead_session_set_length(session->get(), b, lengths[b]))
-      return runtimeError(status, "setting the length to " +
-                                      llvm::Twine(lengths[b]));
+      return runtimeError(status,
+                          "setting the length to " + llvm::Twine(lengths[b]));
   return llvm::Error::success();
 }
 
@@ -143,11 +143,10 @@ llvm::Error FunctionRun::makeState() {
                    "function '" + function->name + "' needs a length",
                    "give --length=N, the number of valid keys");
   for (int64_t b = 0; b < batch; ++b)
-    lengths.push_back(options.length
-                          ? *options.length
-                          : static_cast<int64_t>(nextRandom(random) %
-                                                 (std::max<int64_t>(most, 0) +
-                                                  1)));
+    lengths.push_back(options.length ? *options.length
+                                     : static_cast<int64_t>(
+                                           nextRandom(random) %
+                                           (std::max<int64_t>(most, 0) + 1)));
   if (isScalar)
     lengths.assign(batch, lengths[0]);
   return setLengths();
@@ -173,8 +172,8 @@ llvm::Error FunctionRun::time() {
     if (llvm::Error error = setLengths())
       return error;
     double begin = now();
-    if (llvm::Error error = session->call(
-            function->name, tensors->inputViews, tensors->outputViews))
+    if (llvm::Error error = session->call(function->name, tensors->inputViews,
+                                          tensors->outputViews))
       return error;
     samples.push_back(now() - begin);
   }
@@ -228,10 +227,9 @@ llvm::Error FunctionRun::run(mlir::ModuleOp graph) {
   llvm::outs() << "@" << function->name;
   if (!lengths.empty())
     llvm::outs() << ", length "
-                 << llvm::join(llvm::map_range(lengths,
-                                               [](int64_t n) {
-                                                 return std::to_string(n);
-                                               }),
+                 << llvm::join(llvm::map_range(
+                                   lengths,
+                                   [](int64_t n) { return std::to_string(n); }),
                                ",");
   llvm::outs() << "\n";
   if (llvm::Error error = session->call(function->name, tensors->inputViews,

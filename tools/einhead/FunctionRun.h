@@ -23,7 +23,7 @@ struct RunOptions {
   int repeat = 1, threads = 0;
   std::optional<int64_t> length; ///< valid keys before the call
   bool poison = false;           ///< NaN in the rows that are not valid
-  double perturb = 0; ///< added to an element of the first output
+  double perturb = 0;            ///< added to an element of the first output
 };
 
 /// One function, its tensors and its session.

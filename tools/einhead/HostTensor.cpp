@@ -8,8 +8,8 @@
 #include "HostTensor.h"
 #include "Tool.h"
 #include "llvm/ADT/APFloat.h"
-#include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cmath>
 #include <cstdlib>
@@ -56,9 +56,9 @@ DLDataType toDLPack(DataType type) {
 }
 
 std::optional<DataType> fromDLPack(DLDataType type) {
-  for (DataType known : {DataType::F64, DataType::F32, DataType::F16,
-                         DataType::BF16, DataType::I64, DataType::I32,
-                         DataType::I8, DataType::U8}) {
+  for (DataType known :
+       {DataType::F64, DataType::F32, DataType::F16, DataType::BF16,
+        DataType::I64, DataType::I32, DataType::I8, DataType::U8}) {
     DLDataType have = toDLPack(known);
     if (have.code == type.code && have.bits == type.bits && type.lanes == 1)
       return known;
@@ -139,13 +139,13 @@ HugeBuffer::HugeBuffer(size_t bytes) {
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED)
     std::exit(static_cast<int>(report(
-        failure(Exit::Missing, llvm::Twine("no memory for ") +
-                                   llvm::Twine(bytes) + " bytes",
+        failure(Exit::Missing,
+                llvm::Twine("no memory for ") + llvm::Twine(bytes) + " bytes",
                 "use smaller sizes, or free some memory"))));
   if (rounded >= huge)
     madvise(mapped, rounded, MADV_HUGEPAGE);
-  memory = std::unique_ptr<char, Unmap>(static_cast<char *>(mapped),
-                                        Unmap{rounded});
+  memory =
+      std::unique_ptr<char, Unmap>(static_cast<char *>(mapped), Unmap{rounded});
 }
 
 void Unmap::operator()(char *data) const { munmap(data, bytes); }
@@ -241,10 +241,9 @@ void fillRandom(HostTensor &tensor, uint64_t seed) {
   for (int64_t i = 0, e = tensor.elementCount(); i < e; ++i)
     tensor.set(i, isFloat(tensor.type)
                       ? nextNormal(state)
-                      : static_cast<double>(nextRandom(state) &
-                                            (tensor.type == DataType::I8
-                                                 ? 0x7f
-                                                 : 0xff)));
+                      : static_cast<double>(
+                            nextRandom(state) &
+                            (tensor.type == DataType::I8 ? 0x7f : 0xff)));
 }
 
 std::string describe(DataType type, llvm::ArrayRef<int64_t> shape) {

@@ -89,7 +89,8 @@ uint64_t nextRandom(uint64_t &state);
 /// "f32[1,8,128]"
 std::string describe(DataType type, llvm::ArrayRef<int64_t> shape);
 
-/// Numpy's file format, version 1: f2 f4 f8 i4 i8 i1 u1, little-endian, C order.
+/// Numpy's file format, version 1: f2 f4 f8 i4 i8 i1 u1, little-endian, C
+/// order.
 llvm::Expected<HostTensor> readNpy(llvm::StringRef path);
 llvm::Error writeNpy(llvm::StringRef path, const HostTensor &tensor);
 

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "HostTensor.h"
 #include "File.h"
+#include "HostTensor.h"
 #include "Tool.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -65,8 +65,10 @@ llvm::Expected<HostTensor> readNpy(llvm::StringRef path) {
   if (headerValue(header, "fortran_order").starts_with("True"))
     return bad(path, "Fortran order is not supported");
   llvm::SmallVector<llvm::StringRef> extents;
-  headerValue(header, "shape").ltrim("(").split(')').first.split(
-      extents, ',', -1, false);
+  headerValue(header, "shape")
+      .ltrim("(")
+      .split(')')
+      .first.split(extents, ',', -1, false);
   std::vector<int64_t> shape;
   uint64_t count = 1;
   for (llvm::StringRef extent : extents) {

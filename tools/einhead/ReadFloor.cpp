@@ -48,7 +48,7 @@ using ReadFunction = uint64_t (*)(const char *, size_t);
         for (size_t line = 0; line < step; line += 64)                         \
           __builtin_prefetch(data + i + line + (ahead));                       \
       for (int j = 0; j < (unroll); ++j)                                       \
-        sum[j] ^= *reinterpret_cast<const Vector *>(data + i + (width)*j);     \
+        sum[j] ^= *reinterpret_cast<const Vector *>(data + i + (width) * j);   \
     }                                                                          \
     uint64_t result = 0;                                                       \
     for (int j = 0; j < (unroll); ++j)                                         \
@@ -154,7 +154,8 @@ ReadFloor::~ReadFloor() = default;
 void ReadFloor::tune(llvm::ArrayRef<std::vector<ByteRange>> sets,
                      double seconds) {
   constexpr size_t kept = 3;
-  size_t round = 0, set = 0; // goes on through the sets: each read is a cold one
+  size_t round = 0,
+         set = 0; // goes on through the sets: each read is a cold one
   for (double start = now(); round < 3 || now() - start < seconds; ++round)
     for (size_t i = 0; i < candidates.size(); ++i)
       sample(sets[set++ % sets.size()]);

@@ -58,7 +58,8 @@ llvm::Error Safetensors::addFile(llvm::StringRef path) {
     if (name == "__metadata__")
       continue;
     const llvm::json::Object *fields = value.getAsObject();
-    const llvm::json::Array *shape = fields ? fields->getArray("shape") : nullptr;
+    const llvm::json::Array *shape =
+        fields ? fields->getArray("shape") : nullptr;
     const llvm::json::Array *range =
         fields ? fields->getArray("data_offsets") : nullptr;
     if (!shape || !range || range->size() != 2)
@@ -66,7 +67,8 @@ llvm::Error Safetensors::addFile(llvm::StringRef path) {
     uint64_t begin = (*range)[0].getAsInteger().value_or(-1);
     uint64_t end = (*range)[1].getAsInteger().value_or(-1);
     if (begin > end || end > data.size())
-      return bad(path, "'" + llvm::StringRef(name).str() + "' is outside the file");
+      return bad(path,
+                 "'" + llvm::StringRef(name).str() + "' is outside the file");
     Entry entry;
     entry.type = fields->getString("dtype").value_or("").str();
     entry.file = path.str();
@@ -89,8 +91,8 @@ llvm::Expected<HostTensor> Safetensors::get(const std::string &name) const {
       parseDataType(llvm::StringRef(entry.type).lower());
   uint64_t count = 1;
   for (int64_t extent : entry.shape)
-    count = extent < 0 || count > (uint64_t(1) << 40) ? UINT64_MAX
-                                                      : count * extent;
+    count =
+        extent < 0 || count > (uint64_t(1) << 40) ? UINT64_MAX : count * extent;
   if (!type || count != entry.bytes.size() / sizeOf(*type) ||
       entry.bytes.size() % sizeOf(*type))
     return bad(entry.file, "'" + name + "' has type " + entry.type + " and " +

@@ -48,8 +48,8 @@ llvm::Error runtimeError(einhead_status_t status, const llvm::Twine &doing) {
   case EINHEAD_INTERNAL:
     break;
   }
-  std::string where = last->where[0] ? " (" + std::string(last->where) + ")"
-                                     : std::string();
+  std::string where =
+      last->where[0] ? " (" + std::string(last->where) + ")" : std::string();
   return failure(code, doing + ": " + llvm::Twine(last->text) + where, help);
 }
 
@@ -57,8 +57,8 @@ llvm::Expected<Module> Module::open(llvm::StringRef path,
                                     llvm::StringRef parameters) {
   einhead_module_t *raw = nullptr;
   einhead_status_t status = einhead_module_open(
-      path.str().c_str(), parameters.empty() ? nullptr : parameters.str().c_str(),
-      &raw);
+      path.str().c_str(),
+      parameters.empty() ? nullptr : parameters.str().c_str(), &raw);
   Module module;
   module.module.reset(raw);
   if (status != EINHEAD_OK)
@@ -70,9 +70,8 @@ llvm::Expected<Module> Module::open(llvm::StringRef path,
   return module;
 }
 
-llvm::Expected<Session> Session::create(const Module &module,
-                                        const Bindings &dimensions,
-                                        int threads) {
+llvm::Expected<Session>
+Session::create(const Module &module, const Bindings &dimensions, int threads) {
   std::vector<einhead_dimension_t> list;
   std::vector<std::string> names;
   for (const Function &function : module.manifest().functions)
@@ -86,7 +85,8 @@ llvm::Expected<Session> Session::create(const Module &module,
   options.dimension_count = list.size();
   options.threads = threads;
   einhead_session_t *raw = nullptr;
-  einhead_status_t status = einhead_session_create(module.get(), &options, &raw);
+  einhead_status_t status =
+      einhead_session_create(module.get(), &options, &raw);
   Session session;
   session.session.reset(raw);
   if (status != EINHEAD_OK)
@@ -144,8 +144,8 @@ llvm::Error missingSizes(llvm::ArrayRef<std::string> names,
                          const Function &function) {
   return failure(
       Exit::Usage,
-      "function '" + function.name + "' has dimensions without an extent: " +
-          llvm::join(names, ", "),
+      "function '" + function.name +
+          "' has dimensions without an extent: " + llvm::join(names, ", "),
       "give --size=" +
           llvm::join(llvm::map_range(
                          names, [](const std::string &n) { return n + "=N"; }),

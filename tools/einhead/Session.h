@@ -37,11 +37,9 @@ class Session {
 public:
   /// Names that the module does not have are left out: the compiler may have
   /// bound them.
-  static llvm::Expected<Session> create(const Module &module,
-                                        const Bindings &dimensions,
-                                        int threads);
-  llvm::Error call(const std::string &function,
-                   llvm::ArrayRef<DLTensor> inputs,
+  static llvm::Expected<Session>
+  create(const Module &module, const Bindings &dimensions, int threads);
+  llvm::Error call(const std::string &function, llvm::ArrayRef<DLTensor> inputs,
                    llvm::ArrayRef<DLTensor> outputs);
   einhead_session_t *get() const { return session.get(); }
 

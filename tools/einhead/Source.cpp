@@ -35,8 +35,7 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
             cl::cat(optionCategory())),
       noFuse("no-fuse", cl::desc("Do not recognise attention"),
              cl::sub(command), cl::cat(optionCategory())),
-      noShareKV("no-share-kv",
-                cl::desc("Load K and V once for each query row"),
+      noShareKV("no-share-kv", cl::desc("Load K and V once for each query row"),
                 cl::sub(command), cl::cat(optionCategory())),
       requireFused("require-fused",
                    cl::desc("A softmax that is not fused is an error"),
@@ -47,8 +46,9 @@ llvm::Expected<CompileOptions> CompileFlags::options() const {
   if (!bindings)
     return bindings.takeError();
   if (noFuse && requireFused)
-    return failure(Exit::Usage, "--no-fuse and --require-fused exclude each "
-                                "other",
+    return failure(Exit::Usage,
+                   "--no-fuse and --require-fused exclude each "
+                   "other",
                    "give one of them");
   CompileOptions options;
   options.cpu = cpu;
@@ -79,8 +79,8 @@ Source::~Source() = default;
 
 llvm::Error Source::parseBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer) {
   sourceManager.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
-  parsed = mlir::parseSourceFile<mlir::ModuleOp>(sourceManager,
-                                                 mlirContext.get());
+  parsed =
+      mlir::parseSourceFile<mlir::ModuleOp>(sourceManager, mlirContext.get());
   if (!parsed)
     return failure(Exit::Invalid, errorCount ? "" : name + ": no module",
                    "docs/Spec.md has the syntax and the constraints of the "
@@ -106,8 +106,8 @@ llvm::Expected<std::unique_ptr<Source>> Source::parse(llvm::StringRef text,
                                                       llvm::StringRef name) {
   std::unique_ptr<Source> source(new Source);
   source->name = name.str();
-  if (llvm::Error error = source->parseBuffer(
-          llvm::MemoryBuffer::getMemBufferCopy(text, name)))
+  if (llvm::Error error =
+          source->parseBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name)))
     return error;
   return source;
 }
@@ -133,8 +133,7 @@ static std::vector<std::string> dimensionNames(mlir::ModuleOp module) {
   std::vector<std::string> names;
   module.walk([&](mlir::func::FuncOp function) {
     for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-      auto text =
-          function.getArgAttrOfType<mlir::StringAttr>(i, "attn.shape");
+      auto text = function.getArgAttrOfType<mlir::StringAttr>(i, "attn.shape");
       auto shape = attn::parseShapeNames(text ? text.getValue() : "");
       if (mlir::failed(shape))
         continue;
@@ -154,10 +153,10 @@ llvm::Expected<std::string> Source::compile(EmitKind kind,
   std::vector<std::string> names = dimensionNames(module());
   for (const NamedSize &size : options.sizes)
     if (!llvm::is_contained(names, size.name))
-      return failure(Exit::Usage,
-                     "--size: no dimension '" + size.name + "' in " + name,
-                     names.empty() ? "name dimensions with 'attn.shape'"
-                                   : "the names are " + llvm::join(names, ", "));
+      return failure(
+          Exit::Usage, "--size: no dimension '" + size.name + "' in " + name,
+          names.empty() ? "name dimensions with 'attn.shape'"
+                        : "the names are " + llvm::join(names, ", "));
   errorCount = 0;
   auto bytes = einhead::compile(module(), kind, options);
   if (bytes)

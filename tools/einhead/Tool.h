@@ -55,7 +55,8 @@ Exit report(llvm::Error error);
 /// A verb of the command line: its sub-command, its options and its action.
 class Verb {
 public:
-  Verb(llvm::StringRef name, llvm::StringRef summary) : command(name, summary) {}
+  Verb(llvm::StringRef name, llvm::StringRef summary)
+      : command(name, summary) {}
   virtual ~Verb();
   virtual llvm::Error run() = 0;
 

@@ -52,32 +52,52 @@ private:
   void print(const BenchProblem &problem, const Measurement &result) const;
   void printJSON(const BenchProblem &problem, const Measurement &result) const;
 
-  Option<std::string> spec{"spec", cl::desc("query, key, value -> output"),
+  Option<std::string> spec{"spec",
+                           cl::desc("query, key, value -> output"),
                            cl::value_desc("einsum"),
                            cl::init("bgrk, bgmk, bgmv -> bgrv"),
-                           cl::sub(command), cl::cat(optionCategory())};
-  cl::list<std::string> sizes{"size", cl::desc("Extents of the letters"),
-                              cl::value_desc("b=1,g=8,..."), cl::CommaSeparated,
-                              cl::sub(command), cl::cat(optionCategory())};
+                           cl::sub(command),
+                           cl::cat(optionCategory())};
+  cl::list<std::string> sizes{"size",
+                              cl::desc("Extents of the letters"),
+                              cl::value_desc("b=1,g=8,..."),
+                              cl::CommaSeparated,
+                              cl::sub(command),
+                              cl::cat(optionCategory())};
   Option<std::string> type{"type",
                            cl::desc("Of query, key and value: f32, f16, bf16"),
-                           cl::value_desc("type"), cl::init("f32"),
-                           cl::sub(command), cl::cat(optionCategory())};
+                           cl::value_desc("type"),
+                           cl::init("f32"),
+                           cl::sub(command),
+                           cl::cat(optionCategory())};
   Option<std::string> layout{
-      "layout", cl::desc("head-major (as in --spec) or token-major"),
-      cl::value_desc("layout"), cl::init("head-major"), cl::sub(command),
+      "layout",
+      cl::desc("head-major (as in --spec) or token-major"),
+      cl::value_desc("layout"),
+      cl::init("head-major"),
+      cl::sub(command),
       cl::cat(optionCategory())};
-  Option<std::string> mask{"mask", cl::desc("none, causal or window=W"),
-                           cl::value_desc("mask"), cl::init("none"),
-                           cl::sub(command), cl::cat(optionCategory())};
-  Option<double> scale{"scale", cl::desc("Of the scores (1/sqrt(depth))"),
-                       cl::value_desc("X"), cl::init(0), cl::sub(command),
+  Option<std::string> mask{"mask",
+                           cl::desc("none, causal or window=W"),
+                           cl::value_desc("mask"),
+                           cl::init("none"),
+                           cl::sub(command),
+                           cl::cat(optionCategory())};
+  Option<double> scale{"scale",
+                       cl::desc("Of the scores (1/sqrt(depth))"),
+                       cl::value_desc("X"),
+                       cl::init(0),
+                       cl::sub(command),
                        cl::cat(optionCategory())};
-  Option<int> threads{"threads", cl::desc("OpenMP threads, 0 = all cores"),
-                      cl::value_desc("N"), cl::init(0), cl::sub(command),
-                      cl::cat(optionCategory())};
-  Option<std::string> cpu{"cpu", cl::desc("Target CPU"), cl::value_desc("name"),
-                          cl::init("host"), cl::sub(command),
+  Option<int> threads{
+      "threads",           cl::desc("OpenMP threads, 0 = all cores"),
+      cl::value_desc("N"), cl::init(0),
+      cl::sub(command),    cl::cat(optionCategory())};
+  Option<std::string> cpu{"cpu",
+                          cl::desc("Target CPU"),
+                          cl::value_desc("name"),
+                          cl::init("host"),
+                          cl::sub(command),
                           cl::cat(optionCategory())};
   Option<bool> shareKV{"share-kv", cl::desc("Share K and V loads among rows"),
                        cl::init(true), cl::sub(command),
@@ -92,9 +112,9 @@ private:
   Option<bool> emitGraph{"print-graph", cl::desc("Print the MLIR and stop"),
                          cl::sub(command), cl::cat(optionCategory())};
   Option<double> perturb{
-      "perturb", cl::desc("Add X to an element: the check must fail"),
-      cl::value_desc("X"), cl::init(0), cl::sub(command),
-      cl::cat(optionCategory())};
+      "perturb",           cl::desc("Add X to an element: the check must fail"),
+      cl::value_desc("X"), cl::init(0),
+      cl::sub(command),    cl::cat(optionCategory())};
 };
 
 llvm::Expected<TemporaryFile> BenchVerb::compile(const BenchProblem &problem,
@@ -156,10 +176,9 @@ llvm::Error BenchVerb::measure(const BenchProblem &problem,
   int64_t first = firstSampled(problem, sample);
   if (perturb != 0)
     output.set(first, output.at(first) + perturb);
-  auto check =
-      checkRows(problem, sample,
-                {query.data(), buffers.key(0), buffers.value(0), output.data()},
-                fuse);
+  auto check = checkRows(
+      problem, sample,
+      {query.data(), buffers.key(0), buffers.value(0), output.data()}, fuse);
   if (!check)
     return check.takeError();
   result.check = *check;
@@ -230,14 +249,12 @@ void BenchVerb::print(const BenchProblem &problem,
                << "  error/bound\n"
                << llvm::left_justify(problem.spec(), 28) << sizes << "  "
                << llvm::left_justify(nameOf(problem.type), 4)
-               << llvm::format("  %10.0f %10.1f %10.1f %7.2f %6.1f  %11.3f\n",
-                               result.compileMilliseconds,
-                               result.medianMicroseconds,
-                               result.floorMicroseconds,
-                               result.medianMicroseconds /
-                                   result.floorMicroseconds,
-                               problem.leastBytes() / 1e6,
-                               result.check.worstRatio);
+               << llvm::format(
+                      "  %10.0f %10.1f %10.1f %7.2f %6.1f  %11.3f\n",
+                      result.compileMilliseconds, result.medianMicroseconds,
+                      result.floorMicroseconds,
+                      result.medianMicroseconds / result.floorMicroseconds,
+                      problem.leastBytes() / 1e6, result.check.worstRatio);
 }
 
 void BenchVerb::printJSON(const BenchProblem &problem,
@@ -271,8 +288,7 @@ void BenchVerb::printJSON(const BenchProblem &problem,
 }
 
 llvm::Error BenchVerb::run() {
-  auto problem =
-      BenchProblem::create({spec, type, layout, mask, sizes, scale});
+  auto problem = BenchProblem::create({spec, type, layout, mask, sizes, scale});
   if (!problem)
     return problem.takeError();
   if (threads < 0)

@@ -20,21 +20,25 @@ public:
   llvm::Error run() override;
 
 private:
-  cl::opt<std::string> file{cl::Positional, cl::desc("FILE.mlir"),
-                            cl::Required, cl::sub(command),
-                            cl::cat(optionCategory())};
-  cl::opt<std::string> output{"o", cl::desc("Output file, - for stdout"),
-                              cl::value_desc("file"), cl::Required,
-                              cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<std::string> file{cl::Positional, cl::desc("FILE.mlir"), cl::Required,
+                            cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<std::string> output{"o",
+                              cl::desc("Output file, - for stdout"),
+                              cl::value_desc("file"),
+                              cl::Required,
+                              cl::sub(command),
+                              cl::cat(optionCategory())};
   cl::opt<EmitKind> emit{
-      "emit", cl::desc("What to write (default: module)"), cl::init(EmitKind::Module),
+      "emit",
+      cl::desc("What to write (default: module)"),
+      cl::init(EmitKind::Module),
       cl::values(clEnumValN(EmitKind::Module, "module", "a module file"),
                  clEnumValN(EmitKind::MLIR, "mlir", "MLIR text"),
                  clEnumValN(EmitKind::LLVM, "llvm", "LLVM IR text"),
                  clEnumValN(EmitKind::Object, "obj", "an object file"),
-                 clEnumValN(EmitKind::SharedObject, "so",
-                            "a shared object")),
-      cl::sub(command), cl::cat(optionCategory())};
+                 clEnumValN(EmitKind::SharedObject, "so", "a shared object")),
+      cl::sub(command),
+      cl::cat(optionCategory())};
   cl::opt<std::string> stopAfter{
       "stop-after",
       cl::desc("With --emit=mlir, the last level: attention, shared, "
@@ -46,7 +50,9 @@ private:
   cl::list<std::string> parameters{
       "parameters",
       cl::desc("Safetensors files, instead of the input's attn.parameters"),
-      cl::value_desc("file,..."), cl::CommaSeparated, cl::sub(command),
+      cl::value_desc("file,..."),
+      cl::CommaSeparated,
+      cl::sub(command),
       cl::cat(optionCategory())};
   CompileFlags flags{command};
 };
@@ -74,9 +80,9 @@ llvm::Error CompileVerb::run() {
   auto source = Source::load(file);
   if (!source)
     return source.takeError();
-  std::vector<std::string> files =
-      parameters.empty() ? (*source)->parameterFiles()
-                         : std::vector<std::string>(parameters);
+  std::vector<std::string> files = parameters.empty()
+                                       ? (*source)->parameterFiles()
+                                       : std::vector<std::string>(parameters);
   for (const std::string &name : files)
     options->parameterFiles.push_back(
         relativePath(name, llvm::sys::path::parent_path(output)));

@@ -55,8 +55,7 @@ std::string findProgram(llvm::ArrayRef<llvm::StringRef> names) {
 Finding program(llvm::ArrayRef<llvm::StringRef> names, bool isEssential,
                 std::string disables, std::string remedy) {
   std::string path = findProgram(names);
-  return {names[0].str(), path,     !path.empty(),
-          isEssential,    disables, remedy};
+  return {names[0].str(), path, !path.empty(), isEssential, disables, remedy};
 }
 
 /// The features of the host that our kernels ask about.

@@ -32,9 +32,8 @@ public:
   llvm::Error run() override;
 
 private:
-  cl::opt<std::string> file{cl::Positional, cl::desc("FILE.mlir"),
-                            cl::Required, cl::sub(command),
-                            cl::cat(optionCategory())};
+  cl::opt<std::string> file{cl::Positional, cl::desc("FILE.mlir"), cl::Required,
+                            cl::sub(command), cl::cat(optionCategory())};
   cl::opt<bool> json{"json", cl::desc("Print JSON"), cl::sub(command),
                      cl::cat(optionCategory())};
   CompileFlags flags{command};
@@ -70,10 +69,9 @@ std::map<std::string, std::string> functionsByPlace(mlir::ModuleOp module) {
   module.walk([&](mlir::func::FuncOp function) {
     function->walk([&](mlir::Operation *op) {
       if (auto place = op->getLoc()->findInstanceOf<mlir::FileLineColLoc>())
-        names.emplace(llvm::formatv("{0}:{1}", place.getLine(),
-                                    place.getColumn())
-                          .str(),
-                      function.getName().str());
+        names.emplace(
+            llvm::formatv("{0}:{1}", place.getLine(), place.getColumn()).str(),
+            function.getName().str());
     });
   });
   return names;

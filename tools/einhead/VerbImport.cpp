@@ -21,16 +21,21 @@ public:
   llvm::Error run() override;
 
 private:
-  cl::opt<std::string> folder{cl::Positional,
-                              cl::desc("FOLDER (config.json, *.safetensors)"),
-                              cl::Required, cl::sub(command),
+  cl::opt<std::string> folder{
+      cl::Positional, cl::desc("FOLDER (config.json, *.safetensors)"),
+      cl::Required, cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<std::string> output{"o",
+                              cl::desc("Output file, - for stdout"),
+                              cl::value_desc("file"),
+                              cl::init("-"),
+                              cl::sub(command),
                               cl::cat(optionCategory())};
-  cl::opt<std::string> output{"o", cl::desc("Output file, - for stdout"),
-                              cl::value_desc("file"), cl::init("-"),
-                              cl::sub(command), cl::cat(optionCategory())};
-  cl::opt<std::string> function{"function", cl::desc("Name of the function"),
-                                cl::value_desc("name"), cl::init("step"),
-                                cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<std::string> function{"function",
+                                cl::desc("Name of the function"),
+                                cl::value_desc("name"),
+                                cl::init("step"),
+                                cl::sub(command),
+                                cl::cat(optionCategory())};
 };
 
 llvm::Error ImportVerb::run() {

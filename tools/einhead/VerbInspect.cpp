@@ -175,15 +175,14 @@ llvm::Error InspectVerb::run() {
   if (manifestOnly) {
     llvm::outs() << manifestText << "\n";
   } else {
-    llvm::outs() << file << ": format "
-                 << endian::read32le(bytes.data() + 8) << "."
-                 << endian::read32le(bytes.data() + 12) << ", " << bytes.size()
-                 << " bytes, header "
+    llvm::outs() << file << ": format " << endian::read32le(bytes.data() + 8)
+                 << "." << endian::read32le(bytes.data() + 12) << ", "
+                 << bytes.size() << " bytes, header "
                  << (isHeaderIntact(bytes) ? "intact" : "DAMAGED") << "\n";
     for (const Section &section : *sections)
-      llvm::outs() << "section " << section.type << " ("
-                   << section.name() << "): " << section.bytes.size()
-                   << " bytes at " << section.offset << ", "
+      llvm::outs() << "section " << section.type << " (" << section.name()
+                   << "): " << section.bytes.size() << " bytes at "
+                   << section.offset << ", "
                    << (section.isIntact ? "intact" : "DAMAGED") << "\n";
   }
   if (!intact)

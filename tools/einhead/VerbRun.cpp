@@ -37,10 +37,9 @@ private:
     return tokens.getNumOccurrences() || steps.getNumOccurrences();
   }
 
-  Option<std::string> file{cl::Positional,
-                           cl::desc("FILE.mlir or MODULE.einhead"),
-                           cl::Required, cl::sub(command),
-                           cl::cat(optionCategory())};
+  Option<std::string> file{
+      cl::Positional, cl::desc("FILE.mlir or MODULE.einhead"), cl::Required,
+      cl::sub(command), cl::cat(optionCategory())};
   Option<std::string> function{"function", cl::desc("Which one to run"),
                                cl::value_desc("name"), cl::sub(command),
                                cl::cat(optionCategory())};
@@ -50,36 +49,51 @@ private:
   cl::list<std::string> outputs{
       "output", cl::desc("name=file.npy: write an output there"),
       cl::value_desc("..."), cl::sub(command), cl::cat(optionCategory())};
-  Option<uint64_t> seed{"seed", cl::desc("Of random inputs and caches"),
-                        cl::value_desc("N"), cl::init(0), cl::sub(command),
+  Option<uint64_t> seed{"seed",
+                        cl::desc("Of random inputs and caches"),
+                        cl::value_desc("N"),
+                        cl::init(0),
+                        cl::sub(command),
                         cl::cat(optionCategory())};
   Option<int64_t> length{"length",
                          cl::desc("Valid keys before the call (random)"),
-                         cl::value_desc("N"), cl::init(0), cl::sub(command),
+                         cl::value_desc("N"),
+                         cl::init(0),
+                         cl::sub(command),
                          cl::cat(optionCategory())};
   Option<bool> poison{"poison", cl::desc("NaN in cache rows past the length"),
                       cl::sub(command), cl::cat(optionCategory())};
-  Option<int> repeat{"repeat", cl::desc("Calls to time (10)"),
-                     cl::value_desc("N"), cl::init(10), cl::sub(command),
+  Option<int> repeat{"repeat",
+                     cl::desc("Calls to time (10)"),
+                     cl::value_desc("N"),
+                     cl::init(10),
+                     cl::sub(command),
                      cl::cat(optionCategory())};
-  Option<int> threads{"threads", cl::desc("OpenMP threads, 0 = all cores"),
-                      cl::value_desc("N"), cl::init(0), cl::sub(command),
-                      cl::cat(optionCategory())};
+  Option<int> threads{
+      "threads",           cl::desc("OpenMP threads, 0 = all cores"),
+      cl::value_desc("N"), cl::init(0),
+      cl::sub(command),    cl::cat(optionCategory())};
   Option<bool> check{"check", cl::desc("Compare with the oracle (true)"),
                      cl::init(true), cl::sub(command),
                      cl::cat(optionCategory())};
   Option<double> perturb{
-      "perturb", cl::desc("Add X to an output: the check must fail"),
-      cl::value_desc("X"), cl::init(0), cl::sub(command),
-      cl::cat(optionCategory())};
+      "perturb",           cl::desc("Add X to an output: the check must fail"),
+      cl::value_desc("X"), cl::init(0),
+      cl::sub(command),    cl::cat(optionCategory())};
   Option<std::string> parameters{
       "parameters", cl::desc("Safetensors file, or a folder of them"),
       cl::value_desc("path"), cl::sub(command), cl::cat(optionCategory())};
-  cl::list<int64_t> tokens{"tokens", cl::desc("Feed these one by one"),
-                           cl::value_desc("71,101,..."), cl::CommaSeparated,
-                           cl::sub(command), cl::cat(optionCategory())};
-  Option<int64_t> steps{"steps", cl::desc("Then choose N tokens greedily"),
-                        cl::value_desc("N"), cl::init(0), cl::sub(command),
+  cl::list<int64_t> tokens{"tokens",
+                           cl::desc("Feed these one by one"),
+                           cl::value_desc("71,101,..."),
+                           cl::CommaSeparated,
+                           cl::sub(command),
+                           cl::cat(optionCategory())};
+  Option<int64_t> steps{"steps",
+                        cl::desc("Then choose N tokens greedily"),
+                        cl::value_desc("N"),
+                        cl::init(0),
+                        cl::sub(command),
                         cl::cat(optionCategory())};
   Option<std::string> logits{"logits", cl::desc("Write all logits there"),
                              cl::value_desc("file.npy"), cl::sub(command),
@@ -88,14 +102,16 @@ private:
                              cl::desc("Compare with these logits and tokens"),
                              cl::value_desc("file.safetensors"),
                              cl::sub(command), cl::cat(optionCategory())};
-  Option<double> tolerance{"tolerance",
-                           cl::desc("Largest logit error (0.001)"),
-                           cl::value_desc("X"), cl::init(1e-3),
-                           cl::sub(command), cl::cat(optionCategory())};
+  Option<double> tolerance{
+      "tolerance",         cl::desc("Largest logit error (0.001)"),
+      cl::value_desc("X"), cl::init(1e-3),
+      cl::sub(command),    cl::cat(optionCategory())};
   Option<std::string> stream{"stream",
                              cl::desc("Print bytes as they come, or ids"),
-                             cl::value_desc("bytes|ids"), cl::init("ids"),
-                             cl::sub(command), cl::cat(optionCategory())};
+                             cl::value_desc("bytes|ids"),
+                             cl::init("ids"),
+                             cl::sub(command),
+                             cl::cat(optionCategory())};
   Option<bool> json{"json", cl::desc("Print JSON (with --tokens)"),
                     cl::sub(command), cl::cat(optionCategory())};
   Option<bool> quiet{"quiet", cl::desc("No statistics (with --tokens)"),
@@ -157,10 +173,10 @@ llvm::Error checkNames(const Manifest &manifest, const Bindings &sizes) {
         names.push_back(std::move(name));
   for (const auto &[name, extent] : sizes)
     if (!llvm::is_contained(names, name))
-      return failure(Exit::Usage,
-                     "--size: no dimension '" + name + "' in the module",
-                     names.empty() ? "all its dimensions are static"
-                                   : "the names are " + llvm::join(names, ", "));
+      return failure(
+          Exit::Usage, "--size: no dimension '" + name + "' in the module",
+          names.empty() ? "all its dimensions are static"
+                        : "the names are " + llvm::join(names, ", "));
   return llvm::Error::success();
 }
 
@@ -232,8 +248,9 @@ llvm::Error RunVerb::run() {
   if (!isModuleFile((*buffer)->getBuffer()))
     return runSource();
   if (check.getNumOccurrences() && check)
-    return failure(Exit::Usage, "a module file cannot be checked: it has no "
-                                "graph to compare with",
+    return failure(Exit::Usage,
+                   "a module file cannot be checked: it has no "
+                   "graph to compare with",
                    "give the .mlir file, or leave --check out");
   auto options = runOptions();
   if (!options)

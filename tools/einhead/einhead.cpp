@@ -33,8 +33,8 @@ static void printVersion(llvm::raw_ostream &os) {
 static void printVerbs(const std::vector<std::unique_ptr<Verb>> &verbs) {
   llvm::outs() << "USAGE: einhead VERB [FILE] [options]\n";
   for (auto &verb : verbs)
-    llvm::outs() << "  " << llvm::left_justify(verb->command.getName(), 8) << " "
-                 << verb->command.getDescription() << "\n";
+    llvm::outs() << "  " << llvm::left_justify(verb->command.getName(), 8)
+                 << " " << verb->command.getDescription() << "\n";
 }
 
 int main(int argc, char **argv) {
@@ -56,8 +56,8 @@ int main(int argc, char **argv) {
 
   if (argc < 2) {
     printVerbs(verbs);
-    return static_cast<int>(report(failure(
-        Exit::Usage, "no verb given", "'einhead --help' says more")));
+    return static_cast<int>(report(
+        failure(Exit::Usage, "no verb given", "'einhead --help' says more")));
   }
   if (!cl::ParseCommandLineOptions(argc, argv, overview, &llvm::errs())) {
     llvm::errs() << "help: 'einhead --help' lists the verbs, 'einhead VERB "
@@ -67,6 +67,6 @@ int main(int argc, char **argv) {
   for (auto &verb : verbs)
     if (verb->command)
       return static_cast<int>(report(verb->run()));
-  return static_cast<int>(report(failure(
-      Exit::Usage, "no verb given", "'einhead --help' lists the verbs")));
+  return static_cast<int>(report(failure(Exit::Usage, "no verb given",
+                                         "'einhead --help' lists the verbs")));
 }

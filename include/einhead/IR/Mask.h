@@ -12,7 +12,8 @@
 
 namespace einhead::attn {
 
-/// i1: whether the point `dims` (by the mask's letters) lies in one of the sets.
+/// i1: whether the point `dims` (by the mask's letters) lies in one of the
+/// sets.
 mlir::Value buildMaskTest(mlir::OpBuilder &builder, mlir::Location loc,
                           MaskAttr mask, mlir::ValueRange dims,
                           mlir::ValueRange symbols);

@@ -38,7 +38,8 @@ public:
                     mlir::Value value, llvm::StringRef term) const;
 
 private:
-  llvm::DenseMap<char, std::pair<mlir::OpFoldResult, mlir::OpFoldResult>> ranges;
+  llvm::DenseMap<char, std::pair<mlir::OpFoldResult, mlir::OpFoldResult>>
+      ranges;
 };
 
 /// The operands of a tile of an attention, all but the outputs.
@@ -63,9 +64,9 @@ PartialAttentionOp buildPartial(mlir::OpBuilder &builder, AttentionLike op,
 /// The schedule of an attention, or null.
 ScheduleAttr scheduleOf(AttentionLike op);
 
-/// The number of valid keys of a tile that covers one entry of the query's first
-/// letter (or where `valid` is a scalar), as an index; null if there is no
-/// `valid`, or if it differs within the tile.
+/// The number of valid keys of a tile that covers one entry of the query's
+/// first letter (or where `valid` is a scalar), as an index; null if there is
+/// no `valid`, or if it differs within the tile.
 mlir::Value scalarValid(mlir::OpBuilder &builder, AttentionLike op,
                         const LetterTile &tile);
 

@@ -153,7 +153,7 @@ EINHEAD_API einhead_status_t einhead_session_cache(einhead_session_t *session,
  * Code in a module calls nothing but this table and the C library's memory and
  * math functions (EINHEAD_MODULE_IMPORTS).  The loader stores the table's
  * address in the module's variable `einhead_module_host` and checks that
- * `einhead_module_abi` equals EINHEAD_MODULE_ABI.                             */
+ * `einhead_module_abi` equals EINHEAD_MODULE_ABI. */
 
 #define EINHEAD_MODULE_ABI 1
 #define EINHEAD_MODULE_IMPORTS                                                 \
