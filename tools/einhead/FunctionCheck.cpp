@@ -52,10 +52,7 @@ llvm::Error FunctionRun::check(mlir::ModuleOp graph) {
   }
 }
 
-llvm::Error FunctionRun::checkResults(mlir::ModuleOp graph) {
-  auto op = graph.lookupSymbol<mlir::func::FuncOp>(function->name);
-  if (!op)
-    return failure(Exit::Internal, "no function @" + function->name);
+llvm::Expected<std::vector<reference::Tensor>> FunctionRun::graphArguments() {
   std::vector<reference::Tensor> arguments;
   Safetensors parameters;
   bool hasParameters = false;
@@ -84,12 +81,22 @@ llvm::Error FunctionRun::checkResults(mlir::ModuleOp graph) {
       arguments.push_back(toReference(*tensor));
     }
   }
-  if (arguments.size() != op.getNumArguments())
+  return arguments;
+}
+
+llvm::Error FunctionRun::checkResults(mlir::ModuleOp graph) {
+  auto op = graph.lookupSymbol<mlir::func::FuncOp>(function->name);
+  if (!op)
+    return failure(Exit::Internal, "no function @" + function->name);
+  auto arguments = graphArguments();
+  if (!arguments)
+    return arguments.takeError();
+  if (arguments->size() != op.getNumArguments())
     return failure(Exit::Internal, "@" + function->name + " takes " +
                                        llvm::Twine(op.getNumArguments()) +
                                        " arguments, the manifest has " +
-                                       llvm::Twine(arguments.size()));
-  auto expected = evaluate(op, arguments);
+                                       llvm::Twine(arguments->size()));
+  auto expected = evaluate(op, *arguments);
   if (!expected)
     return failure(Exit::Unsupported, llvm::toString(expected.takeError()),
                    "--check=false runs without a check");

@@ -8,6 +8,7 @@
 #ifndef EINHEAD_TOOLS_FUNCTIONRUN_H
 #define EINHEAD_TOOLS_FUNCTIONRUN_H
 
+#include "Reference.h"
 #include "Session.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <optional>
@@ -42,6 +43,8 @@ private:
   llvm::Error makeState();
   llvm::Error setLengths();
   llvm::Error check(mlir::ModuleOp graph);
+  /// What the graph takes, in its order: inputs, caches, lengths, parameters.
+  llvm::Expected<std::vector<reference::Tensor>> graphArguments();
   llvm::Error checkResults(mlir::ModuleOp graph);
   llvm::Error time();
   llvm::Error writeOutputs();

@@ -48,7 +48,7 @@ using ReadFunction = uint64_t (*)(const char *, size_t);
         for (size_t line = 0; line < step; line += 64)                         \
           __builtin_prefetch(data + i + line + (ahead));                       \
       for (int j = 0; j < (unroll); ++j)                                       \
-        sum[j] ^= *reinterpret_cast<const Vector *>(data + i + (width) * j);   \
+        sum[j] ^= *reinterpret_cast<const Vector *>(data + i + (width)*j);     \
     }                                                                          \
     uint64_t result = 0;                                                       \
     for (int j = 0; j < (unroll); ++j)                                         \
