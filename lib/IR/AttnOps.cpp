@@ -1,5 +1,4 @@
-//===- AttnOps.cpp - Shapes, effects and folds of the attn ops ---*- C++
-//-*-===//
+//===- AttnOps.cpp - Shapes, effects and folds of the attn ops --*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- AttnSplit.cpp - Partial reductions and decomposition of attention ---*-
-//C++ -*-===//
+//===- AttnSplit.cpp - Partial reductions and decomposition of attention --===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Roles.cpp - What each letter of an attention does ---*- C++ -*-===//
+//===- Roles.cpp - What each letter of an attention does --------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

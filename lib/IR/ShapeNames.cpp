@@ -1,5 +1,4 @@
-//===- ShapeNames.cpp - Named dimensions of function arguments ---*- C++
-//-*-===//
+//===- ShapeNames.cpp - Named dimensions of function arguments --*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Compile.cpp - From MLIR to a module file ---*- C++ -*-===//
+//===- Compile.cpp - From MLIR to a module file -----------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

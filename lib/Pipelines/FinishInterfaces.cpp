@@ -1,4 +1,4 @@
-//===- FinishInterfaces.cpp - Public functions on buffers ---*- C++ -*-===//
+//===- FinishInterfaces.cpp - Public functions on buffers -------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- FuseElementwise.cpp - Elementwise ops in one loop ---*- C++ -*-===//
+//===- FuseElementwise.cpp - Elementwise ops in one loop --------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Passes.h - Passes of the pipeline itself ---*- C++ -*-===//
+//===- Passes.h - Passes of the pipeline itself -----------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

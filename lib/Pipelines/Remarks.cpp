@@ -1,4 +1,4 @@
-//===- Remarks.cpp - What the compiler decided ---*- C++ -*-===//
+//===- Remarks.cpp - What the compiler decided ------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -71,7 +71,9 @@ void einhead::collectRemarks(
     MLIRContext &context,
     std::function<void(const CompilerRemark &)> onRemark) {
   remark::RemarkCategories categories;
-  categories.all = ".*";
+  // `all` widens the filters of kinds that have one; it makes none.
+  categories.passed = categories.missed = categories.analysis =
+      categories.failed = ".*";
   // Fails only where the context has an engine already.
   if (failed(remark::enableOptimizationRemarks(
           context, std::make_unique<Collector>(std::move(onRemark)),

@@ -1,5 +1,4 @@
-//===- ConvertAttnToLinalg.cpp - Lower the graph ops through linalg ---*- C++
-//-*-===//
+//===- ConvertAttnToLinalg.cpp - Lower the graph ops through linalg -------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- FuseSharedKV.cpp - Share K/V loads between rows ---*- C++ -*-===//
+//===- FuseSharedKV.cpp - Share K/V loads between rows ----------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

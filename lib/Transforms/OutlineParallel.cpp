@@ -1,4 +1,4 @@
-//===- OutlineParallel.cpp - scf.forall calls the host ---*- C++ -*-===//
+//===- OutlineParallel.cpp - scf.forall calls the host ----------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- PartialEmitter.h - One partial attention as register tiles ---*- C++
-//-*-===//
+//===- PartialEmitter.h - One partial attention as register tiles ---------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- PartialStages.cpp - Scores, weights and values of a tile ---*- C++
-//-*-===//
+//===- PartialStages.cpp - Scores, weights and values of a tile -*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- PartialToVector.h - Register tiles of a partial attention ---*- C++
-//-*-===//
+//===- PartialToVector.h - Register tiles of a partial attention ----------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Specialize.cpp - Give named dimensions their extents ---*- C++ -*-===//
+//===- Specialize.cpp - Give named dimensions their extents -----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

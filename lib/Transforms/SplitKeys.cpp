@@ -1,4 +1,4 @@
-//===- SplitKeys.cpp - Split attention over chunks of keys ---*- C++ -*-===//
+//===- SplitKeys.cpp - Split attention over chunks of keys ------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- VectorMath.h - Arithmetic on vectors of f32 ---*- C++ -*-===//
+//===- VectorMath.h - Arithmetic on vectors of f32 --------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

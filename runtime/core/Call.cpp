@@ -1,4 +1,4 @@
-//===- Call.cpp - One call of a session: checks, run, commit --------------===//
+//===- Call.cpp - One call of a session: checks, run, commit ----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

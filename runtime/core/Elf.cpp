@@ -1,4 +1,4 @@
-//===- Elf.cpp - What an ELF shared object asks for and offers ------------===//
+//===- Elf.cpp - What an ELF shared object asks for and offers --*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

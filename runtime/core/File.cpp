@@ -1,4 +1,4 @@
-//===- File.cpp - Files read whole or mapped ------------------------------===//
+//===- File.cpp - Files read whole or mapped --------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

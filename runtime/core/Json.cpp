@@ -1,4 +1,4 @@
-//===- Json.cpp - JSON from untrusted bytes -------------------------------===//
+//===- Json.cpp - JSON from untrusted bytes ---------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

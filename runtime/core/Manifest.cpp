@@ -1,4 +1,4 @@
-//===- Manifest.cpp - What a module says about its functions --------------===//
+//===- Manifest.cpp - What a module says about its functions ----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

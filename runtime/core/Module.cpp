@@ -1,4 +1,4 @@
-//===- Module.cpp - A module file, opened ---------------------------------===//
+//===- Module.cpp - A module file, opened -----------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

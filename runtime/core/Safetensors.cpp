@@ -1,4 +1,4 @@
-//===- Safetensors.cpp - Parameters in safetensors files ------------------===//
+//===- Safetensors.cpp - Parameters in safetensors files --------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Session.cpp - Makes sessions; lengths and cache views --------------===//
+//===- Session.cpp - Makes sessions; lengths and cache views ----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Status.cpp - Statuses and the record of the last error -------------===//
+//===- Status.cpp - Statuses and the record of the last error ---*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

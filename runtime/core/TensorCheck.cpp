@@ -1,4 +1,4 @@
-//===- TensorCheck.cpp - A caller's tensor against the manifest -----------===//
+//===- TensorCheck.cpp - A caller's tensor against the manifest -*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

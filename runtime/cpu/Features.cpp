@@ -1,4 +1,4 @@
-//===- Features.cpp - What the CPU of this machine can do -----------------===//
+//===- Features.cpp - What the CPU of this machine can do -------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Threads.cpp - The host table that compiled code calls --------------===//
+//===- Threads.cpp - The host table that compiled code calls ----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

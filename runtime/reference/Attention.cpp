@@ -1,4 +1,4 @@
-//===- Attention.cpp - Attention in three loops, and its error bound ----===//
+//===- Attention.cpp - Attention in three loops, and its error bound ------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

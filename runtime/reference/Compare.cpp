@@ -1,4 +1,4 @@
-//===- Compare.cpp - Is a result within its bound? ----------------------===//
+//===- Compare.cpp - Is a result within its bound? --------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Elementwise.cpp - Scalar arithmetic with error propagation -------===//
+//===- Elementwise.cpp - Scalar arithmetic with error propagation ---------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Inputs.cpp - Random tensors, padding, 16-bit numbers -------------===//
+//===- Inputs.cpp - Random tensors, padding, 16-bit numbers -----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Loops.h - Loop nests over named letters ---*- C++ -*-===//
+//===- Loops.h - Loop nests over named letters ------------------*- C++ -*-===//
 //-*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM

@@ -1,4 +1,4 @@
-//===- Reference.h - Attention in double, with error bounds ---*- C++ -*-===//
+//===- Reference.h - Attention in double, with error bounds -----*- C++ -*-===//
 //-*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM

@@ -1,4 +1,4 @@
-//===- Tensor.cpp - Types, tensors and loop nests -----------------------===//
+//===- Tensor.cpp - Types, tensors and loop nests ---------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

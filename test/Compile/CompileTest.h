@@ -1,4 +1,4 @@
-//===- CompileTest.h - Compile text, call what comes out ---*- C++ -*-===//
+//===- CompileTest.h - Compile text, call what comes out --------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

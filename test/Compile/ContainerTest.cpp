@@ -1,4 +1,4 @@
-//===- ContainerTest.cpp - Module files, byte by byte ---*- C++ -*-===//
+//===- ContainerTest.cpp - Module files, byte by byte -----------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

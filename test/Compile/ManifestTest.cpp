@@ -1,4 +1,4 @@
-//===- ManifestTest.cpp - What modules say of themselves ---*- C++ -*-===//
+//===- ManifestTest.cpp - What modules say of themselves --------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ImportErrorTest.cpp - What a bad model directory is told -----------===//
+//===- ImportErrorTest.cpp - What a bad model directory is told -*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

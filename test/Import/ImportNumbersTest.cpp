@@ -1,4 +1,4 @@
-//===- ImportNumbersTest.cpp - What an imported model computes ------------===//
+//===- ImportNumbersTest.cpp - What an imported model computes --*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

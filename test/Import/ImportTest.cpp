@@ -1,4 +1,4 @@
-//===- ImportTest.cpp - The graph of an imported model --------------------===//
+//===- ImportTest.cpp - The graph of an imported model ----------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- SyntheticModel.cpp - A tiny Llama made up for tests ----------------===//
+//===- SyntheticModel.cpp - A tiny Llama made up for tests ------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- AttentionTest.cpp - Attention by hand and on exact inputs --------===//
+//===- AttentionTest.cpp - Attention by hand and on exact inputs ----------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- BoundTest.cpp - A correct f32 implementation is within the bound -===//
+//===- BoundTest.cpp - A correct f32 implementation is within the bound ---===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

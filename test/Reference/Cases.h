@@ -1,4 +1,4 @@
-//===- Cases.h - Inputs that the bound is tried on ----------------------===//
+//===- Cases.h - Inputs that the bound is tried on --------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- CompareTest.cpp - The checker and its inputs ---------------------===//
+//===- CompareTest.cpp - The checker and its inputs -------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Float32Attention.h - Attention in f32, to judge the judge --------===//
+//===- Float32Attention.h - Attention in f32, to judge the judge ----------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

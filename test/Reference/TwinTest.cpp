@@ -1,4 +1,4 @@
-//===- TwinTest.cpp - Implementations with a bug are refused ------------===//
+//===- TwinTest.cpp - Implementations with a bug are refused ----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- RuntimeTest.cpp - Module files by hand, and expectations -----------===//
+//===- RuntimeTest.cpp - Module files by hand, and expectations -*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- SafetensorsTest.cpp - Parameters, good and malformed ---------------===//
+//===- SafetensorsTest.cpp - Parameters, good and malformed -----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

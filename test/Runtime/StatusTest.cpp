@@ -1,4 +1,4 @@
-//===- StatusTest.cpp - Statuses and messages -----------------------------===//
+//===- StatusTest.cpp - Statuses and messages -------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- TensorTest.cpp - What a caller may and may not pass ----------------===//
+//===- TensorTest.cpp - What a caller may and may not pass ------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -57,8 +57,8 @@ EINHEAD_API void entry_add_one(void **a) {
   for (int64_t i = 0; i < SIZE(x, 0); ++i)
     for (int64_t j = 0; j < SIZE(x, 1); ++j)
       DATA(float, y)
-      [i * STRIDE(y, 2, 0) + j * STRIDE(y, 2, 1)] =
-          DATA(float, x)[i * STRIDE(x, 2, 0) + j * STRIDE(x, 2, 1)] + 1.0f;
+  [i * STRIDE(y, 2, 0) + j * STRIDE(y, 2, 1)] =
+      DATA(float, x)[i * STRIDE(x, 2, 0) + j * STRIDE(x, 2, 1)] + 1.0f;
 }
 
 /* x [b, t, 2], length [b], cache k [b, m, 2] -> total [b], the sum of the valid
@@ -142,8 +142,7 @@ EINHEAD_API void entry_norm(void **a) {
   einhead_memref_t *x = a[0], *w = a[1], *s = a[2], *y = a[3];
   for (int64_t i = 0; i < 3; ++i)
     DATA(float, y)
-    [i] =
-        (uintptr_t)w->aligned % sizeof(float) != 0
+  [i] = (uintptr_t)w->aligned % sizeof(float) != 0
             ? -1.0f
             : DATA(float, x)[i] * DATA(float, w)[i] + (float)DATA(int8_t, s)[0];
 }

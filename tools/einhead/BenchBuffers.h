@@ -1,4 +1,4 @@
-//===- BenchBuffers.h - Buffers that no cache holds ----------- -*- C++ -*-===//
+//===- BenchBuffers.h - Buffers that no cache holds -------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- BenchCheck.cpp - Is the measured result right ----------------------===//
+//===- BenchCheck.cpp - Is the measured result right ------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

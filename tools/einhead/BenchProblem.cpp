@@ -1,4 +1,4 @@
-//===- BenchProblem.cpp - One attention to measure ------------------------===//
+//===- BenchProblem.cpp - One attention to measure --------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Decode.cpp - Greedy decoding with a module -------------------------===//
+//===- Decode.cpp - Greedy decoding with a module ---------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- FunctionCheck.cpp - Compares a call with the oracle ----------------===//
+//===- FunctionCheck.cpp - Compares a call with the oracle ------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

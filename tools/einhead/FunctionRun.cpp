@@ -1,4 +1,4 @@
-//===- FunctionRun.cpp - Calls a function once ----------------------------===//
+//===- FunctionRun.cpp - Calls a function once ------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- FunctionRun.h - Calls a function once and checks it ---- -*- C++ -*-===//
+//===- FunctionRun.h - Calls a function once and checks it ------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

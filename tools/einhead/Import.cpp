@@ -1,4 +1,4 @@
-//===- Import.cpp - Models of other tools as level-0 graphs ---------------===//
+//===- Import.cpp - Models of other tools as level-0 graphs -----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

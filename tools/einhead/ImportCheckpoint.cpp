@@ -1,4 +1,4 @@
-//===- ImportCheckpoint.cpp - The tensors of a model directory ------------===//
+//===- ImportCheckpoint.cpp - The tensors of a model directory --*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ImportConfig.cpp - The configuration of a Llama model --------------===//
+//===- ImportConfig.cpp - The configuration of a Llama model ----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ImportGraph.cpp - A Llama decode step as level-0 text --------------===//
+//===- ImportGraph.cpp - A Llama decode step as level-0 text ----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

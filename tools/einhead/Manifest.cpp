@@ -1,4 +1,4 @@
-//===- Manifest.cpp - The manifest of a module file -----------------------===//
+//===- Manifest.cpp - The manifest of a module file -------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Npy.cpp - Numpy's file format --------------------------------------===//
+//===- Npy.cpp - Numpy's file format ----------------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

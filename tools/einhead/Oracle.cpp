@@ -1,4 +1,4 @@
-//===- Oracle.cpp - What a function computes, with error bounds ---------===//
+//===- Oracle.cpp - What a function computes, with error bounds -*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- OracleLinalg.cpp - linalg ops, point by point --------------------===//
+//===- OracleLinalg.cpp - linalg ops, point by point ------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- OracleOps.h - The interpreter's state and its tables of ops ------===//
+//===- OracleOps.h - The interpreter's state and its tables of ops --------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

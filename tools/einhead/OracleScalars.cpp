@@ -1,4 +1,4 @@
-//===- OracleScalars.cpp - arith and math, one element at a time --------===//
+//===- OracleScalars.cpp - arith and math, one element at a time ----------===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ReadFloor.cpp - The time to read buffers once ----------------------===//
+//===- ReadFloor.cpp - The time to read buffers once ------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -48,7 +48,7 @@ using ReadFunction = uint64_t (*)(const char *, size_t);
         for (size_t line = 0; line < step; line += 64)                         \
           __builtin_prefetch(data + i + line + (ahead));                       \
       for (int j = 0; j < (unroll); ++j)                                       \
-        sum[j] ^= *reinterpret_cast<const Vector *>(data + i + (width)*j);     \
+        sum[j] ^= *reinterpret_cast<const Vector *>(data + i + (width) * j);   \
     }                                                                          \
     uint64_t result = 0;                                                       \
     for (int j = 0; j < (unroll); ++j)                                         \

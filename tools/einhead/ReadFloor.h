@@ -1,4 +1,4 @@
-//===- ReadFloor.h - The time to read buffers once ------------ -*- C++ -*-===//
+//===- ReadFloor.h - The time to read buffers once --------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Safetensors.h - Tensors by name from safetensors files - -*- C++ -*-===//
+//===- Safetensors.h - Tensors by name from safetensors files ---*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Source.cpp - MLIR files and how to compile them --------------------===//
+//===- Source.cpp - MLIR files and how to compile them ----------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

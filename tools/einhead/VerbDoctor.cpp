@@ -1,4 +1,4 @@
-//===- VerbDoctor.cpp - einhead doctor ------------------------------------===//
+//===- VerbDoctor.cpp - einhead doctor --------------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

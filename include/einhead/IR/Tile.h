@@ -1,4 +1,4 @@
-//===- Tile.h - Slices of an attention's operands by letter ---*- C++ -*-===//
+//===- Tile.h - Slices of an attention's operands by letter -----*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

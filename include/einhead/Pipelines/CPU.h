@@ -1,4 +1,4 @@
-//===- CPU.h - The pipeline to CPU code ---*- C++ -*-===//
+//===- CPU.h - The pipeline to CPU code -------------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
