@@ -1,4 +1,4 @@
-//===- File.cpp - Files, read and written whole ---------------------------===//
+//===- File.cpp - Files, read and written whole -----------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,7 +8,7 @@
 #include "File.h"
 #include "Tool.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
 namespace einhead::tool {
@@ -67,27 +67,24 @@ bool isModuleFile(llvm::StringRef bytes) {
 }
 
 TemporaryFile::~TemporaryFile() {
-  if (!path.empty())
-    llvm::sys::fs::remove(path);
+  if (path.empty())
+    return;
+  llvm::sys::fs::remove(path);
+  llvm::sys::DontRemoveFileOnSignal(path);
 }
 
-llvm::Expected<TemporaryFile> TemporaryFile::create(llvm::StringRef folder,
-                                                    llvm::StringRef bytes) {
+llvm::Expected<TemporaryFile> TemporaryFile::create(llvm::StringRef bytes) {
   int descriptor = -1;
   llvm::SmallString<128> path;
-  llvm::SmallString<128> model(folder);
-  llvm::sys::path::append(model, ".einhead-%%%%%%.einhead");
-  std::error_code error =
-      llvm::sys::fs::createUniqueFile(model, descriptor, path);
-  if (error)
-    error = llvm::sys::fs::createTemporaryFile("einhead", "einhead", descriptor,
-                                               path);
+  std::error_code error = llvm::sys::fs::createTemporaryFile(
+      "einhead", "einhead", descriptor, path);
   if (error)
     return failure(Exit::Invalid,
                    "cannot create a temporary file: " + error.message(),
                    "set TMPDIR to a folder that can be written");
   TemporaryFile file;
   file.path = std::string(path);
+  llvm::sys::RemoveFileOnSignal(path);
   llvm::raw_fd_ostream os(descriptor, /*shouldClose=*/true);
   os << bytes;
   os.flush();

@@ -1,4 +1,4 @@
-//===- File.h - Files, read and written whole ----------------- -*- C++ -*-===//
+//===- File.h - Files, read and written whole -------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -26,7 +26,7 @@ llvm::Error writeFile(llvm::StringRef path, llvm::StringRef bytes);
 /// True where the bytes start like a module file.
 bool isModuleFile(llvm::StringRef bytes);
 
-/// A file that is removed with this object.
+/// A file that is removed with this object, or by a signal.
 class TemporaryFile {
 public:
   TemporaryFile() = default;
@@ -35,10 +35,8 @@ public:
   }
   ~TemporaryFile();
 
-  /// Creates it in `folder`, where that can be written, else in the system's
-  /// folder of temporary files.
-  static llvm::Expected<TemporaryFile> create(llvm::StringRef folder,
-                                              llvm::StringRef bytes);
+  /// Creates it in the system's folder of temporary files.
+  static llvm::Expected<TemporaryFile> create(llvm::StringRef bytes);
   const std::string &name() const { return path; }
 
 private:

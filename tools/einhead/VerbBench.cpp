@@ -1,4 +1,4 @@
-//===- VerbBench.cpp - einhead bench --------------------------------------===//
+//===- VerbBench.cpp - einhead bench ----------------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -131,7 +131,7 @@ llvm::Expected<TemporaryFile> BenchVerb::compile(const BenchProblem &problem,
   if (!bytes)
     return bytes.takeError();
   result.compileMilliseconds = (now() - start) * 1e3;
-  return TemporaryFile::create("", *bytes);
+  return TemporaryFile::create(*bytes);
 }
 
 DLTensor viewOf(void *data, DataType type, std::vector<int64_t> &shape) {

@@ -1,4 +1,4 @@
-//===- VerbRun.cpp - einhead run ------------------------------------------===//
+//===- VerbRun.cpp - einhead run --------------------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -224,7 +224,7 @@ llvm::Error RunVerb::runSource() {
   auto bytes = (*source)->compile(EmitKind::Module, *compileOptions);
   if (!bytes)
     return bytes.takeError();
-  auto module = TemporaryFile::create("", *bytes);
+  auto module = TemporaryFile::create(*bytes);
   if (!module)
     return module.takeError();
   // One file is opened as it is, several through their folder.
