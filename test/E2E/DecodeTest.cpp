@@ -1,0 +1,179 @@
+//===- DecodeTest.cpp - Decode attention against the oracle -----*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One module for each shape, called with every number of valid keys around a
+// key tile (64) and a chunk (512).  All keys and values that are not valid are
+// NaN.
+//
+//===----------------------------------------------------------------------===//
+
+#include "../../runtime/reference/Reference.h"
+#include "CompileTest.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
+
+using namespace einhead;
+using namespace einhead::test;
+namespace ref = einhead::reference;
+
+namespace {
+struct Shape {
+  int64_t groups, rows, depth, width, capacity;
+  const char *type;
+};
+
+/// K, V, q and the module of one shape.
+class Decode {
+public:
+  explicit Decode(const Shape &shape, bool share = true)
+      : shape(shape), isBF16(llvm::StringRef(shape.type) == "bf16"),
+        type(isBF16 ? ref::Type::BF16 : ref::Type::F32) {
+    auto fill = [&](std::vector<int64_t> extents, uint64_t seed, ref::Type t) {
+      return ref::random(extents, ref::Distribution::Normal, seed, t);
+    };
+    q = fill({shape.groups, shape.rows, shape.depth}, 1, ref::Type::F32);
+    k = fill({shape.groups, shape.capacity, shape.depth}, 2, type);
+    v = fill({shape.groups, shape.capacity, shape.width}, 3, type);
+    CompileOptions options;
+    options.shareKV = share;
+    options.requireFused = true;
+    Compiler compiler(text());
+    bytes = compiler.compile(EmitKind::Module, options);
+    EXPECT_FALSE(bytes.empty()) << compiler.error;
+  }
+
+  /// The module's result for `valid` keys; all others are NaN.
+  std::vector<float> run(Loaded &module, int64_t valid) {
+    std::vector<float> query(q.value.begin(), q.value.end());
+    std::vector<float> y(shape.groups * shape.rows * shape.width, -7);
+    std::vector<char> key = stored(k, shape.depth, valid),
+                      value = stored(v, shape.width, valid);
+    View vq(query.data(), {shape.groups, shape.rows, shape.depth});
+    View vk(reinterpret_cast<float *>(key.data()),
+            {shape.groups, shape.capacity, shape.depth});
+    View vv(reinterpret_cast<float *>(value.data()),
+            {shape.groups, shape.capacity, shape.width});
+    if (isBF16)
+      vk.dl.dtype = vv.dl.dtype = {kDLBfloat, 16, 1};
+    View vn(&valid, {});
+    View vy(y.data(), {shape.groups, shape.rows, shape.width});
+    module.call("step", {&vq, &vk, &vv, &vn}, {&vy});
+    return y;
+  }
+
+  ref::Report judge(const std::vector<float> &y, int64_t valid) {
+    ref::AttentionOptions options;
+    options.scale = scale;
+    options.splits = (valid + 511) / 512;
+    return ref::compare(y, ref::attention("grk, gmk, gmv -> grv", q,
+                                          cut(k, shape.depth, valid),
+                                          cut(v, shape.width, valid), options)
+                               .output);
+  }
+
+  std::string bytes;
+
+private:
+  static constexpr double scale = 0.25;
+
+  std::string text() const {
+    return llvm::formatv(
+               R"(func.func @step(%q: tensor<{0}x{1}x{2}xf32>,
+    %k: tensor<{0}x{4}x{2}x{5}>, %v: tensor<{0}x{4}x{3}x{5}>, %n: index)
+    -> tensor<{0}x{1}x{3}xf32> {{
+  %init = tensor.empty() : tensor<{0}x{1}x{3}xf32>
+  %y = attn.attention "grk, gmk, gmv -> grv" query(%q : tensor<{0}x{1}x{2}xf32>)
+    key(%k : tensor<{0}x{4}x{2}x{5}>) value(%v : tensor<{0}x{4}x{3}x{5}>)
+    scale 0.25 valid(%n : index) outs(%init : tensor<{0}x{1}x{3}xf32>)
+    -> tensor<{0}x{1}x{3}xf32>
+  return %y : tensor<{0}x{1}x{3}xf32>
+})",
+               shape.groups, shape.rows, shape.depth, shape.width,
+               shape.capacity, shape.type)
+        .str();
+  }
+
+  /// The first `valid` keys.
+  ref::Tensor cut(const ref::Tensor &all, int64_t columns,
+                  int64_t valid) const {
+    ref::Tensor part({shape.groups, valid, columns});
+    for (int64_t g = 0; g < shape.groups; ++g)
+      for (int64_t i = 0; i < valid * columns; ++i)
+        part.value[g * valid * columns + i] =
+            all.value[g * shape.capacity * columns + i];
+    return part;
+  }
+
+  /// As the module takes it, NaN from key `valid` on.
+  std::vector<char> stored(const ref::Tensor &all, int64_t columns,
+                           int64_t valid) const {
+    std::vector<char> data(all.size() * (isBF16 ? 2 : 4));
+    for (int64_t i = 0; i < all.size(); ++i) {
+      bool dead = i / columns % shape.capacity >= valid;
+      float number = dead ? NAN : static_cast<float>(all.value[i]);
+      uint16_t half = ref::toBF16(number);
+      if (isBF16)
+        std::memcpy(&data[i * 2], &half, 2);
+      else
+        std::memcpy(&data[i * 4], &number, 4);
+    }
+    return data;
+  }
+
+  Shape shape;
+  bool isBF16;
+  ref::Type type;
+  ref::Tensor q, k, v;
+};
+
+class DecodeShape : public testing::TestWithParam<Shape> {};
+} // namespace
+
+TEST_P(DecodeShape, EveryLengthIsWithinTheBound) {
+  Decode decode(GetParam());
+  Loaded module(decode.bytes);
+  ASSERT_TRUE(module.session);
+  for (int64_t valid = 0; valid <= GetParam().capacity; ++valid) {
+    if (valid > 130 && valid % 97 && valid < GetParam().capacity - 1)
+      continue;
+    std::vector<float> y = decode.run(module, valid);
+    ref::Report report = decode.judge(y, valid);
+    ASSERT_TRUE(report.pass) << valid << " keys: " << report.message();
+    if (valid == 0)
+      continue;
+    // The twin: one more key's worth of a difference must be refused.
+    y.back() += 1e-3f;
+    ASSERT_FALSE(decode.judge(y, valid).pass) << valid << " keys";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, DecodeShape,
+                         testing::Values(Shape{1, 1, 16, 16, 129, "f32"},
+                                         Shape{2, 3, 7, 5, 129, "f32"},
+                                         Shape{1, 5, 33, 40, 129, "f32"},
+                                         Shape{2, 7, 64, 64, 129, "f32"},
+                                         Shape{1, 71, 64, 64, 129, "f32"},
+                                         Shape{1, 2, 128, 17, 600, "f32"},
+                                         Shape{1, 8, 15, 256, 1100, "f32"},
+                                         Shape{2, 4, 128, 128, 129, "bf16"},
+                                         Shape{1, 3, 31, 1, 129, "bf16"}));
+
+// A result that misses the last key is refused.
+TEST(Decode, ADroppedKeyIsSeen) {
+  Decode decode({2, 4, 64, 64, 129, "f32"});
+  Loaded module(decode.bytes);
+  for (int64_t valid : {2, 64, 65, 129})
+    EXPECT_FALSE(decode.judge(decode.run(module, valid - 1), valid).pass);
+}
+
+// Rows that walk K and V alone give what rows that share them give.
+TEST(Decode, WithoutSharing) {
+  Decode decode({2, 3, 24, 40, 129, "f32"}, /*share=*/false);
+  Loaded module(decode.bytes);
+  for (int64_t valid : {0, 1, 63, 64, 65, 129})
+    EXPECT_TRUE(decode.judge(decode.run(module, valid), valid).pass) << valid;
+}
