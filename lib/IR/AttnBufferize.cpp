@@ -46,6 +46,8 @@ struct DestinationModel
     OperationState copy(op->getLoc(), op->getName(), operands, TypeRange(),
                         op->getAttrs());
     copy.propertiesAttr = op->getPropertiesAsAttribute();
+    for (Region &region : op->getRegions())
+      copy.addRegion()->takeBody(region);
     rewriter.create(copy);
     replaceOpWithBufferizedValues(rewriter, op, results);
     return success();

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "MaskNames.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/IR/ShapeNames.h"
 #include "mlir/AsmParser/AsmParser.h"
@@ -18,27 +19,33 @@
 using namespace mlir;
 using namespace einhead::attn;
 
-/// Sets in quotes ("(n, m) : (n - m >= 0)") or as attributes.
+/// Sets in quotes ("(n, m) : (n - m >= 0)"), as attributes, or by name.
 static ParseResult parseSets(AsmParser &parser,
-                             llvm::SmallVector<IntegerSetAttr> &sets) {
+                             llvm::SmallVector<IntegerSetAttr> &sets,
+                             llvm::StringRef letters) {
   return parser.parseCommaSeparatedList([&]() -> ParseResult {
     std::string text;
     llvm::SMLoc loc = parser.getCurrentLocation();
-    if (failed(parser.parseOptionalString(&text))) {
-      sets.emplace_back();
-      return parser.parseAttribute(sets.back());
+    if (succeeded(parser.parseOptionalString(&text))) {
+      IntegerSet set = parseIntegerSet(text, parser.getContext());
+      if (!set)
+        return parser.emitError(loc)
+               << "expected an integer set, got \"" << text << "\"";
+      sets.push_back(IntegerSetAttr::get(set));
+      return success();
     }
-    IntegerSet set = parseIntegerSet(text, parser.getContext());
-    if (!set)
-      return parser.emitError(loc)
-             << "expected an integer set, got \"" << text << "\"";
-    sets.push_back(IntegerSetAttr::get(set));
-    return success();
+    llvm::StringRef name;
+    if (succeeded(parser.parseOptionalKeyword(
+            &name, {"causal", "causal_upper_left", "window", "local", "prefix",
+                    "sinks", "strided", "fixed", "documents"})))
+      return parseNamedMask(parser, name, letters, sets);
+    sets.emplace_back();
+    return parser.parseAttribute(sets.back());
   });
 }
 
-static void printSets(AsmPrinter &printer,
-                      llvm::ArrayRef<IntegerSetAttr> sets) {
+static void printSets(AsmPrinter &printer, llvm::ArrayRef<IntegerSetAttr> sets,
+                      llvm::StringRef) {
   llvm::interleaveComma(sets, printer, [&](IntegerSetAttr set) {
     printer << '"';
     set.getValue().print(printer.getStream());

@@ -22,6 +22,11 @@ AttentionRoles einhead::attn::rolesOf(AttentionLike op) {
   return *AttentionRoles::get(op.getSpec());
 }
 
+Block *einhead::attn::scoreOf(AttentionLike op) {
+  MutableArrayRef<Region> score = op.getScore();
+  return score.empty() ? nullptr : &score.front().front();
+}
+
 /// The operands and terms in which letters stand.
 static llvm::SmallVector<std::pair<Value, std::string>, 4>
 termsOf(AttentionLike op) {
@@ -125,6 +130,14 @@ LogicalResult MergeOp::reifyResultShapes(OpBuilder &builder,
   return reifyFromInits(*this, builder, shapes);
 }
 
+MutableOperandRange AttentionOp::getDpsInitsMutable() {
+  unsigned count = getLse() ? 2 : 1;
+  return MutableOperandRange(*this, getNumOperands() - count, count);
+}
+MutableOperandRange MergeOp::getDpsInitsMutable() {
+  unsigned count = getLse() ? 2 : 1;
+  return MutableOperandRange(*this, getNumOperands() - count, count);
+}
 MutableOperandRange PartialAttentionOp::getDpsInitsMutable() {
   return MutableOperandRange(*this, getNumOperands() - 3, 3);
 }
@@ -150,11 +163,20 @@ static void bufferEffects(Operation *op, bool readsInits, Effects &effects) {
   }
 }
 
+/// What a region reads from buffers outside is some read.
+static void regionEffects(AttentionLike op, Effects &effects) {
+  if (scoreOf(op) && !op->getNumResults())
+    effects.emplace_back(MemoryEffects::Read::get(),
+                         SideEffects::DefaultResource::get());
+}
+
 void AttentionOp::getEffects(Effects &effects) {
   bufferEffects(*this, /*readsInits=*/false, effects);
+  regionEffects(cast<AttentionLike>(getOperation()), effects);
 }
 void PartialAttentionOp::getEffects(Effects &effects) {
   bufferEffects(*this, /*readsInits=*/true, effects);
+  regionEffects(cast<AttentionLike>(getOperation()), effects);
 }
 void MergeOp::getEffects(Effects &effects) {
   bufferEffects(*this, /*readsInits=*/false, effects);

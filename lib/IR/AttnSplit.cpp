@@ -8,6 +8,7 @@
 #include "einhead/IR/Tile.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace einhead::attn;
@@ -94,9 +95,12 @@ AttentionOp::mergeReductions(OpBuilder &builder, Location loc,
   AttentionRoles roles = rolesOf(cast<AttentionLike>(getOperation()));
   std::string spec =
       roles.state() + ", " + roles.outputTerm + " -> " + roles.outputTerm;
-  auto merge = MergeOp::create(builder, loc, TypeRange(getOutput().getType()),
-                               builder.getStringAttr(spec), partialReduce[0],
-                               partialReduce[1], partialReduce[2], getOutput());
+  SmallVector<Type> types = {getOutput().getType()};
+  if (getLse())
+    types.push_back(getLse().getType());
+  auto merge = MergeOp::create(builder, loc, types, builder.getStringAttr(spec),
+                               partialReduce[0], partialReduce[1],
+                               partialReduce[2], getOutput(), getLse());
   return MergeResult{{merge}, SmallVector<Value>(merge->getResults())};
 }
 
@@ -157,10 +161,38 @@ static Value addBias(OpBuilder &builder, AttentionOp op, Value scores,
   return generic.getResult(0);
 }
 
+/// The score region at each element of `scores`.
+static Value applyScore(OpBuilder &builder, AttentionOp op, Value scores) {
+  auto type = cast<RankedTensorType>(scores.getType());
+  AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> iterators(type.getRank(),
+                                             utils::IteratorType::parallel);
+  Value empty = tensor::EmptyOp::create(
+      builder, op.getLoc(), tensor::getMixedSizes(builder, op.getLoc(), scores),
+      type.getElementType());
+  auto generic = linalg::GenericOp::create(
+      builder, op.getLoc(), TypeRange(type), scores, ValueRange{empty},
+      ArrayRef<AffineMap>{identity, identity}, iterators,
+      [&](OpBuilder &b, Location loc, ValueRange args) {
+        IRMapping mapping;
+        Block &block = op.getScore().front().front();
+        mapping.map(block.getArgument(0), args[0]);
+        for (int64_t i = 0; i < type.getRank(); ++i)
+          mapping.map(block.getArgument(i + 1),
+                      linalg::IndexOp::create(b, loc, i).getResult());
+        for (Operation &inner : block.without_terminator())
+          b.clone(inner, mapping);
+        Value score = cast<YieldOp>(block.getTerminator()).getScore();
+        linalg::YieldOp::create(b, loc, mapping.lookupOrDefault(score));
+      });
+  return generic.getResult(0);
+}
+
 FailureOr<SmallVector<Value>>
 AttentionOp::decomposeOperation(OpBuilder &builder) {
   auto like = cast<AttentionLike>(getOperation());
-  if (getOffsetLetters() || !isa<RankedTensorType>(getQuery().getType()))
+  if (getLse() || getBlocks() || getOffsetLetters() ||
+      !isa<RankedTensorType>(getQuery().getType()))
     return emitOpError("only a whole attention on tensors decomposes");
   AttentionRoles roles = rolesOf(like);
   if (roles.key.size() != 1)
@@ -184,6 +216,8 @@ AttentionOp::decomposeOperation(OpBuilder &builder) {
       builder, loc, builder.getF32FloatAttr(getScale().convertToDouble()));
   Value scales = tensor::SplatOp::create(builder, loc, scale, type, dynamic);
   scores = arith::MulFOp::create(builder, loc, scores, scales);
+  if (scoreOf(like))
+    scores = applyScore(builder, *this, scores);
   if (getBias())
     scores = addBias(builder, *this, scores, letters);
   // `valid` counts by the query's first letter, softmax by its own first.
@@ -192,10 +226,10 @@ AttentionOp::decomposeOperation(OpBuilder &builder) {
     return emitOpError(
         "valid of rank 1 needs the query's first letter first in "
         "the output");
-  Value weights =
-      SoftmaxOp::create(builder, loc, type, builder.getStringAttr(letters),
-                        builder.getStringAttr(roles.key), scores, getValid(),
-                        getMaskAttr(), getMaskSymbols());
+  Value weights = SoftmaxOp::create(
+      builder, loc, type, builder.getStringAttr(letters),
+      builder.getStringAttr(roles.key), scores, getValid(), getMaskAttr(),
+      getMaskSymbols(), getSinkLettersAttr(), getSink());
   Value result = EinsumOp::create(builder, loc, getOutput().getType(),
                                   letters + ", " + roles.valueTerm + " -> " +
                                       roles.outputTerm,

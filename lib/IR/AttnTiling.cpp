@@ -28,10 +28,14 @@ static SmallVector<utils::IteratorType> iteratorsOf(AttentionLike op) {
 
 static SmallVector<Range> domainOf(OpBuilder &builder, AttentionLike op) {
   SmallVector<Range> domain;
-  for (char letter : rolesOf(op).scores())
+  AttentionRoles roles = rolesOf(op);
+  for (char letter : roles.scores()) {
+    bool listed = hasKeyList(op) && letter == roles.key.front();
     domain.push_back({builder.getIndexAttr(0),
-                      letterExtent(builder, op, letter),
+                      listed ? keyLoopExtent(builder, op)
+                             : letterExtent(builder, op, letter),
                       builder.getIndexAttr(1)});
+  }
   return domain;
 }
 
@@ -92,23 +96,33 @@ AttentionOp::getTiledImplementation(OpBuilder &builder,
                            sizes.take_front(parallel));
   TiledOperands tiled = tileOperands(builder, like, tile, /*dropValid=*/false);
   Value output = tile.slice(builder, getLoc(), getOutput(), roles.outputTerm);
+  Value lse = tile.slice(builder, getLoc(), getLse(), roles.state());
+  Value sink =
+      tile.slice(builder, getLoc(), getSink(), getSinkLetters().value_or(""));
+  SmallVector<Type> types = {output.getType()};
+  if (lse)
+    types.push_back(lse.getType());
   StringAttr letters = tiled.offsetLetters.empty()
                            ? StringAttr()
                            : builder.getStringAttr(tiled.offsetLetters);
   auto op = AttentionOp::create(
-      builder, getLoc(), TypeRange(output.getType()), getSpecAttr(),
-      tiled.query, tiled.key, tiled.value, getScaleAttr(), tiled.bias,
-      getBiasLettersAttr(), tiled.valid, getMaskAttr(), getMaskSymbols(),
-      letters, tiled.offsets, getSharedKvAttr(), getScheduleAttr(), output);
+      builder, getLoc(), types, getSpecAttr(), tiled.query, tiled.key,
+      tiled.value, getScaleAttr(), tiled.bias, getBiasLettersAttr(),
+      tiled.valid, getMaskAttr(), getMaskSymbols(), letters, tiled.offsets,
+      getBlockLettersAttr(), tiled.blocks, getBlockSizeAttr(),
+      getSinkLettersAttr(), sink, getSharedKvAttr(), getScheduleAttr(), output,
+      lse, getScore().size());
+  copyScore(like, cast<AttentionLike>(op.getOperation()));
   return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
 }
 
 LogicalResult AttentionOp::getResultTilePosition(
-    OpBuilder &builder, unsigned, ArrayRef<OpFoldResult> offsets,
+    OpBuilder &builder, unsigned result, ArrayRef<OpFoldResult> offsets,
     ArrayRef<OpFoldResult> sizes, SmallVector<OpFoldResult> &resultOffsets,
     SmallVector<OpFoldResult> &resultSizes) {
   AttentionRoles roles = rolesOf(cast<AttentionLike>(getOperation()));
-  return resultPosition(builder, *this, getOutput(), roles.outputTerm,
+  return resultPosition(builder, *this, getDpsInits()[result],
+                        result ? roles.state() : roles.outputTerm,
                         roles.state(), offsets, sizes, resultOffsets,
                         resultSizes);
 }
@@ -278,20 +292,24 @@ MergeOp::getTiledImplementation(OpBuilder &builder,
     return tile.slice(builder, getLoc(), value, term);
   };
   Value output = slice(getOutput(), spec.output);
-  auto op =
-      MergeOp::create(builder, getLoc(), TypeRange(output.getType()),
-                      getSpecAttr(), slice(getMax(), "#" + spec.inputs[0]),
-                      slice(getSum(), "#" + spec.inputs[0]),
-                      slice(getAccumulator(), "#" + spec.inputs[1]), output);
+  Value lse = slice(getLse(), spec.inputs[0]);
+  Value max = slice(getMax(), "#" + spec.inputs[0]);
+  Value sum = slice(getSum(), "#" + spec.inputs[0]);
+  Value accumulator = slice(getAccumulator(), "#" + spec.inputs[1]);
+  SmallVector<Type> types = {output.getType()};
+  if (lse)
+    types.push_back(lse.getType());
+  auto op = MergeOp::create(builder, getLoc(), types, getSpecAttr(), max, sum,
+                            accumulator, output, lse);
   return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
 }
 
 LogicalResult MergeOp::getResultTilePosition(
-    OpBuilder &builder, unsigned, ArrayRef<OpFoldResult> offsets,
+    OpBuilder &builder, unsigned result, ArrayRef<OpFoldResult> offsets,
     ArrayRef<OpFoldResult> sizes, SmallVector<OpFoldResult> &resultOffsets,
     SmallVector<OpFoldResult> &resultSizes) {
   EinsumSpec spec = *EinsumSpec::parse(getSpec());
-  return resultPosition(builder, *this, getOutput(), spec.output,
-                        spec.inputs[0], offsets, sizes, resultOffsets,
-                        resultSizes);
+  return resultPosition(builder, *this, getDpsInits()[result],
+                        result ? spec.inputs[0] : spec.output, spec.inputs[0],
+                        offsets, sizes, resultOffsets, resultSizes);
 }

@@ -8,9 +8,10 @@
 // Each check carries the label that docs/Spec.md gives it: einsum_c4 is (C4) of
 // attn.einsum.
 
-#include "einhead/IR/Attn.h"
+#include "einhead/IR/Tile.h"
 #include "mlir/IR/IntegerSet.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -128,6 +129,24 @@ static LogicalResult verifyLetters(Operation *op, llvm::StringRef what,
   return success();
 }
 
+/// An optional operand with its letters, which stand in `allowed`.
+static LogicalResult verifyOperand(Operation *op, llvm::StringRef what,
+                                   Value value,
+                                   std::optional<llvm::StringRef> letters,
+                                   llvm::StringRef allowed,
+                                   LetterExtents &extents) {
+  if (static_cast<bool>(value) != letters.has_value())
+    return op->emitOpError() << what << " and its letters come together";
+  if (!value)
+    return success();
+  if (failed(verifyLetters(op, (what + "'s letters").str(), *letters)))
+    return failure();
+  if (!lettersWithout(*letters, allowed).empty())
+    return op->emitOpError() << what << "'s letters \"" << *letters
+                             << "\" must be among \"" << allowed << "\"";
+  return extents.bind(what, *letters, value.getType());
+}
+
 LogicalResult SoftmaxOp::verify() {
   LetterExtents extents(*this); // softmax_c1
   if (failed(verifyLetters(*this, "letters", getLetters())) ||
@@ -139,8 +158,11 @@ LogicalResult SoftmaxOp::verify() {
   if (failed(verifyLength(*this, "valid", getValid(), getLetters(),
                           getType()))) // softmax_c3
     return failure();
-  return verifyMask(*this, getMask(), getLetters(), // softmax_c4, softmax_c5
-                    getMaskSymbols().size());
+  if (failed(verifyMask(*this, getMask(), getLetters(), // softmax_c4, c5
+                        getMaskSymbols().size())))
+    return failure();
+  return verifyOperand(*this, "the sink", getSink(), getSinkLetters(), // c6
+                       lettersWithout(getLetters(), getOver()), extents);
 }
 
 LogicalResult AppendOp::verify() {
@@ -182,7 +204,55 @@ LogicalResult AppendOp::verify() {
   return success();
 }
 
-/// Constraints C1 to C10, which both attention ops share.
+/// Lists of blocks: one more dimension than letters.
+static LogicalResult verifyBlocks(AttentionLike op, const AttentionRoles &roles,
+                                  LetterExtents &extents) {
+  Value blocks = op.getBlocks();
+  if (!blocks)
+    return success();
+  std::string letters = op.getBlockLetters().value_or("").str();
+  if (failed(verifyLetters(op, "block letters", letters)))
+    return failure();
+  if (!lettersWithout(letters, roles.state()).empty())
+    return op->emitOpError()
+           << "block letters \"" << letters
+           << "\" must be batch or row letters: \"" << roles.state() << "\"";
+  if (!getElementTypeOrSelf(blocks).isInteger(64))
+    return op->emitOpError()
+           << "blocks are i64, got " << getElementTypeOrSelf(blocks);
+  if (roles.key.size() != 1)
+    return op->emitOpError()
+           << "blocks need one key letter, got \"" << roles.key << "\"";
+  if (op.getBlockSize().value_or(0) < 1)
+    return op->emitOpError("a block has at least one key");
+  return extents.bind("the block lists", letters + "#", blocks.getType());
+}
+
+/// `score` maps a score and its indices to a score, and does nothing else.
+static LogicalResult verifyScore(AttentionLike op,
+                                 const AttentionRoles &roles) {
+  if (op.getScore().empty())
+    return success();
+  if (op.getScore().size() != 1 || !op.getScore().front().hasOneBlock())
+    return op->emitOpError("score is one region with one block");
+  Block &block = op.getScore().front().front();
+  bool fits = block.getNumArguments() == roles.scores().size() + 1 &&
+              block.getArgument(0).getType().isF32();
+  for (BlockArgument index : block.getArguments().drop_front())
+    fits &= index.getType().isIndex();
+  if (!fits)
+    return op->emitOpError() << "score takes f32 and an index for each of \""
+                             << roles.scores() << "\"";
+  if (block.empty() || !isa<YieldOp>(block.back()))
+    return op->emitOpError("score ends in attn.yield");
+  for (Operation &inner : block.without_terminator())
+    if (!isMemoryEffectFree(&inner) && !hasEffect<MemoryEffects::Read>(&inner))
+      return inner.emitOpError("stands in the score of an attention, where "
+                               "ops have no effects but reads");
+  return success();
+}
+
+/// Constraints C1 to C12, which both attention ops share.
 static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
                                      AttentionRoles &roles) {
   FailureOr<AttentionRoles> parsed = // attention_c1, c2, c3, c5
@@ -195,7 +265,7 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
     auto shaped = dyn_cast<ShapedType>(operand.getType());
     if (shaped && isa<TensorType>(shaped) != tensors)
       return op->emitOpError("mixes tensors and buffers");
-    if (shaped && operand != op.getValid() &&
+    if (shaped && operand != op.getValid() && operand != op.getBlocks() &&
         !isa<FloatType>(shaped.getElementType()))
       return op->emitOpError()
              << "is on floating-point numbers, got " << shaped.getElementType();
@@ -244,7 +314,10 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
     if (indexOf(roles.scores(), letter) < 0)
       return op->emitOpError() << "offset letter '" << letter
                                << "' is none of \"" << roles.scores() << "\"";
-  return verifyLetters(op, "offset letters", letters);
+  if (failed(verifyLetters(op, "offset letters", letters)) ||
+      failed(verifyBlocks(op, roles, extents))) // attention_c11
+    return failure();
+  return verifyScore(op, roles); // attention_c12
 }
 
 LogicalResult AttentionOp::verify() {
@@ -253,7 +326,45 @@ LogicalResult AttentionOp::verify() {
   if (failed(
           verifyAttention(cast<AttentionLike>(getOperation()), extents, roles)))
     return failure();
-  return extents.bind("the output", roles.outputTerm, getOutput().getType());
+  if (failed(extents.bind("the output", roles.outputTerm,
+                          getOutput().getType())) ||
+      failed(verifyOperand(*this, "the sink", getSink(), getSinkLetters(),
+                           roles.state(), extents))) // attention_c13
+    return failure();
+  for (Value value : {getSink(), getLse()}) // attention_c13, attention_c14
+    if (value && !getElementTypeOrSelf(value).isF32())
+      return emitOpError() << "sink and lse are f32, got "
+                           << getElementTypeOrSelf(value);
+  if (!getLse())
+    return success();
+  return extents.bind("lse", roles.state(), getLse().getType());
+}
+
+/// The keys as a list.
+static LogicalResult verifyKeyList(PartialAttentionOp op,
+                                   const AttentionRoles &roles) {
+  if (!hasKeyList(cast<AttentionLike>(op.getOperation())))
+    return success();
+  if (roles.key.size() != 1)
+    return op.emitOpError() << "a list of keys needs one key letter, got \""
+                            << roles.key << "\"";
+  if (op.getBlocks() && (op.getKeyMap() || op.getSparse()))
+    return op.emitOpError("takes its keys from blocks or from a map");
+  if (op.getSparse() && !(op.getMask() && op.getChunk()))
+    return op.emitOpError("sparse needs a mask and a chunk");
+  std::optional<AffineMap> map = op.getKeyMap();
+  size_t symbols = map ? map->getNumSymbols() : 0;
+  if (map && (map->getNumDims() != 1 || map->getNumResults() != 1))
+    return op.emitOpError() << "a key map takes one index to one key, got "
+                            << AffineMapAttr::get(*map);
+  if (symbols != op.getKeySymbols().size())
+    return op.emitOpError() << "the key map has " << symbols << " symbols, got "
+                            << op.getKeySymbols().size() << " values";
+  if (!op.getKeyCount() && !op.getBlocks() && !op.getSparse())
+    return op.emitOpError("a key map needs a count");
+  if (op.getKeyCount() && !map && !op.getBlocks())
+    return op.emitOpError("a count needs blocks or a key map");
+  return success();
 }
 
 LogicalResult PartialAttentionOp::verify() {
@@ -270,13 +381,13 @@ LogicalResult PartialAttentionOp::verify() {
   if (failed(extents.bind("max", split + roles.state(), getMax().getType())) ||
       failed(extents.bind("sum", split + roles.state(), getSum().getType())) ||
       failed(extents.bind("the accumulator", split + roles.outputTerm,
-                          getAccumulator().getType()))) // attention_c11
+                          getAccumulator().getType()))) // attention_c15
     return failure();
   for (Value state : {getMax(), getSum(), getAccumulator()})
-    if (!getElementTypeOrSelf(state).isF32()) // attention_c12
+    if (!getElementTypeOrSelf(state).isF32()) // attention_c16
       return emitOpError() << "states are f32, got "
                            << getElementTypeOrSelf(state);
-  return success();
+  return verifyKeyList(*this, roles); // attention_c17
 }
 
 LogicalResult MergeOp::verify() {
@@ -300,5 +411,9 @@ LogicalResult MergeOp::verify() {
     if (!getElementTypeOrSelf(state).isF32())
       return emitOpError() << "states are f32, got "
                            << getElementTypeOrSelf(state);
-  return success();
+  if (getLse() && !getElementTypeOrSelf(getLse()).isF32())
+    return emitOpError() << "lse is f32, got "
+                         << getElementTypeOrSelf(getLse());
+  return getLse() ? extents.bind("lse", spec->inputs[0], getLse().getType())
+                  : success();
 }

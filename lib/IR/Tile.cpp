@@ -6,8 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/IR/Tile.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace einhead::attn;
@@ -64,28 +66,51 @@ Value einhead::attn::scalarValid(OpBuilder &builder, AttentionLike op,
                                     length);
 }
 
-TiledOperands einhead::attn::tileOperands(OpBuilder &builder, AttentionLike op,
-                                          const LetterTile &tile,
-                                          bool dropValid) {
-  Location loc = op.getLoc();
-  AttentionRoles roles = rolesOf(op);
-  TiledOperands tiled;
-  tiled.query = tile.slice(builder, loc, op.getQuery(), roles.queryTerm);
-  tiled.key = tile.slice(builder, loc, op.getKey(), roles.keyTerm);
-  tiled.value = tile.slice(builder, loc, op.getValue(), roles.valueTerm);
-  if (op.getBias())
-    tiled.bias = tile.slice(builder, loc, op.getBias(), *op.getBiasLetters());
-  if (op.getValid() && !dropValid) {
-    tiled.valid = scalarValid(builder, op, tile);
-    if (!tiled.valid)
-      tiled.valid =
-          tile.slice(builder, loc, op.getValid(), roles.queryTerm.substr(0, 1));
+bool einhead::attn::hasKeyList(AttentionLike op) {
+  auto partial = dyn_cast<PartialAttentionOp>(op.getOperation());
+  return partial && (partial.getBlocks() || partial.getKeyMap() ||
+                     partial.getKeyCount() || partial.getSparse());
+}
+
+OpFoldResult einhead::attn::keyLoopExtent(OpBuilder &builder,
+                                          AttentionLike op) {
+  auto partial = dyn_cast<PartialAttentionOp>(op.getOperation());
+  if (partial && partial.getKeyCount())
+    return partial.getKeyCount();
+  if (partial && partial.getBlocks()) {
+    Value list = partial.getBlocks();
+    OpFoldResult length =
+        tensor::getMixedSize(builder, op.getLoc(), list,
+                             cast<ShapedType>(list.getType()).getRank() - 1);
+    AffineExpr n;
+    bindSymbols(builder.getContext(), n);
+    return affine::makeComposedFoldedAffineApply(
+        builder, op.getLoc(), n * *partial.getBlockSize(), {length});
   }
-  // Offsets matter to a mask, and to the keys where `valid` stays.
+  return letterExtent(builder, op, rolesOf(op).key.front());
+}
+
+/// Letters whose index the mask, the region or a list of keys must know.
+static std::string lettersWithOffset(AttentionLike op, bool keepsValid) {
+  AttentionRoles roles = rolesOf(op);
   std::string letters = op.getMask() ? op.getMask()->getLetters().str() : "";
-  if (tiled.valid && indexOf(letters, roles.key.front()) < 0)
-    letters.push_back(roles.key.front());
-  for (char letter : letters) {
+  auto add = [&](char letter) {
+    if (indexOf(letters, letter) < 0)
+      letters.push_back(letter);
+  };
+  if (scoreOf(op))
+    for (char letter : roles.scores())
+      add(letter);
+  if (keepsValid || hasKeyList(op))
+    add(roles.key.front());
+  return letters;
+}
+
+/// Where the tile starts, absolutely.
+static void tileOffsets(OpBuilder &builder, AttentionLike op,
+                        const LetterTile &tile, TiledOperands &tiled) {
+  Location loc = op.getLoc();
+  for (char letter : lettersWithOffset(op, static_cast<bool>(tiled.valid))) {
     Value before = offsetOf(op, letter);
     if (!before && !tile.contains(letter))
       continue;
@@ -99,7 +124,53 @@ TiledOperands einhead::attn::tileOperands(OpBuilder &builder, AttentionLike op,
     tiled.offsetLetters.push_back(letter);
     tiled.offsets.push_back(offset);
   }
+}
+
+TiledOperands einhead::attn::tileOperands(OpBuilder &builder, AttentionLike op,
+                                          const LetterTile &tile,
+                                          bool dropValid) {
+  Location loc = op.getLoc();
+  AttentionRoles roles = rolesOf(op);
+  TiledOperands tiled;
+  LetterTile data = tile;
+  if (hasKeyList(op)) {
+    char key = roles.key.front();
+    data.release(key);
+    auto partial = cast<PartialAttentionOp>(op.getOperation());
+    if (AffineMapAttr map = partial.getKeyMapAttr())
+      tiled.keys.map = map.getValue();
+    tiled.keys.symbols = llvm::to_vector(partial.getKeySymbols());
+    tiled.keys.count = partial.getKeyCount();
+    if (tile.contains(key))
+      tiled.keys.count =
+          getValueOrCreateConstantIndexOp(builder, loc, tile.size(key));
+    tiled.sparse = partial.getSparse();
+  }
+  tiled.query = data.slice(builder, loc, op.getQuery(), roles.queryTerm);
+  tiled.key = data.slice(builder, loc, op.getKey(), roles.keyTerm);
+  tiled.value = data.slice(builder, loc, op.getValue(), roles.valueTerm);
+  if (op.getBias())
+    tiled.bias = data.slice(builder, loc, op.getBias(), *op.getBiasLetters());
+  if (op.getBlocks())
+    tiled.blocks = data.slice(builder, loc, op.getBlocks(),
+                              op.getBlockLetters()->str() + "#");
+  if (op.getValid() && !dropValid) {
+    tiled.valid = scalarValid(builder, op, tile);
+    if (!tiled.valid)
+      tiled.valid =
+          tile.slice(builder, loc, op.getValid(), roles.queryTerm.substr(0, 1));
+  }
+  tileOffsets(builder, op, tile, tiled);
+  if (op.getMask())
+    tiled.mask = *op.getMask();
+  tiled.maskSymbols = llvm::to_vector(op.getMaskSymbols());
   return tiled;
+}
+
+void einhead::attn::copyScore(AttentionLike from, AttentionLike to) {
+  IRMapping mapping;
+  if (scoreOf(from))
+    from.getScore().front().cloneInto(&to.getScore().front(), mapping);
 }
 
 PartialAttentionOp einhead::attn::buildPartial(OpBuilder &builder,
@@ -107,16 +178,26 @@ PartialAttentionOp einhead::attn::buildPartial(OpBuilder &builder,
                                                const TiledOperands &operands,
                                                ValueRange states,
                                                IntegerAttr chunk) {
-  auto letters = [&](llvm::StringRef text) {
-    return text.empty() ? StringAttr() : builder.getStringAttr(text);
+  auto letters = [&](std::optional<llvm::StringRef> text) {
+    return text && !text->empty() ? builder.getStringAttr(*text) : StringAttr();
   };
-  return PartialAttentionOp::create(
+  const KeyList &keys = operands.keys;
+  auto partial = PartialAttentionOp::create(
       builder, op.getLoc(), TypeRange(states),
       builder.getStringAttr(op.getSpec()), operands.query, operands.key,
       operands.value, builder.getFloatAttr(builder.getF64Type(), op.getScale()),
       operands.bias,
       op.getBias() ? builder.getStringAttr(*op.getBiasLetters()) : StringAttr(),
-      operands.valid, op.getMask() ? *op.getMask() : MaskAttr(),
-      op.getMaskSymbols(), letters(operands.offsetLetters), operands.offsets,
-      chunk, scheduleOf(op), states[0], states[1], states[2]);
+      operands.valid, operands.mask, operands.maskSymbols,
+      letters(operands.offsetLetters), operands.offsets,
+      operands.blocks ? builder.getStringAttr(*op.getBlockLetters())
+                      : StringAttr(),
+      operands.blocks,
+      operands.blocks ? builder.getI64IntegerAttr(*op.getBlockSize())
+                      : IntegerAttr(),
+      keys.map ? AffineMapAttr::get(keys.map) : AffineMapAttr(), keys.symbols,
+      keys.count, operands.sparse ? builder.getUnitAttr() : UnitAttr(), chunk,
+      scheduleOf(op), states[0], states[1], states[2], op.getScore().size());
+  copyScore(op, partial);
+  return partial;
 }

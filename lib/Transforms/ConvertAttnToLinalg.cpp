@@ -202,9 +202,8 @@ struct LowerSoftmax final : OpRewritePattern<SoftmaxOp> {
     Value scores = liveScores(rewriter, op, loops, shape);
     Value max =
         generic(rewriter, loc, loops, {{scores, letters}},
-                filled(rewriter, loc, rowShape, type,
-                       -std::numeric_limits<double>::infinity()),
-                rows, [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                firstMax(rewriter, op, rows, rowShape), rows,
+                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
                   return arith::MaximumFOp::create(b, l, args[0], args[1]);
                 });
     Value weights =
@@ -215,7 +214,7 @@ struct LowerSoftmax final : OpRewritePattern<SoftmaxOp> {
                 });
     Value sum =
         generic(rewriter, loc, loops, {{weights, letters}},
-                filled(rewriter, loc, rowShape, type, 0.0), rows,
+                firstSum(rewriter, op, max, rows, rowShape), rows,
                 [&](OpBuilder &b, Location l, ValueRange args) -> Value {
                   return arith::AddFOp::create(b, l, args[0], args[1]);
                 });
@@ -231,6 +230,37 @@ struct LowerSoftmax final : OpRewritePattern<SoftmaxOp> {
   }
 
 private:
+  /// The sink's score, or -inf.
+  static Value firstMax(OpBuilder &builder, SoftmaxOp op,
+                        const std::string &rows, ArrayRef<OpFoldResult> shape) {
+    Type type = builder.getF32Type();
+    Location loc = op.getLoc();
+    if (!op.getSink())
+      return filled(builder, loc, shape, type,
+                    -std::numeric_limits<double>::infinity());
+    return generic(builder, loc, rows,
+                   {{op.getSink(), op.getSinkLetters()->str()}},
+                   tensor::EmptyOp::create(builder, loc, shape, type), rows,
+                   [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                     return widen(b, l, args[0], type);
+                   });
+  }
+
+  /// The sink's weight, or 0.
+  static Value firstSum(OpBuilder &builder, SoftmaxOp op, Value max,
+                        const std::string &rows, ArrayRef<OpFoldResult> shape) {
+    Type type = builder.getF32Type();
+    Location loc = op.getLoc();
+    if (!op.getSink())
+      return filled(builder, loc, shape, type, 0.0);
+    return generic(builder, loc, rows,
+                   {{op.getSink(), op.getSinkLetters()->str()}, {max, rows}},
+                   tensor::EmptyOp::create(builder, loc, shape, type), rows,
+                   [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+                     return weight(b, l, widen(b, l, args[0], type), args[1]);
+                   });
+  }
+
   /// exp(score - max), and 0 in a row whose max is -inf.
   static Value weight(OpBuilder &b, Location loc, Value score, Value max) {
     Value dead = constant(b, loc, b.getF32Type(),

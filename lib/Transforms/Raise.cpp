@@ -266,6 +266,16 @@ static MaskAttr renameMask(Chain &chain) {
   return MaskAttr::get(mask.getContext(), letters, mask.getSets());
 }
 
+/// The letters of the softmax's sink in the chain's letters.
+static StringAttr renameSink(Chain &chain) {
+  if (!chain.softmax.getSink())
+    return nullptr;
+  std::string letters;
+  for (char letter : *chain.softmax.getSinkLetters())
+    letters.push_back(chain.scoreTerm[chain.softmax.getLetters().find(letter)]);
+  return StringAttr::get(chain.softmax.getContext(), letters);
+}
+
 static void replace(RewriterBase &rewriter, Chain &chain) {
   EinsumOp values = chain.values;
   rewriter.setInsertionPoint(values);
@@ -283,7 +293,10 @@ static void replace(RewriterBase &rewriter, Chain &chain) {
       chain.softmax.getValid(), renameMask(chain),
       chain.softmax.getMaskSymbols(),
       /*offset_letters=*/StringAttr(), /*offsets=*/ValueRange(),
-      /*shared_kv=*/UnitAttr(), /*schedule=*/ScheduleAttr(), init);
+      /*block_letters=*/StringAttr(), /*blocks=*/Value(),
+      /*block_size=*/IntegerAttr(), renameSink(chain), chain.softmax.getSink(),
+      /*shared_kv=*/UnitAttr(), /*schedule=*/ScheduleAttr(), init,
+      /*lse=*/Value(), /*scoreCount=*/0);
   rewriter.replaceOp(values, op.getResults());
   AttentionRoles roles = rolesOf(cast<AttentionLike>(op.getOperation()));
   remarkPassed(op.getLoc(), "attn-raise", "Attention",

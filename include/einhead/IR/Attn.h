@@ -19,6 +19,7 @@
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -55,6 +56,9 @@ void registerBufferizableOpInterfaceExternalModels(
 
 /// The roles of a verified attention's letters.
 AttentionRoles rolesOf(AttentionLike op);
+
+/// The block of the score region, or null.
+mlir::Block *scoreOf(AttentionLike op);
 
 /// The extent of a letter, from an operand (tensors); static where one is.
 mlir::OpFoldResult letterExtent(mlir::OpBuilder &builder, AttentionLike op,

@@ -31,13 +31,37 @@ def Attn_MaskAttr : Attn_Attr<"Mask", "mask"> {
     ```
 
     A set stands in quotes, because MLIR takes the `>` of `>=` in an attribute's
-    text for a closing bracket; an alias of an `affine_set` parses too.
+    text for a closing bracket; an alias of an `affine_set` parses too.  Common
+    masks have a name, which stands for its sets and is printed as them:
+
+    ```mlir
+    #attn.mask<"nm", window(128)>
+    ```
+
+    The key letter comes last; the other letter, if any, is the query's, and
+    query n stands at position q = p + n with the first symbol p (a mask over
+    "m" alone is that of one query at p):
+
+    | name | keys m that query n attends | symbols |
+    |---|---|---|
+    | `causal` | m <= q (lower-right aligned) | p |
+    | `causal_upper_left` | m <= n | |
+    | `window(W)` | q - W < m <= q | p |
+    | `window` | the same, with the width at run time | p, W |
+    | `local` | `window(32)`: the query's own and the 31 before (Shazeer 2019, section 4) | p |
+    | `prefix` | m <= q or m < L (prefix-LM) | p, L |
+    | `sinks(S, W)` | m <= q, and m < S or q - W < m | p |
+    | `strided(l)` | m <= q, and q - m < l or l divides q - m (Child 2019, section 4.2) | p |
+    | `fixed(l, c)` | m <= q, and m in the block of l that q is in, or in the last c of its own block (section 4.3) | p |
+    | `fixed(l, c, "h")` | the same; head h looks at the c that end h * c before the block's end | p |
+    | `documents(D)` | m in the block of D that q is in | p |
+    | `documents` | A <= m < B | p, A, B |
   }];
   let parameters = (ins
     StringRefParameter<"the letters that the sets' dimensions are">:$letters,
     ArrayRefParameter<"::mlir::IntegerSetAttr", "the sets">:$sets
   );
-  let assemblyFormat = "`<` $letters `,` custom<Sets>($sets) `>`";
+  let assemblyFormat = "`<` $letters `,` custom<Sets>($sets, ref($letters)) `>`";
   let genVerifyDecl = 1;
 }
 

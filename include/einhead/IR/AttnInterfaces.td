@@ -39,6 +39,14 @@ def Attn_AttentionLikeInterface : OpInterface<"AttentionLike"> {
                     "::mlir::OperandRange", "getOffsets">,
     InterfaceMethod<"What scores are multiplied by.",
                     "::llvm::APFloat", "getScale">,
+    InterfaceMethod<"The blocks of keys to attend, or null.",
+                    "::mlir::Value", "getBlocks">,
+    InterfaceMethod<"The letters of the block lists, or nothing.",
+                    "::std::optional<::llvm::StringRef>", "getBlockLetters">,
+    InterfaceMethod<"Keys in a block, or nothing.",
+                    "::std::optional<uint64_t>", "getBlockSize">,
+    InterfaceMethod<"What is done with each score: one region or none.",
+                    "::mlir::MutableArrayRef<::mlir::Region>", "getScore">,
   ];
 }
 

@@ -10,6 +10,7 @@
 
 include "einhead/IR/AttnAttrs.td"
 include "einhead/IR/AttnInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -73,7 +74,8 @@ def Attn_SoftmaxOp : Attn_Op<"softmax", [Pure, AttrSizedOperandSegments,
     result[.., m, ..] = exp(x[.., m, ..] - max) / sum over m of exp(x - max)
     ```
     over the m that are below `valid` and inside `mask`; the others are 0.  A
-    row with none is 0 throughout.
+    row with none is 0 throughout.  A `sink` is one more score of each row, which
+    takes part in max and sum and has no weight of its own.
 
     Constraints:
     - (C1) `letters` has as many letters as the tensor has dimensions, each once.
@@ -81,6 +83,7 @@ def Attn_SoftmaxOp : Attn_Op<"softmax", [Pure, AttrSizedOperandSegments,
     - (C3) a `valid` of rank 1 has the extent of the first letter.
     - (C4) the mask's letters stand in `letters`.
     - (C5) there are as many mask symbols as the sets have.
+    - (C6) the sink's letters stand in `letters`, without `over`.
 
     Present until `--attn-raise` or `--convert-attn-to-linalg`.
 
@@ -91,12 +94,14 @@ def Attn_SoftmaxOp : Attn_Op<"softmax", [Pure, AttrSizedOperandSegments,
   }];
   let arguments = (ins StrAttr:$letters, StrAttr:$over,
     Attn_FloatTensor:$input, Optional<Attn_Length>:$valid,
-    OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols);
+    OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols,
+    OptionalAttr<StrAttr>:$sink_letters, Optional<Attn_FloatTensor>:$sink);
   let results = (outs Attn_FloatTensor:$result);
   let assemblyFormat = [{
     $letters `over` $over `(` $input `)`
     (`valid` `(` $valid^ `:` type($valid) `)`)?
     (`mask` $mask^ `(` $mask_symbols `)`)?
+    (`sink` $sink_letters^ `(` $sink `:` type($sink) `)`)?
     attr-dict `:` type($input)
   }];
   let hasVerifier = 1;
@@ -166,14 +171,28 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
   let summary = "softmax(scale * query . key + bias) . value";
   let description = [{
     ```
-    s[b, r, m] = scale * sum over depth of query * key  +  bias
+    s[b, r, m] = score(scale * sum over depth of query * key)  +  bias
     p = softmax of s over the key letters, where m < valid and the mask holds
     result[b, r, v] = sum over the key letters of p * value
+    lse[b, r] = ln(sum over the key letters of exp(s))
     ```
+    A row that attends no key is 0, its `lse` -inf; a score of -inf does not
+    attend.
     The spec has three input terms; each letter's role follows from where it
     stands (docs/Spec.md): batch, row, key, depth, value.  Every letter that key
     and value lack is a row: its K/V loads are shared.  `offsets` says where a
     tile starts in the letters that a mask looks at.
+
+    What shapes the scores beside `mask`:
+    - `bias`: added.
+    - `score`: a region that maps a scaled score (f32) and the indices of the
+      score letters (batch and row letters in the output's order, then the key
+      letters) to the score that counts: soft-cap, ALiBi, boolean masks (-inf
+      where false), anything else.  It may read tensors from outside.
+    - `blocks`: lists of the blocks of `size` keys that attend, for each index of
+      their letters; the last dimension is the list.  A negative entry is none;
+      no block stands twice in a list.
+    - `sink`: one more score in each row's sum, without a value.
 
     Constraints:
     - (C1) the spec has three input terms, with the ranks of the tensors.
@@ -188,6 +207,12 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     - (C9) the mask's letters are batch, row or key letters, and there are as
       many symbols as its sets have.
     - (C10) there are as many offsets as offset letters.
+    - (C11) the block letters are batch or row letters, the list has one more
+      dimension and i64 elements, and there is one key letter.
+    - (C12) `score` takes f32 and an index for each score letter, and yields f32;
+      its ops have no effects but reads.
+    - (C13) the sink's letters are batch or row letters; it is f32.
+    - (C14) `lse` has the output's letters without the value letters; it is f32.
 
     `shared_kv` says that all rows of a tile share its K/V loads
     (`--attn-fuse-shared-kv`); without it each row walks K and V by itself.
@@ -210,8 +235,12 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     Optional<Attn_Length>:$valid,
     OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols,
     OptionalAttr<StrAttr>:$offset_letters, Variadic<Index>:$offsets,
+    OptionalAttr<StrAttr>:$block_letters, Optional<Attn_Shaped>:$blocks,
+    OptionalAttr<I64Attr>:$block_size,
+    OptionalAttr<StrAttr>:$sink_letters, Optional<Attn_Shaped>:$sink,
     UnitAttr:$shared_kv, OptionalAttr<Attn_ScheduleAttr>:$schedule,
-    Attn_Shaped:$output);
+    Attn_Shaped:$output, Optional<Attn_Shaped>:$lse);
+  let regions = (region VariadicRegion<AnyRegion>:$score);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $spec `query` `(` $query `:` type($query) `)`
@@ -222,15 +251,20 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     (`valid` `(` $valid^ `:` type($valid) `)`)?
     (`mask` $mask^ `(` $mask_symbols `)`)?
     (`offsets` $offset_letters^ `(` $offsets `)`)?
+    (`blocks` $block_letters^ `(` $blocks `:` type($blocks) `)`
+      `size` $block_size)?
+    (`sink` $sink_letters^ `(` $sink `:` type($sink) `)`)?
     (`shared_kv` $shared_kv^)?
     (`schedule` $schedule^)?
+    (`score` $score^)?
     attr-dict `outs` `(` $output `:` type($output) `)`
+    (`lse` `(` $lse^ `:` type($lse) `)`)?
     (`->` type($results)^)?
   }];
   let hasVerifier = 1;
   let hasCanonicalizer = 1;
   let extraClassDeclaration = [{
-    ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutputMutable(); }
+    ::mlir::MutableOperandRange getDpsInitsMutable();
   }];
 }
 
@@ -246,15 +280,25 @@ def Attn_PartialAttentionOp : Attn_AttentionBase<"partial_attention"> {
     m' = max(m, max of s)         a = exp2(m - m')        p = exp2(s - m')
     l' = a * l + sum of p         acc' = a * acc + sum of p * value
     ```
-    with s = log2(e) * (scale * query . key + bias).  max and sum have the
-    output's letters without the value letters, the accumulator has the
+    with s = log2(e) * (score(scale * query . key) + bias).  max and sum have
+    the output's letters without the value letters, the accumulator has the
     output's letters.  With `chunk` = C the states have one more, leading
     dimension s, and state s takes the keys [s * C, (s + 1) * C).
 
+    The keys are those of K and V, one after the other, or a list: with `blocks`
+    the keys of the listed blocks, with `keys` the i-th is `key_map(i)`, for i
+    below the count.  Key and value are then whole, an offset of the key letter
+    counts in the list, and chunks are chunks of the list.  With `sparse` the
+    list is that of the mask, whose key letter is not in a row: it is made when
+    the op is tiled over its rows.
+
     Constraints: those of `attn.attention`, and
-    - (C11) max and sum have the batch and row letters of the output, in order,
+    - (C15) max and sum have the batch and row letters of the output, in order,
       the accumulator the output's; with `chunk` after a leading split dimension.
-    - (C12) the states are f32.
+    - (C16) the states are f32.
+    - (C17) `key_map` has one dimension, one result and as many symbols as there
+      are values; `blocks` and `keys` exclude each other; both need one key
+      letter.
 
     Present from `--attn-split-keys` to `--attn-to-vector`.
   }];
@@ -265,9 +309,14 @@ def Attn_PartialAttentionOp : Attn_AttentionBase<"partial_attention"> {
     Optional<Attn_Length>:$valid,
     OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols,
     OptionalAttr<StrAttr>:$offset_letters, Variadic<Index>:$offsets,
+    OptionalAttr<StrAttr>:$block_letters, Optional<Attn_Shaped>:$blocks,
+    OptionalAttr<I64Attr>:$block_size,
+    OptionalAttr<AffineMapAttr>:$key_map, Variadic<Index>:$key_symbols,
+    Optional<Index>:$key_count, UnitAttr:$sparse,
     OptionalAttr<I64Attr>:$chunk,
     OptionalAttr<Attn_ScheduleAttr>:$schedule,
     Attn_Shaped:$max, Attn_Shaped:$sum, Attn_Shaped:$accumulator);
+  let regions = (region VariadicRegion<AnyRegion>:$score);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $spec `query` `(` $query `:` type($query) `)`
@@ -278,8 +327,14 @@ def Attn_PartialAttentionOp : Attn_AttentionBase<"partial_attention"> {
     (`valid` `(` $valid^ `:` type($valid) `)`)?
     (`mask` $mask^ `(` $mask_symbols `)`)?
     (`offsets` $offset_letters^ `(` $offsets `)`)?
+    (`blocks` $block_letters^ `(` $blocks `:` type($blocks) `)`
+      `size` $block_size)?
+    (`keys` $key_map^ `(` $key_symbols `)`)?
+    (`count` $key_count^)?
+    (`sparse` $sparse^)?
     (`chunk` $chunk^)?
     (`schedule` $schedule^)?
+    (`score` $score^)?
     attr-dict `outs` `(` $max `,` $sum `,` $accumulator `:`
       type($max) `,` type($sum) `,` type($accumulator) `)`
     (`->` type($results)^)?
@@ -302,9 +357,11 @@ def Attn_MergeOp : Attn_Op<"merge", [DestinationStyleOpInterface,
     ```
     M = max over s of max[s]        w[s] = exp2(max[s] - M)
     result = (sum over s of w[s] * accumulator[s]) / (sum over s of w[s] * sum[s])
+    lse = M * ln(2) + ln(sum over s of w[s] * sum[s])
     ```
-    in the order of s; 0 where the divisor is 0 (no key attended).  The spec's
-    two terms are the letters of a state's max and of its accumulator, which are
+    in the order of s; 0 and -inf where the divisor is 0 (no key attended).  A
+    merged result is a state again: max = lse * log2(e), sum = 1, accumulator =
+    result; merges of merges are merges.  The spec's two terms are the letters of a state's max and of its accumulator, which are
     the result's; the states have one more, leading dimension.
 
     Constraints:
@@ -315,18 +372,33 @@ def Attn_MergeOp : Attn_Op<"merge", [DestinationStyleOpInterface,
     Present from `--attn-split-keys` to `--attn-to-vector`.
   }];
   let arguments = (ins StrAttr:$spec, Attn_Shaped:$max, Attn_Shaped:$sum,
-    Attn_Shaped:$accumulator, Attn_Shaped:$output);
+    Attn_Shaped:$accumulator, Attn_Shaped:$output, Optional<Attn_Shaped>:$lse);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $spec `(` $max `,` $sum `,` $accumulator `:`
       type($max) `,` type($sum) `,` type($accumulator) `)`
     attr-dict `outs` `(` $output `:` type($output) `)`
+    (`lse` `(` $lse^ `:` type($lse) `)`)?
     (`->` type($results)^)?
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutputMutable(); }
+    ::mlir::MutableOperandRange getDpsInitsMutable();
   }];
+}
+
+def Attn_YieldOp : Attn_Op<"yield", [Pure, Terminator, ReturnLike,
+    ParentOneOf<["AttentionOp", "PartialAttentionOp"]>]> {
+  let summary = "The score that counts";
+  let description = [{
+    Ends the `score` region of an attention.
+
+    ```mlir
+    attn.yield %capped : f32
+    ```
+  }];
+  let arguments = (ins F32:$score);
+  let assemblyFormat = "$score attr-dict `:` type($score)";
 }
 
 #endif // EINHEAD_IR_ATTNOPS_TD

@@ -19,6 +19,7 @@ public:
   void bind(char letter, mlir::OpFoldResult offset, mlir::OpFoldResult size) {
     ranges[letter] = {offset, size};
   }
+  void release(char letter) { ranges.erase(letter); }
   bool contains(char letter) const { return ranges.count(letter); }
   mlir::OpFoldResult offset(char letter) const {
     return ranges.lookup(letter).first;
@@ -42,20 +43,47 @@ private:
       ranges;
 };
 
+/// The keys of a partial attention as a list: the i-th is map(i)[symbols], for
+/// i below count.
+struct KeyList {
+  mlir::AffineMap map;
+  llvm::SmallVector<mlir::Value> symbols;
+  mlir::Value count;
+};
+
 /// The operands of a tile of an attention, all but the outputs.
 struct TiledOperands {
-  mlir::Value query, key, value, bias, valid;
+  mlir::Value query, key, value, bias, valid, blocks;
   std::string offsetLetters;
   llvm::SmallVector<mlir::Value> offsets;
+  attn::MaskAttr mask;
+  llvm::SmallVector<mlir::Value> maskSymbols;
+  KeyList keys;        ///< none where the map is null and the count too
+  bool sparse = false; ///< the list of the mask is yet to be made
 };
+
+/// Whether the keys of `op` are a list (docs/Spec.md, attn.partial_attention):
+/// then K and V are not sliced along the key letter.
+bool hasKeyList(AttentionLike op);
+
+/// How many keys the loop over the only key letter visits: those of the list,
+/// or all of K.
+mlir::OpFoldResult keyLoopExtent(mlir::OpBuilder &builder, AttentionLike op);
+
+/// The letters other than the key letter whose index a key list depends on: a
+/// tile holds one index of each.
+std::string choosingLetters(AttentionLike op);
 
 /// Slices the operands; where `dropValid`, the tile's keys are known to be
 /// valid.
 TiledOperands tileOperands(mlir::OpBuilder &builder, AttentionLike op,
                            const LetterTile &tile, bool dropValid);
 
+/// Copies the region that shapes the scores.
+void copyScore(AttentionLike from, AttentionLike to);
+
 /// The op `attn.partial_attention` on `operands`, with everything else as in
-/// `op`; `chunk` may be null.
+/// `op`, its region included; `chunk` may be null.
 PartialAttentionOp buildPartial(mlir::OpBuilder &builder, AttentionLike op,
                                 const TiledOperands &operands,
                                 mlir::ValueRange states,

@@ -1,0 +1,549 @@
+//===- KeySet.cpp - The keys that a tile of rows may read -------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+// With S the set, B the box of the tile's rows and m the key:
+//
+//   first ... last          bounds of m in S and B, rows projected out
+//   fullFirst ... fullLast  what the projection of (not S) and B leaves
+//
+// Fourier-Motzkin elimination may make a projection larger than the integers in
+// it; both uses allow that: the hull then has keys that the mask test excludes,
+// and fewer keys count as full.
+//
+// Floor divisions that depend on the tile alone stay as they are; those of the
+// key are projected out, or make a list (SparseKeys).
+
+#include "einhead/IR/KeySet.h"
+#include "mlir/Analysis/FlatLinearValueConstraints.h"
+#include "mlir/Analysis/Presburger/PresburgerRelation.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/IR/IntegerSet.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace mlir::presburger;
+using namespace einhead::attn;
+
+std::string einhead::attn::otherLetters(MaskAttr mask, char key) {
+  return lettersWithout(mask.getLetters(), llvm::StringRef(&key, 1));
+}
+
+namespace {
+/// The variables of a tile: dimensions are the letters of which it holds
+/// several indices, then the key; symbols as KeySet says.
+class TileSpace {
+public:
+  TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes);
+
+  /// The set in these variables; nothing if it is not affine.
+  std::optional<IntegerPolyhedron> polyhedron(IntegerSet set) const;
+  /// The indices that the tile holds.
+  IntegerPolyhedron box() const;
+
+  MLIRContext *context;
+  unsigned dims = 0, symbols = 0;
+  unsigned keyVar() const { return dims - 1; }
+  unsigned limitVar() const { return dims + symbols - 1; }
+
+private:
+  /// A letter that is a dimension: its start, and its size as a number or as
+  /// one more symbol.
+  struct Row {
+    unsigned start, sizeSymbol;
+    int64_t size;
+  };
+
+  MaskAttr mask;
+  SmallVector<Row> rows;
+  SmallVector<AffineExpr> dimOf, symbolOf;
+};
+
+/// Bounds of an expression: lower ones and (inclusive) upper ones.
+struct Bounds {
+  SmallVector<AffineExpr, 2> lower, upper;
+};
+} // namespace
+
+TileSpace::TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes)
+    : context(mask.getContext()), mask(mask) {
+  std::string letters = otherLetters(mask, key);
+  symbols = letters.size();
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    if (size == 1)
+      continue;
+    Row row{static_cast<unsigned>(i), 0, size};
+    if (ShapedType::isDynamic(size))
+      row.sizeSymbol = symbols++;
+    rows.push_back(row);
+  }
+  dims = rows.size() + 1;
+  for (char letter : mask.getLetters()) {
+    int64_t at = indexOf(letters, letter);
+    auto *row = llvm::find_if(rows, [&](const Row &r) {
+      return static_cast<int64_t>(r.start) == at;
+    });
+    if (letter == key)
+      dimOf.push_back(getAffineDimExpr(keyVar(), context));
+    else if (row != rows.end())
+      dimOf.push_back(getAffineDimExpr(row - rows.begin(), context));
+    else
+      dimOf.push_back(getAffineSymbolExpr(at, context));
+  }
+  unsigned own = mask.getSets().front().getValue().getNumSymbols();
+  for (unsigned i = 0; i < own; ++i)
+    symbolOf.push_back(getAffineSymbolExpr(symbols++, context));
+  ++symbols; // the number of keys
+}
+
+std::optional<IntegerPolyhedron> TileSpace::polyhedron(IntegerSet set) const {
+  for (AffineExpr constraint : set.getConstraints())
+    if (!constraint.isPureAffine())
+      return std::nullopt;
+  FlatLinearValueConstraints flat(
+      set.replaceDimsAndSymbols(dimOf, symbolOf, dims, symbols));
+  IntegerPolyhedron result(
+      PresburgerSpace::getSetSpace(dims, symbols, flat.getNumLocalVars()));
+  for (unsigned i = 0; i < flat.getNumEqualities(); ++i)
+    result.addEquality(flat.getEquality(i));
+  for (unsigned i = 0; i < flat.getNumInequalities(); ++i)
+    result.addInequality(flat.getInequality(i));
+  return result;
+}
+
+IntegerPolyhedron TileSpace::box() const {
+  IntegerPolyhedron result(PresburgerSpace::getSetSpace(dims, symbols));
+  unsigned columns = result.getNumCols();
+  for (auto [i, row] : llvm::enumerate(rows)) {
+    SmallVector<int64_t> low(columns), high(columns);
+    low[i] = 1;
+    low[dims + row.start] = -1;
+    result.addInequality(low);
+    high[i] = -1;
+    high[dims + row.start] = 1;
+    high.back() = -1;
+    if (ShapedType::isDynamic(row.size))
+      high[dims + row.sizeSymbol] = 1;
+    else
+      high.back() += row.size;
+    result.addInequality(high);
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Projection
+//===----------------------------------------------------------------------===//
+
+/// Local variables that depend on symbols alone, as expressions; null for the
+/// others.
+static SmallVector<AffineExpr> symbolicLocals(const IntegerRelation &relation,
+                                              MLIRContext *context) {
+  unsigned dims = relation.getNumDimVars(),
+           symbols = relation.getNumSymbolVars(),
+           locals = relation.getNumLocalVars();
+  DivisionRepr divisions = relation.getLocalReprs();
+  SmallVector<AffineExpr> exprs(locals);
+  // A division may use others: as many rounds as it takes.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (unsigned i = 0; i < locals; ++i) {
+      if (exprs[i] || !divisions.hasRepr(i))
+        continue;
+      ArrayRef<DynamicAPInt> dividend = divisions.getDividend(i);
+      AffineExpr sum =
+          getAffineConstantExpr(static_cast<int64_t>(dividend.back()), context);
+      bool symbolic = true;
+      for (unsigned v = 0; v + 1 < dividend.size(); ++v) {
+        int64_t factor = static_cast<int64_t>(dividend[v]);
+        if (!factor)
+          continue;
+        AffineExpr term;
+        if (v >= dims + symbols)
+          term = exprs[v - dims - symbols];
+        else if (v >= dims)
+          term = getAffineSymbolExpr(v - dims, context);
+        if (!term) {
+          symbolic = false;
+          break;
+        }
+        sum = sum + term * factor;
+      }
+      if (!symbolic)
+        continue;
+      exprs[i] = sum.floorDiv(static_cast<int64_t>(divisions.getDenom(i)));
+      changed = true;
+    }
+  }
+  return exprs;
+}
+
+/// The bounds of sum(coefficients * variables) in `relation`, in its symbols.
+static Bounds boundsOf(IntegerRelation relation, ArrayRef<int64_t> coefficients,
+                       MLIRContext *context) {
+  SmallVector<AffineExpr> locals = symbolicLocals(relation, context);
+  unsigned x = relation.insertVar(VarKind::SetDim, 0);
+  SmallVector<int64_t> equality = {-1};
+  equality.append(coefficients.begin(), coefficients.end());
+  relation.addEquality(equality);
+  // Everything but x, the symbols and the locals that depend on them alone.
+  unsigned dims = relation.getNumDimVars(),
+           symbols = relation.getNumSymbolVars();
+  for (unsigned i = locals.size(); i-- > 0;) {
+    if (locals[i])
+      continue;
+    relation.projectOut(dims + symbols + i);
+    locals.erase(locals.begin() + i);
+  }
+  relation.projectOut(x + 1, dims - 1);
+  relation.removeRedundantConstraints();
+
+  Bounds bounds;
+  auto add = [&](ArrayRef<DynamicAPInt> row, bool isLower) {
+    int64_t factor = std::abs(static_cast<int64_t>(row[0]));
+    int64_t sign = isLower ? -1 : 1;
+    AffineExpr sum =
+        getAffineConstantExpr(sign * static_cast<int64_t>(row.back()), context);
+    for (unsigned v = 1; v + 1 < row.size(); ++v)
+      if (int64_t c = static_cast<int64_t>(row[v]))
+        sum = sum + (v <= symbols ? getAffineSymbolExpr(v - 1, context)
+                                  : locals[v - 1 - symbols]) *
+                        (sign * c);
+    if (isLower)
+      bounds.lower.push_back(sum.ceilDiv(factor));
+    else
+      bounds.upper.push_back(sum.floorDiv(factor));
+  };
+  for (unsigned i = 0; i < relation.getNumInequalities(); ++i)
+    if (int64_t c = static_cast<int64_t>(relation.atIneq(i, 0)))
+      add(relation.getInequality(i), c > 0);
+  for (unsigned i = 0; i < relation.getNumEqualities(); ++i) {
+    int64_t c = static_cast<int64_t>(relation.atEq(i, 0));
+    if (!c)
+      continue;
+    SmallVector<DynamicAPInt> row(relation.getEquality(i)), negated;
+    for (const DynamicAPInt &value : row)
+      negated.push_back(-value);
+    add(c > 0 ? row : negated, true);
+    add(c > 0 ? negated : row, false);
+  }
+  return bounds;
+}
+
+static Bounds boundsOfVar(const IntegerRelation &relation, unsigned var,
+                          MLIRContext *context) {
+  SmallVector<int64_t> coefficients(relation.getNumCols());
+  coefficients[var] = 1;
+  return boundsOf(relation, coefficients, context);
+}
+
+/// 0 <= key < the number of keys.
+static IntegerPolyhedron existing(const TileSpace &space) {
+  IntegerPolyhedron result = space.box();
+  SmallVector<int64_t> low(result.getNumCols()), high(result.getNumCols());
+  low[space.keyVar()] = 1;
+  result.addInequality(low);
+  high[space.keyVar()] = -1;
+  high[space.limitVar()] = 1;
+  high.back() = -1;
+  result.addInequality(high);
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Lists of keys
+//===----------------------------------------------------------------------===//
+
+/// The difference of two expressions, where it is a number.
+static std::optional<int64_t> difference(AffineExpr a, AffineExpr b,
+                                         unsigned symbols) {
+  AffineExpr result = simplifyAffineExpr(a - b, 0, symbols);
+  if (auto number = dyn_cast<AffineConstantExpr>(result))
+    return number.getValue();
+  return std::nullopt;
+}
+
+/// The list that local variable `local` of `set` makes, where it is the
+/// quotient of (+-key + ...) and the remainders are few.
+static std::optional<SparseKeys>
+listOf(const IntegerRelation &set, unsigned local, const TileSpace &space) {
+  DivisionRepr divisions = set.getLocalReprs();
+  if (!divisions.hasRepr(local))
+    return std::nullopt;
+  SparseKeys keys;
+  keys.stride = static_cast<int64_t>(divisions.getDenom(local));
+  SmallVector<AffineExpr> locals = symbolicLocals(set, space.context);
+  SmallVector<int64_t> remainder = getInt64Vec(divisions.getDividend(local));
+  keys.sign = remainder[space.keyVar()];
+  if (std::abs(keys.sign) != 1)
+    return std::nullopt;
+  unsigned outer = space.dims + space.symbols;
+  AffineExpr rest = getAffineConstantExpr(remainder.back(), space.context);
+  for (unsigned v = 0; v + 1 < remainder.size(); ++v) {
+    if (!remainder[v] || v == space.keyVar())
+      continue;
+    AffineExpr term;
+    if (v >= outer)
+      term = locals[v - outer];
+    else if (v >= space.dims)
+      term = getAffineSymbolExpr(v - space.dims, space.context);
+    if (!term) // it differs within the tile
+      return std::nullopt;
+    rest = rest + term * remainder[v];
+  }
+  remainder[outer + local] -= keys.stride;
+  Bounds in = boundsOf(set, remainder, space.context);
+  keys.run = keys.stride;
+  AffineExpr least;
+  for (AffineExpr low : in.lower)
+    for (AffineExpr high : in.upper)
+      if (auto width = difference(high, low, space.symbols))
+        if (*width + 1 < keys.run) {
+          keys.run = std::max<int64_t>(1, *width + 1);
+          least = low;
+        }
+  if (!least || 2 * keys.run > keys.stride)
+    return std::nullopt;
+  keys.base = (least - rest) * keys.sign;
+  IntegerRelation inside = set.intersect(existing(space));
+  Bounds blocks = boundsOfVar(inside, outer + local, space.context);
+  if (blocks.lower.empty() || blocks.upper.empty())
+    return std::nullopt;
+  keys.firstBlock = {true, {blocks.lower}};
+  keys.lastBlock = {false, {blocks.upper}};
+  return keys;
+}
+
+AffineMap SparseKeys::map(MLIRContext *context) const {
+  AffineExpr i, first, from;
+  bindDims(context, i);
+  bindSymbols(context, first, from);
+  AffineExpr key = run == 1 ? (first + i) * stride
+                            : (first + i.floorDiv(run)) * stride + i % run;
+  return AffineMap::get(1, 2, key * sign + from);
+}
+
+//===----------------------------------------------------------------------===//
+// The keys of a tile
+//===----------------------------------------------------------------------===//
+
+/// What lies outside of `set` for some row of the tile cuts the full keys down:
+/// from below where it has no lower bound, from above otherwise.
+static void cutFull(const PresburgerSet &set, const TileSpace &space,
+                    KeySet &keys) {
+  keys.mayBeFull = true;
+  IntegerPolyhedron box = space.box();
+  SmallVector<AffineExpr, 2> firsts, lasts;
+  PresburgerSet outside = set.complement();
+  for (const IntegerRelation &part : outside.getAllDisjuncts()) {
+    IntegerRelation in = part.intersect(box);
+    if (in.isEmpty())
+      continue;
+    Bounds bounds = boundsOfVar(in, space.keyVar(), space.context);
+    // Of several bounds one is enough: it excludes more.
+    if (bounds.lower.empty() && !bounds.upper.empty())
+      firsts.push_back(bounds.upper.front() + 1);
+    else if (!bounds.lower.empty())
+      lasts.push_back(bounds.lower.front() - 1);
+    else
+      keys.mayBeFull = false;
+  }
+  if (!firsts.empty())
+    keys.fullFirst.parts = {firsts};
+  if (!lasts.empty())
+    keys.fullLast.parts = {lasts};
+}
+
+KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
+  TileSpace space(mask, key, sizes);
+  KeySet keys;
+  keys.numSymbols = space.symbols;
+  if (!mask.getLetters().contains(key))
+    return keys;
+  PresburgerSet all = PresburgerSet::getEmpty(
+      PresburgerSpace::getSetSpace(space.dims, space.symbols));
+  std::optional<IntegerPolyhedron> only;
+  KeySet none = keys;
+  for (IntegerSetAttr set : mask.getSets()) {
+    std::optional<IntegerPolyhedron> part = space.polyhedron(set.getValue());
+    if (!part)
+      return none;
+    all.unionInPlace(*part);
+    Bounds bounds = boundsOfVar(part->intersect(existing(space)),
+                                space.keyVar(), space.context);
+    keys.first.parts.push_back(bounds.lower);
+    keys.last.parts.push_back(bounds.upper);
+    only = part;
+  }
+  cutFull(all, space, keys);
+  if (mask.getSets().size() != 1)
+    return keys;
+  for (unsigned i = 0; i < only->getNumLocalVars() && !keys.sparse; ++i)
+    keys.sparse = listOf(*only, i, space);
+  return keys;
+}
+
+//===----------------------------------------------------------------------===//
+// Bounds as ops, numbers and text
+//===----------------------------------------------------------------------===//
+
+Value KeyBound::build(OpBuilder &builder, Location loc,
+                      ValueRange symbols) const {
+  Value all;
+  for (ArrayRef<AffineExpr> part : parts) {
+    AffineMap map =
+        AffineMap::get(0, symbols.size(), part, builder.getContext());
+    SmallVector<OpFoldResult> operands(symbols.begin(), symbols.end());
+    OpFoldResult bound =
+        part.size() == 1
+            ? affine::makeComposedFoldedAffineApply(builder, loc, map, operands)
+        : isLower
+            ? affine::makeComposedFoldedAffineMax(builder, loc, map, operands)
+            : affine::makeComposedFoldedAffineMin(builder, loc, map, operands);
+    Value value = getValueOrCreateConstantIndexOp(builder, loc, bound);
+    if (!all)
+      all = value;
+    else if (isLower)
+      all = arith::MinSIOp::create(builder, loc, all, value);
+    else
+      all = arith::MaxSIOp::create(builder, loc, all, value);
+  }
+  return all;
+}
+
+std::optional<int64_t> KeyBound::evaluate(ArrayRef<int64_t> symbols) const {
+  std::optional<int64_t> all;
+  for (ArrayRef<AffineExpr> part : parts) {
+    std::optional<int64_t> bound;
+    for (AffineExpr expr : part) {
+      SmallVector<AffineExpr> numbers;
+      for (int64_t symbol : symbols)
+        numbers.push_back(getAffineConstantExpr(symbol, expr.getContext()));
+      int64_t value =
+          cast<AffineConstantExpr>(expr.replaceSymbols(numbers)).getValue();
+      bound = !bound    ? value
+              : isLower ? std::max(*bound, value)
+                        : std::min(*bound, value);
+    }
+    all = !all      ? bound
+          : isLower ? std::min(*all, *bound)
+                    : std::max(*all, *bound);
+  }
+  return all;
+}
+
+std::string KeyBound::str(ArrayRef<std::string> names) const {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  auto list = [&](auto &&range, bool greatest, auto &&print) {
+    bool single = std::size(range) == 1;
+    if (!single)
+      stream << (greatest ? "max(" : "min(");
+    llvm::interleaveComma(range, stream, print);
+    if (!single)
+      stream << ")";
+  };
+  list(parts, !isLower, [&](ArrayRef<AffineExpr> part) {
+    list(part, isLower, [&](AffineExpr expr) {
+      // Symbols print as s0, s1, ...: the names go in their places.
+      std::string raw;
+      llvm::raw_string_ostream(raw) << expr;
+      for (size_t i = 0; i < raw.size(); ++i) {
+        size_t end = i + 1;
+        while (end < raw.size() && llvm::isDigit(raw[end]))
+          ++end;
+        unsigned number;
+        if (raw[i] == 's' && end > i + 1 &&
+            !llvm::StringRef(raw).slice(i + 1, end).getAsInteger(10, number)) {
+          stream << names[number];
+          i = end - 1;
+          continue;
+        }
+        stream << raw[i];
+      }
+    });
+  });
+  return text;
+}
+
+//===----------------------------------------------------------------------===//
+// Disjoint parts
+//===----------------------------------------------------------------------===//
+
+/// The sets of `part`, in the variables of the mask; nothing if one cannot be
+/// written.
+static std::optional<SmallVector<IntegerSet>> setsOf(const PresburgerSet &part,
+                                                     MLIRContext *context) {
+  SmallVector<IntegerSet> sets;
+  for (const IntegerRelation &disjunct : part.getAllDisjuncts()) {
+    if (disjunct.isIntegerEmpty())
+      continue;
+    IntegerRelation simple = disjunct;
+    simple.removeRedundantConstraints();
+    FlatLinearConstraints flat(simple.getNumDimVars(),
+                               simple.getNumSymbolVars(),
+                               simple.getNumLocalVars());
+    for (unsigned i = 0; i < simple.getNumEqualities(); ++i)
+      flat.addEquality(simple.getEquality(i));
+    for (unsigned i = 0; i < simple.getNumInequalities(); ++i)
+      flat.addInequality(simple.getInequality(i));
+    IntegerSet set = flat.getAsIntegerSet(context);
+    if (!set)
+      return std::nullopt;
+    sets.push_back(set);
+  }
+  return sets;
+}
+
+SmallVector<MaskAttr> einhead::attn::disjointMasks(MaskAttr mask) {
+  MLIRContext *context = mask.getContext();
+  SmallVector<MaskAttr> result;
+  std::optional<PresburgerSet> before;
+  for (IntegerSetAttr attr : mask.getSets()) {
+    IntegerSet set = attr.getValue();
+    for (AffineExpr constraint : set.getConstraints())
+      if (!constraint.isPureAffine())
+        return {mask};
+    FlatLinearValueConstraints flat(set);
+    IntegerPolyhedron polyhedron(PresburgerSpace::getSetSpace(
+        set.getNumDims(), set.getNumSymbols(), flat.getNumLocalVars()));
+    for (unsigned i = 0; i < flat.getNumEqualities(); ++i)
+      polyhedron.addEquality(flat.getEquality(i));
+    for (unsigned i = 0; i < flat.getNumInequalities(); ++i)
+      polyhedron.addInequality(flat.getInequality(i));
+    PresburgerSet part(polyhedron);
+    SmallVector<IntegerSet> sets = {set};
+    if (before && !before->intersect(part).isIntegerEmpty()) {
+      auto rest = setsOf(part.subtract(*before), context);
+      if (!rest)
+        return {mask};
+      sets = *rest;
+    }
+    for (IntegerSet one : sets)
+      result.push_back(
+          MaskAttr::get(context, mask.getLetters(), IntegerSetAttr::get(one)));
+    before = before ? before->unionSet(part) : part;
+  }
+  return result;
+}
+
+bool einhead::attn::isSparse(MaskAttr mask, char key) {
+  SmallVector<int64_t> ones(otherLetters(mask, key).size(), 1);
+  return KeySet::get(mask, key, ones).sparse.has_value();
+}
+
+std::string einhead::attn::choosingLetters(MaskAttr mask, char key) {
+  std::string letters = otherLetters(mask, key), result;
+  SmallVector<int64_t> ones(letters.size(), 1);
+  KeySet keys = KeySet::get(mask, key, ones);
+  if (keys.sparse)
+    for (auto [i, letter] : llvm::enumerate(letters))
+      if (keys.sparse->base.isFunctionOfSymbol(i))
+        result.push_back(letter);
+  return result;
+}
