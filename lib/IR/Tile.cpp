@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/IR/Tile.h"
+#include "einhead/IR/KeySet.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -88,6 +89,15 @@ OpFoldResult einhead::attn::keyLoopExtent(OpBuilder &builder,
         builder, op.getLoc(), n * *partial.getBlockSize(), {length});
   }
   return letterExtent(builder, op, rolesOf(op).key.front());
+}
+
+std::string einhead::attn::choosingLetters(AttentionLike op) {
+  auto partial = dyn_cast<PartialAttentionOp>(op.getOperation());
+  if (op.getBlocks())
+    return op.getBlockLetters()->str();
+  if (partial && partial.getSparse())
+    return choosingLetters(*op.getMask(), rolesOf(op).key.front());
+  return "";
 }
 
 /// Letters whose index the mask, the region or a list of keys must know.

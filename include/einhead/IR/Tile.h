@@ -70,8 +70,8 @@ bool hasKeyList(AttentionLike op);
 /// or all of K.
 mlir::OpFoldResult keyLoopExtent(mlir::OpBuilder &builder, AttentionLike op);
 
-/// The letters other than the key letter whose index a key list depends on: a
-/// tile holds one index of each.
+/// The batch and row letters on whose index the list of keys depends: a tile
+/// holds one index of each.  "" where there is no list.
 std::string choosingLetters(AttentionLike op);
 
 /// Slices the operands; where `dropValid`, the tile's keys are known to be
