@@ -179,11 +179,11 @@ static bool bindChunk(OpBuilder &builder, PartialAttentionOp op,
       {split, extent});
   // Other parts of a mask may have more chunks than this one.
   if (op.getMask())
-    size = arith::MaxSIOp::create(
-               builder, loc,
-               getValueOrCreateConstantIndexOp(builder, loc, size),
-               arith::ConstantIndexOp::create(builder, loc, 0))
-               .getResult();
+    size =
+        arith::MaxSIOp::create(
+            builder, loc, getValueOrCreateConstantIndexOp(builder, loc, size),
+            arith::ConstantIndexOp::create(builder, loc, 0))
+            .getResult();
   if (valid) {
     if (Value before = offsetOf(like, key))
       valid = arith::SubIOp::create(builder, loc, valid, before);
@@ -199,6 +199,20 @@ static bool bindChunk(OpBuilder &builder, PartialAttentionOp op,
   }
   tile.bind(key, start, size);
   return static_cast<bool>(valid);
+}
+
+/// All keys of the tile attend: no mask, no length, and only those offsets that
+/// something else asks for.
+static void dropTest(AttentionLike op, TiledOperands &tiled) {
+  tiled.mask = {};
+  tiled.maskSymbols.clear();
+  tiled.valid = nullptr;
+  if (scoreOf(op))
+    return;
+  size_t key = tiled.offsetLetters.find(rolesOf(op).key.front());
+  Value offset = tiled.offsets[key];
+  tiled.offsetLetters = rolesOf(op).key.front();
+  tiled.offsets = {offset};
 }
 
 /// Binds the key letter to chunk `split` of the list of keys, which is made
@@ -225,10 +239,10 @@ static FailureOr<KeyList> bindListChunk(OpBuilder &builder,
       builder, loc, s * *op.getChunk(), {split});
   OpFoldResult size = affine::makeComposedFoldedAffineMin(
       builder, loc,
-      AffineMap::get(
-          1, 1,
-          {n - s * *op.getChunk(), builder.getAffineConstantExpr(*op.getChunk())},
-          builder.getContext()),
+      AffineMap::get(1, 1,
+                     {n - s * *op.getChunk(),
+                      builder.getAffineConstantExpr(*op.getChunk())},
+                     builder.getContext()),
       {split, OpFoldResult(list.count)});
   Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
   Value count = getValueOrCreateConstantIndexOp(builder, loc, size);
@@ -302,6 +316,8 @@ PartialAttentionOp::getTiledImplementation(OpBuilder &builder,
     tiled.keys.map = list.map;
     tiled.keys.symbols = list.symbols;
     tiled.sparse = false;
+    if (list.isExact)
+      dropTest(like, tiled);
   }
   auto op = buildPartial(builder, like, tiled, states, /*chunk=*/nullptr);
   return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};

@@ -23,8 +23,8 @@ static Value keyLimit(OpBuilder &builder, AttentionLike op,
                       const LetterTile &tile) {
   Location loc = op.getLoc();
   char key = rolesOf(op).key.front();
-  Value limit = getValueOrCreateConstantIndexOp(
-      builder, loc, letterExtent(builder, op, key));
+  Value limit = getValueOrCreateConstantIndexOp(builder, loc,
+                                                letterExtent(builder, op, key));
   if (Value offset = offsetOf(op, key))
     limit = arith::AddIOp::create(builder, loc, offset, limit);
   if (Value valid = scalarValid(builder, op, tile))
@@ -88,8 +88,9 @@ KeyRange einhead::attn::hullOf(OpBuilder &builder, AttentionLike op,
                 : zero;
   // Without a bound in the mask, the limit still bounds the keys.
   if (!end) {
-    KeyBound limit{false, {{getAffineSymbolExpr(keys.keys.numSymbols - 1,
-                                                builder.getContext())}}};
+    KeyBound limit{false,
+                   {{getAffineSymbolExpr(keys.keys.numSymbols - 1,
+                                         builder.getContext())}}};
     end = relative(builder, op, limit, keys.symbols, 0);
   }
   end = arith::MinSIOp::create(builder, loc, end, extent);
@@ -128,11 +129,11 @@ FailureOr<KeyList> einhead::attn::keyListOf(OpBuilder &builder,
   Value last = sparse.lastBlock.build(builder, loc, keys.symbols);
   KeyBound base{true, {{sparse.base}}};
   KeyList list;
+  list.isExact = sparse.isExact;
   list.map = sparse.map(builder.getContext());
   list.symbols = {first, base.build(builder, loc, keys.symbols)};
   Value blocks = arith::SubIOp::create(builder, loc, last, first);
-  blocks =
-      arith::AddIOp::create(builder, loc, blocks, index(builder, loc, 1));
+  blocks = arith::AddIOp::create(builder, loc, blocks, index(builder, loc, 1));
   blocks = arith::MaxSIOp::create(builder, loc, blocks, index(builder, loc, 0));
   list.count = sparse.run == 1
                    ? blocks

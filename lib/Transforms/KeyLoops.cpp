@@ -67,8 +67,9 @@ private:
   Value times(Value x, int64_t n) {
     return arith::MulIOp::create(b, x, index(n));
   }
-  SmallVector<Value> loop(Value count, ValueRange states,
-                          llvm::function_ref<ValueRange(Value, ValueRange)> body);
+  SmallVector<Value>
+  loop(Value count, ValueRange states,
+       llvm::function_ref<ValueRange(Value, ValueRange)> body);
   /// The op on the keys [start, start + size).
   ValueRange tile(OpFoldResult start, OpFoldResult size, bool isFull,
                   ValueRange states);
@@ -124,12 +125,12 @@ SmallVector<Value> MaskedLoops::run() {
   if (limited || !op.getValid())
     full = fullKeysOf(b, like, keys);
   if (full) {
-    Value length = arith::MaxSIOp::create(b, sub(full->end, full->begin),
-                                          index(0));
+    Value length =
+        arith::MaxSIOp::create(b, sub(full->end, full->begin), index(0));
     Value count = arith::DivUIOp::create(b, length, index(keyTile));
     // Without a full tile, head and tail are one.
-    Value some = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, count,
-                                       index(0));
+    Value some =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::ne, count, index(0));
     head = arith::SelectOp::create(b, some, full->begin, all.begin);
     tail = add(head, times(count, keyTile));
     states = loop(count, states, [&](Value i, ValueRange carried) {
@@ -149,8 +150,7 @@ SmallVector<Value> MaskedLoops::run() {
     Value late = add(tail, times(sub(i, before), keyTile));
     Value start = arith::SelectOp::create(b, inHead, from, late);
     Value end = arith::SelectOp::create(b, inHead, head, all.end);
-    Value size =
-        arith::MinSIOp::create(b, sub(end, start), index(keyTile));
+    Value size = arith::MinSIOp::create(b, sub(end, start), index(keyTile));
     return tile(start, size, /*isFull=*/false, carried);
   });
 }

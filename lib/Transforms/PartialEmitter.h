@@ -92,9 +92,14 @@ private:
   /// Whether keys may be left out of the sums: then the weight of such a key is
   /// -0, and its value, which may be NaN, does not count.
   bool mayExclude() {
-    return op.getMask() || op.getValid() || op.getBias() || isList ||
-           attn::scoreOf(like);
+    return isTested() || op.getBias() || attn::scoreOf(like);
   }
+  /// Whether each key is asked if it attends.  A key map without a mask lists
+  /// keys that do.
+  bool isTested() { return op.getMask() || op.getValid() || op.getBlocks(); }
+  bool namesRow(llvm::StringRef letters);
+  void testKeys(mlir::Value row, mlir::Value start, mlir::Value count);
+  void excludeKeys(mlir::Value row);
   // Lists of keys.
   void list(mlir::Value start, mlir::Value count);
   mlir::Value listedKey(mlir::Value position);
@@ -122,7 +127,7 @@ private:
   int64_t lanes = 0, depth = 0, width = 0, keyTile = 0, rows = 1, ahead = 0;
   bool isList = false;
   mlir::Value q, s, keyBase;
-  mlir::Value listed, listedRows; ///< by position in the tile
+  mlir::Value listed, listedRows, live; ///< by position in the tile
   llvm::DenseMap<char, mlir::Value> batchIndex;
 };
 } // namespace einhead

@@ -113,7 +113,8 @@ Value PartialEmitter::isLive(Value row, Value key) {
   auto both = [&](Value more) {
     live = live ? Value(arith::AndIOp::create(b, live, more)) : more;
   };
-  if (isList) // unsigned: a negative number is none of K's
+  // Unsigned: a negative number is none of K's.
+  if (isList)
     both(arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
                                absolute(roles.key.front(), row, key),
                                keyExtent()));
@@ -162,21 +163,62 @@ Value PartialEmitter::shapedScore(Value score, Value row, Value key) {
   return score;
 }
 
+/// Whether some letter of `letters` is a row letter: then rows differ.
+bool PartialEmitter::namesRow(llvm::StringRef letters) {
+  return llvm::any_of(
+      letters, [&](char letter) { return indexOf(roles.row, letter) >= 0; });
+}
+
+/// live[i] = whether key start + i attends, for row `row`.
+void PartialEmitter::testKeys(Value row, Value start, Value count) {
+  loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
+    Value attends = isLive(row, add(start, i));
+    attends = arith::ExtUIOp::create(b, b.getI32Type(), attends);
+    memref::StoreOp::create(b, attends, live, i);
+    return SmallVector<Value>();
+  });
+}
+
+/// Scores of keys that do not attend become -inf.
+void PartialEmitter::excludeKeys(Value row) {
+  VectorType type = vectorOf(b.getF32Type(), lanes),
+             ints = vectorOf(b.getI32Type(), lanes);
+  for (int64_t key = 0; key < keyTile; key += lanes) {
+    Value flags = vector::LoadOp::create(b, ints, live, index(key));
+    Value attends = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, flags,
+                                          splat(b, ints, 0));
+    Value score =
+        vector::LoadOp::create(b, type, s, ValueRange{row, index(key)});
+    score = arith::SelectOp::create(
+        b, attends, score,
+        splat(b, type, -std::numeric_limits<double>::infinity()));
+    vector::StoreOp::create(b, score, s, ValueRange{row, index(key)});
+  }
+}
+
 void PartialEmitter::shapeScores(Value start, Value count) {
-  if (!mayExclude())
+  bool shaped = op.getBias() || scoreOf(like);
+  bool tested = isTested();
+  if (!shaped && !tested)
     return;
+  if (tested && !live)
+    live = scratch({keyTile}, b.getI32Type());
+  std::optional<MaskAttr> mask = op.getMask();
+  bool byRow = mask && namesRow(mask->getLetters());
+  if (tested && !byRow)
+    testKeys(index(0), start, count);
   loop(0, rows, 1, [&](Value row) {
-    loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
-      Value key = add(start, i);
-      Value score = memref::LoadOp::create(b, s, ValueRange{row, i});
-      score = shapedScore(score, row, key);
-      if (Value live = isLive(row, key))
-        score = arith::SelectOp::create(
-            b, live, score,
-            splat(b, b.getF32Type(), -std::numeric_limits<double>::infinity()));
-      memref::StoreOp::create(b, score, s, ValueRange{row, i});
-      return SmallVector<Value>();
-    });
+    if (shaped)
+      loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
+        Value score = memref::LoadOp::create(b, s, ValueRange{row, i});
+        score = shapedScore(score, row, add(start, i));
+        memref::StoreOp::create(b, score, s, ValueRange{row, i});
+        return SmallVector<Value>();
+      });
+    if (tested && byRow)
+      testKeys(row, start, count);
+    if (tested)
+      excludeKeys(row);
   });
 }
 
@@ -297,10 +339,9 @@ void PartialEmitter::valueBlock(Value row, int64_t block, Value start,
                                      add(add(start, key), ahead), columnAt(z)));
         Value valueRow = rowOf(add(start, key));
         for (int64_t z = 0; z < vectors; ++z)
-          loaded.push_back(
-              loadVector(op.getValue(),
-                         at(roles.valueTerm, Value(), valueRow, columnAt(z)),
-                         countAt(z)));
+          loaded.push_back(loadVector(
+              op.getValue(),
+              at(roles.valueTerm, Value(), valueRow, columnAt(z)), countAt(z)));
         for (int64_t r = 0; r < block; ++r) {
           Value weight =
               memref::LoadOp::create(b, s, ValueRange{add(row, r), key});

@@ -6,10 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 // One partial attention for each disjoint part of the mask, each continuing the
-// states of the one before, and one merge.  A part's keys are cut into chunks of
-// `chunk`: of K from a multiple of it, or of its list where it is sparse.  State
-// s takes chunk s of each part, so there are as many states as the part with the
-// most chunks has.
+// states of the one before, and one merge.  A part's keys are cut into chunks
+// of `chunk`: of K from a multiple of it, or of its list where it is sparse.
+// State s takes chunk s of each part, so there are as many states as the part
+// with the most chunks has.
 
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/KeyTile.h"
@@ -170,8 +170,7 @@ void Splitter::addSink(SmallVectorImpl<Value> &states) {
         Value score = arith::MulFOp::create(inner, loc, args[0], log2e);
         linalg::YieldOp::create(inner, loc, score);
       });
-  Value one =
-      arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1.0f));
+  Value one = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1.0f));
   Value ones = linalg::FillOp::create(b, loc, one, empty).getResult(0);
   SmallVector<OpFoldResult> offsets(rows.size() + 1, b.getIndexAttr(0)),
       strides(rows.size() + 1, b.getIndexAttr(1)), sizes = {b.getIndexAttr(1)};

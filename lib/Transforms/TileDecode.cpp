@@ -46,8 +46,7 @@ static SmallVector<int64_t> outerTiles(PartialAttentionOp op) {
   SmallVector<int64_t> tiles(state.size(), 1);
   int64_t left = op.getScheduleAttr().getRowTile();
   for (size_t i = state.size(); i-- > 0;) {
-    if (indexOf(roles.row, state[i]) < 0 ||
-        indexOf(choosing, state[i]) >= 0)
+    if (indexOf(roles.row, state[i]) < 0 || indexOf(choosing, state[i]) >= 0)
       continue;
     int64_t extent = staticExtent(like, state[i]);
     tiles[i] = rowTile(extent, left);
@@ -96,8 +95,7 @@ static void fillInLoop(RewriterBase &rewriter, PartialAttentionOp tiled) {
 static SmallVector<PartialAttentionOp> groupOf(PartialAttentionOp last) {
   SmallVector<PartialAttentionOp> group = {last};
   while (true) {
-    auto before =
-        group.back().getMax().getDefiningOp<PartialAttentionOp>();
+    auto before = group.back().getMax().getDefiningOp<PartialAttentionOp>();
     if (!before || !before.getChunk() ||
         !llvm::all_of(before->getResults(),
                       [](Value result) { return result.hasOneUse(); }) ||

@@ -49,6 +49,7 @@ struct KeyList {
   mlir::AffineMap map;
   llvm::SmallVector<mlir::Value> symbols;
   mlir::Value count;
+  bool isExact = false; ///< no listed key needs a test
 };
 
 /// The operands of a tile of an attention, all but the outputs.
