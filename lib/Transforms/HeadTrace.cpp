@@ -261,6 +261,7 @@ bool einhead::leadsToProjection(Value value, unsigned dim, int64_t heads) {
 LogicalResult HeadTrace::follow(OpOperand &use, HeadDim at) {
   Value value = use.get();
   Operation *user = use.getOwner();
+  followed.insert(&use);
   auto known = values.find(value);
   if (known != values.end()) {
     if (known->second == at)

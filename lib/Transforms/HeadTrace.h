@@ -10,6 +10,7 @@
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Operation.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace einhead {
@@ -36,12 +37,20 @@ public:
   /// Follows the heads of an operand; an error says where they get lost.
   mlir::LogicalResult follow(mlir::OpOperand &use, HeadDim at);
 
+  /// Whether the heads were followed through this very operand.
+  bool isFollowed(mlir::OpOperand &use) const {
+    return followed.contains(&use);
+  }
+
   /// Values whose types change with the heads, caches among them.
   llvm::MapVector<mlir::Value, HeadDim> values;
   /// Uses of parameters, which the pooled ones replace.
   llvm::SmallVector<HeadUse> parameters;
   /// Uses of tensors that are nothing but a shape (empty, splat).
   llvm::SmallVector<HeadUse> shapes;
+
+private:
+  llvm::DenseSet<mlir::OpOperand *> followed;
 };
 
 /// Whether the dimension `dim` of `value` comes from the weight of a
