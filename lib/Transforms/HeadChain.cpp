@@ -72,15 +72,21 @@ static LogicalResult walkDown(HeadChain &chain) {
 /// Which letter has the heads: a batch letter that leads to a projection.
 static LogicalResult findHeads(HeadChain &chain) {
   EinsumSpec spec = chain.scoresSpec();
+  const std::string &keyTerm = spec.inputs[chain.key];
   std::string batch, heads;
+  SmallVector<int64_t> depth;
+  for (auto [dim, letter] : llvm::enumerate(keyTerm))
+    if (indexOf(spec.inputs[1 - chain.key], letter) >= 0 &&
+        indexOf(spec.output, letter) < 0)
+      depth.push_back(dim);
   for (char letter : spec.output) {
-    int64_t dim = indexOf(spec.inputs[chain.key], letter);
+    int64_t dim = indexOf(keyTerm, letter);
     if (dim < 0 || indexOf(spec.inputs[1 - chain.key], letter) < 0)
       continue;
     batch.push_back(letter);
     Value key = chain.scores.getInputs()[chain.key];
     int64_t extent = cast<RankedTensorType>(key.getType()).getDimSize(dim);
-    if (!leadsToProjection(key, dim, extent))
+    if (!leadsToProjection(key, dim, extent, depth))
       continue;
     heads.push_back(letter);
     chain.heads = extent;

@@ -108,10 +108,12 @@ static Value splitGroups(OpBuilder &builder, Value value, HeadDim at,
       part.push_back(shape.size());
       shape.push_back(extent);
     };
-    if (dim == at.dim)
-      add(groups), add(at.heads / groups), add(at.inner);
-    else
-      add(extent);
+    if (dim == at.dim) {
+      add(groups);
+      add(at.heads / groups);
+    }
+    if (dim != at.dim || at.inner != 1)
+      add(dim == at.dim ? at.inner : extent);
     parts.push_back(part);
   }
   return tensor::ExpandShapeOp::create(builder, value.getLoc(),
@@ -157,15 +159,18 @@ static Value poolArgument(OpBuilder &builder, const HeadUse &parameter,
   HeadDim at = parameter.at;
   auto type = cast<RankedTensorType>(value.getType());
   Value split = splitGroups(builder, value, at, options.groups);
-  // [.., groups, inner, ..]
+  // [.., groups, inner, ..], without an inner extent of 1.
   SmallVector<int64_t> shape(type.getShape());
   shape[at.dim] = options.groups;
-  shape.insert(shape.begin() + at.dim + 1, at.inner);
+  if (at.inner != 1)
+    shape.insert(shape.begin() + at.dim + 1, at.inner);
   RankedTensorType pooledType = type.clone(shape);
   Value pooled = options.method == HeadMethod::First
                      ? firstOfSplit(builder, split, at, pooledType)
                      : meanOfSplit(builder, split, at, pooledType,
                                    at.heads / options.groups);
+  if (at.inner == 1)
+    return pooled;
   SmallVector<ReassociationIndices> parts;
   int64_t next = 0;
   for (int64_t dim = 0; dim < type.getRank(); ++dim) {

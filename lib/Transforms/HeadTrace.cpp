@@ -240,19 +240,69 @@ static Sources sourcesOf(OpResult result, HeadDim at) {
 // All steps
 //===----------------------------------------------------------------------===//
 
-bool einhead::leadsToProjection(Value value, unsigned dim, int64_t heads) {
+/// The dimensions of an operand that become the dimensions `dims` of the
+/// result of one of the ops of sourcesOf().
+static SmallVector<int64_t> dimsAbove(OpOperand &use, OpResult result,
+                                      ArrayRef<int64_t> dims) {
+  Operation *op = use.getOwner();
+  unsigned operand = use.getOperandNumber();
+  SmallVector<int64_t> above;
+  auto addLetters = [&](const EinsumSpec &spec, llvm::StringRef term) {
+    for (int64_t dim : dims)
+      if (int64_t at = indexOf(term, spec.output[dim]); at >= 0)
+        above.push_back(at);
+  };
+  if (auto einsum = dyn_cast<EinsumOp>(op)) {
+    EinsumSpec spec = *EinsumSpec::parse(einsum.getSpec());
+    addLetters(spec, spec.inputs[operand]);
+  } else if (auto append = dyn_cast<AppendOp>(op)) {
+    EinsumSpec spec = *EinsumSpec::parse(append.getSpec());
+    bool isCache = &use == &append.getCacheMutable();
+    addLetters(spec, isCache ? spec.output : spec.inputs[0]);
+  } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
+    for (auto [i, part] : llvm::enumerate(expand.getReassociationIndices()))
+      if (llvm::any_of(part, [&](int64_t d) { return is_contained(dims, d); }))
+        above.push_back(i);
+  } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
+    for (int64_t dim : dims)
+      llvm::append_range(above, collapse.getReassociationIndices()[dim]);
+  } else if (auto linalg = dyn_cast<linalg::LinalgOp>(op)) {
+    AffineMap to = linalg.getIndexingMapMatchingResult(result);
+    AffineMap from = linalg.getMatchingIndexingMap(&use);
+    for (auto [i, expr] : llvm::enumerate(from.getResults()))
+      if (llvm::any_of(dims, [&, expr = expr](int64_t dim) {
+            return to.getResult(dim) == expr;
+          }))
+        above.push_back(i);
+  } else {
+    llvm::append_range(above, dims);
+  }
+  return above;
+}
+
+bool einhead::leadsToProjection(Value value, unsigned dim, int64_t heads,
+                                ArrayRef<int64_t> depth) {
+  struct Place {
+    Value value;
+    HeadDim at;
+    SmallVector<int64_t> depth;
+  };
+  // A value may be reached with other dimensions of the depth, but these only
+  // tell weights from activations: the first will do.
   llvm::DenseSet<std::pair<Value, unsigned>> seen;
-  llvm::SmallVector<std::pair<Value, HeadDim>> open = {
-      {value, HeadDim{dim, heads, 1}}};
+  SmallVector<Place, 4> open = {
+      {value, HeadDim{dim, heads, 1}, SmallVector<int64_t>(depth)}};
   while (!open.empty()) {
-    auto [at, place] = open.pop_back_val();
-    auto result = dyn_cast<OpResult>(at);
-    if (!result || !seen.insert({at, place.dim}).second)
+    Place place = open.pop_back_val();
+    auto result = dyn_cast<OpResult>(place.value);
+    if (!result || !seen.insert({result, place.at.dim}).second)
       continue;
-    for (const HeadUse &source : sourcesOf(result, place).operands) {
-      if (isProjectionWeight(*source.use) && isParameter(*source.use))
+    for (const HeadUse &source : sourcesOf(result, place.at).operands) {
+      auto above = dimsAbove(*source.use, result, place.depth);
+      if (isProjectionWeight(*source.use) && isParameter(*source.use) &&
+          !above.empty())
         return true;
-      open.push_back({source.use->get(), source.at});
+      open.push_back({source.use->get(), source.at, above});
     }
   }
   return false;

@@ -53,10 +53,12 @@ private:
   llvm::DenseSet<mlir::OpOperand *> followed;
 };
 
-/// Whether the dimension `dim` of `value` comes from the weight of a
+/// Whether the dimension `dim` of the key `value` comes from the weight of its
 /// projection: an einsum whose weight shares with its other operands only
-/// letters that are summed over.
-bool leadsToProjection(mlir::Value value, unsigned dim, int64_t heads);
+/// letters that are summed over, and has some of the key's `depth` as well.  An
+/// activation that is projected lacks the depth.
+bool leadsToProjection(mlir::Value value, unsigned dim, int64_t heads,
+                       llvm::ArrayRef<int64_t> depth);
 
 /// What `value` is a reshaped or converted form of.
 mlir::Value parameterRoot(mlir::Value value);
