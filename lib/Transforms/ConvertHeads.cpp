@@ -321,7 +321,7 @@ struct ConvertHeadsPass final
     if (kvHeads < 1) {
       getOperation().emitError()
           << "--attn-convert-heads needs kv-heads of at least 1, got "
-          << kvHeads;
+          << kvHeads.getValue();
       return failure();
     }
     std::optional<HeadMethod> known = parseHeadMethod(method);

@@ -96,7 +96,7 @@ static LogicalResult findHeads(HeadChain &chain) {
            << "no heads to pool: " << (heads.empty() ? "none" : "more than one")
            << " of the letters \"" << batch
            << "\" that query and key share comes from the weight of the key's "
-              "projection";
+              "projection; multi-query attention has one head already";
   chain.headDim = indexOf(spec.output, heads[0]);
   if (ShapedType::isDynamic(chain.heads))
     return chain.scores.emitError()
