@@ -133,7 +133,11 @@ void Conversion::shrinkTypes() {
     builder.setInsertionPointAfter(op);
     Operation *smaller = builder.clone(*op);
     Value result = smaller->getResult(0);
-    result.setType(withHeads(result.getType(), shape.at, options.groups));
+    auto type = withHeads(result.getType(), shape.at, options.groups);
+    result.setType(type);
+    if (auto constant = dyn_cast<arith::ConstantOp>(smaller))
+      constant.setValueAttr(
+          cast<DenseElementsAttr>(constant.getValue()).resizeSplat(type));
     shape.use->set(result);
   }
   for (auto [value, at] : trace.values) {

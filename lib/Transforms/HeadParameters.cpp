@@ -9,6 +9,7 @@
 #include "einhead/IR/Attn.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
 #include "mlir/IR/AsmState.h"
@@ -188,6 +189,16 @@ static Value poolArgument(OpBuilder &builder, const HeadUse &parameter,
 // Both
 //===----------------------------------------------------------------------===//
 
+/// Whether the value is a bias, as far as elementwise ops tell.
+static bool isAdded(OpOperand &use) {
+  if (auto generic = dyn_cast<linalg::GenericOp>(use.getOwner())) {
+    Value element = generic.getMatchingBlockArgument(&use);
+    return element.hasOneUse() &&
+           isa<arith::AddFOp>(*element.getUsers().begin());
+  }
+  return isa<arith::AddFOp>(use.getOwner());
+}
+
 /// The name that a parameter's random numbers depend on.
 static std::string nameOf(Value value, size_t number) {
   auto argument = dyn_cast<BlockArgument>(parameterRoot(value));
@@ -210,6 +221,9 @@ std::string HeadParameters::refusal(const HeadUse &parameter) const {
   auto argument = dyn_cast<BlockArgument>(parameterRoot(value));
   if (options.method != HeadMethod::Random)
     return type.getRank() + 2 > 26 ? "has too many dimensions" : "";
+  if (!isa<EinsumOp>(parameter.use->getOwner()) && !isAdded(*parameter.use))
+    return "is neither multiplied in an einsum nor added; what random numbers "
+           "to put there is not known";
   if (!type.hasStaticShape())
     return "has a dynamic extent; random numbers need static ones";
   if (argument && !cast<func::FuncOp>(argument.getOwner()->getParentOp())
@@ -233,7 +247,7 @@ Value HeadParameters::pooled(const HeadUse &parameter) {
   HeadAxis axis = axisOf(type, parameter.at, options.groups);
   std::vector<char> bytes(axis.resultCount() * sizeOf(element));
   if (options.method == HeadMethod::Random) {
-    // What is no factor of an einsum is added: a bias, which starts at 0.
+    // What is added is a bias, which starts at 0.
     if (isa<EinsumOp>(parameter.use->getOwner()))
       drawNormal(element, axis.resultCount(), options.deviation, options.seed,
                  nameOf(value, made.size()), bytes.data());

@@ -328,8 +328,11 @@ LogicalResult HeadTrace::follow(OpOperand &use, HeadDim at) {
            << use.getOperandNumber() << ", " << type << ", must hold "
            << at.heads << " heads of " << at.inner
            << "; --attn-specialize makes named extents static";
-  if (isa_and_present<tensor::EmptyOp, tensor::SplatOp>(
-          value.getDefiningOp())) {
+  // A scale is no parameter.
+  bool isScale = isUniform(value) && isa<arith::MulFOp, arith::DivFOp>(user);
+  Operation *maker = value.getDefiningOp();
+  if (isa_and_present<tensor::EmptyOp, tensor::SplatOp>(maker) ||
+      (isScale && isa<arith::ConstantOp>(maker))) {
     shapes.push_back({&use, at});
     return success();
   }

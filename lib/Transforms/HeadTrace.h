@@ -46,7 +46,7 @@ public:
   llvm::MapVector<mlir::Value, HeadDim> values;
   /// Uses of parameters, which the pooled ones replace.
   llvm::SmallVector<HeadUse> parameters;
-  /// Uses of tensors that are nothing but a shape (empty, splat).
+  /// Uses of tensors that are but a shape, or a shape and one number.
   llvm::SmallVector<HeadUse> shapes;
 
 private:

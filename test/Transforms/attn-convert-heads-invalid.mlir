@@ -2,8 +2,13 @@
 // RUN: not einhead-opt %s --attn-convert-heads 2>&1 | FileCheck %s --check-prefix=NONE
 // RUN: not einhead-opt %s --attn-convert-heads='kv-heads=2 method=median' 2>&1 | FileCheck %s --check-prefix=METHOD
 
+// RUN: not einhead-opt %s --split-input-file --attn-convert-heads='kv-heads=2 method=random' 2>&1 | FileCheck %s --check-prefix=RANDOM
+
 // NONE: error: --attn-convert-heads needs kv-heads of at least 1, got 0
 // METHOD: error: no method "median"; the methods are mean, first, random
+
+// Random numbers cannot take the place of what each call gives.
+// RANDOM: error: heads cannot be pooled: operand #1 is given at each call; random numbers can only take the place of constants
 
 // Next to what is converted stands what is not: each function here is one step
 // from the first, which is.
@@ -194,4 +199,49 @@ module {
   func.func @nothing(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
     return %x : tensor<4x6xf32>
   }
+}
+
+// -----
+
+// The number of the head goes into the keys.
+#hmk = affine_map<(m, h, k) -> (m, h, k)>
+func.func @head_number(%x: tensor<5x3xf32>, %q: tensor<4x6xf32>, %wk: tensor<4x6x3xf32>) -> (tensor<4x6xf32>) {
+  %k = attn.einsum "md, hkd -> mhk"(%x, %wk) : (tensor<5x3xf32>, tensor<4x6x3xf32>) -> tensor<5x4x6xf32>
+  %empty = tensor.empty() : tensor<5x4x6xf32>
+  // expected-error @below {{key/value heads cannot be pooled: this op computes with the number of the head}}
+  %v = linalg.generic {indexing_maps = [#hmk, #hmk], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%k : tensor<5x4x6xf32>) outs(%empty : tensor<5x4x6xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %h = linalg.index 1 : index
+    %i = arith.index_cast %h : index to i32
+    %f = arith.sitofp %i : i32 to f32
+    %c = arith.addf %a, %f : f32
+    linalg.yield %c : f32
+  } -> tensor<5x4x6xf32>
+  %s = attn.einsum "hk, mhk -> hm"(%q, %k) : (tensor<4x6xf32>, tensor<5x4x6xf32>) -> tensor<4x5xf32>
+  %w = attn.softmax "hm" over "m"(%s) : tensor<4x5xf32>
+  %y = attn.einsum "hm, mhk -> hk"(%w, %v) : (tensor<4x5xf32>, tensor<5x4x6xf32>) -> tensor<4x6xf32>
+  return %y : tensor<4x6xf32>
+}
+
+// -----
+
+// A reshape between.
+func.func @between(%q: tensor<4x6xf32>, %m: tensor<5x3xf32>, %wk: tensor<4x6x3xf32>) -> tensor<4x6xf32> {
+  %k = attn.einsum "md, hkd -> hmk"(%m, %wk) : (tensor<5x3xf32>, tensor<4x6x3xf32>) -> tensor<4x5x6xf32>
+  %s = attn.einsum "hk, hmk -> hm"(%q, %k) : (tensor<4x6xf32>, tensor<4x5x6xf32>) -> tensor<4x5xf32>
+  %p = attn.softmax "hm" over "m"(%s) : tensor<4x5xf32>
+  // expected-error @below {{heads cannot be pooled: this op stands between scores and values; elementwise ops and one softmax may}}
+  %w = tensor.expand_shape %p [[0], [1, 2]] output_shape [4, 5, 1] : tensor<4x5xf32> into tensor<4x5x1xf32>
+  %y = attn.einsum "hmn, hmk -> hk"(%w, %k) : (tensor<4x5x1xf32>, tensor<4x5x6xf32>) -> tensor<4x6xf32>
+  return %y : tensor<4x6xf32>
+}
+
+// -----
+
+func.func @no_scores(%s: tensor<4x5xf32>, %v: tensor<4x5x6xf32>) -> tensor<4x6xf32> {
+  // expected-error @below {{heads cannot be pooled: no einsum of query and key is above this softmax}}
+  %p = attn.softmax "hm" over "m"(%s) : tensor<4x5xf32>
+  %y = attn.einsum "hm, hmk -> hk"(%p, %v) : (tensor<4x5xf32>, tensor<4x5x6xf32>) -> tensor<4x6xf32>
+  return %y : tensor<4x6xf32>
 }

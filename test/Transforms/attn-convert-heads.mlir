@@ -159,3 +159,40 @@ func.func @already(%x: tensor<3xf32>, %m: tensor<5x3xf32>, %wq: tensor<2x4x3xf32
   %y = attn.einsum "hm, hmk -> hk"(%p, %k) : (tensor<2x5xf32>, tensor<2x5x4xf32>) -> tensor<2x4xf32>
   return %y : tensor<2x4xf32>
 }
+// -----
+
+// Through linalg: a bias that is broadcast over rows, heads in a loop of their
+// own; the cache's own element type; one tensor.empty with the query.
+#hmk = affine_map<(m, h, k) -> (m, h, k)>
+#hk = affine_map<(m, h, k) -> (h, k)>
+// CHECK-LABEL: func.func @linalg
+func.func @linalg(%x: tensor<5x3xf32>, %q: tensor<5x4x6xf32>, %wk: tensor<4x6x3xf32> {attn.parameter = "wk"},
+                  %bias: tensor<4x6xf32> {attn.parameter = "bias"}) -> (tensor<5x4x6xf32>) {
+  // MEAN: attn.einsum "abc, b -> ac"(%{{.*}}, %{{.*}}) : (tensor<2x2x6xf32>, tensor<2xf32>) -> tensor<2x6xf32>
+  // RANDOM-DAG: arith.constant dense<0.000000e+00> : tensor<2x6xf32>
+  // CHECK-DAG: %[[QUERY_EMPTY:.*]] = tensor.empty() : tensor<5x4x6xf32>
+  // CHECK-DAG: %[[KEY_EMPTY:.*]] = tensor.empty() : tensor<5x2x6xf32>
+  %k = attn.einsum "md, hkd -> mhk"(%x, %wk) : (tensor<5x3xf32>, tensor<4x6x3xf32>) -> tensor<5x4x6xf32>
+  %empty = tensor.empty() : tensor<5x4x6xf32>
+  // CHECK: linalg.generic {{.*}} ins(%{{.*}}, %{{.*}} : tensor<5x2x6xf32>, tensor<2x6xf32>) outs(%[[KEY_EMPTY]] : tensor<5x2x6xf32>)
+  %biased = linalg.generic {indexing_maps = [#hmk, #hk, #hmk], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%k, %bias : tensor<5x4x6xf32>, tensor<4x6xf32>) outs(%empty : tensor<5x4x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> tensor<5x4x6xf32>
+  // A scale is no parameter: it stays, with random numbers too.
+  // CHECK: %[[EIGHTH:.*]] = arith.constant dense<1.250000e-01> : tensor<5x2x6xf32>
+  // CHECK: arith.mulf %{{.*}}, %[[EIGHTH]] : tensor<5x2x6xf32>
+  %eighth = arith.constant dense<0.125> : tensor<5x4x6xf32>
+  %scaled = arith.mulf %biased, %eighth : tensor<5x4x6xf32>
+  // CHECK: arith.truncf %{{.*}} : tensor<5x2x6xf32> to tensor<5x2x6xbf16>
+  %narrow = arith.truncf %scaled : tensor<5x4x6xf32> to tensor<5x4x6xbf16>
+  // CHECK: linalg.exp ins(%{{.*}} : tensor<5x4x6xf32>) outs(%[[QUERY_EMPTY]] : tensor<5x4x6xf32>)
+  %p = linalg.exp ins(%q : tensor<5x4x6xf32>) outs(%empty : tensor<5x4x6xf32>) -> tensor<5x4x6xf32>
+  // CHECK: attn.einsum "nhrk, mhk -> hrnm"
+  %s = attn.einsum "nhk, mhk -> hnm"(%p, %narrow) : (tensor<5x4x6xf32>, tensor<5x4x6xbf16>) -> tensor<4x5x5xf32>
+  %w = attn.softmax "hnm" over "m"(%s) : tensor<4x5x5xf32>
+  %y = attn.einsum "hnm, mhk -> nhk"(%w, %narrow) : (tensor<4x5x5xf32>, tensor<5x4x6xbf16>) -> tensor<5x4x6xf32>
+  return %y : tensor<5x4x6xf32>
+}

@@ -178,8 +178,9 @@ def ConvertHeadsPass : Pass<"attn-convert-heads", "::mlir::ModuleOp"> {
     elementwise ops, to parameters (constants, arguments with `attn.parameter`,
     weights of projections) and caches.  Constants are pooled here, arguments by
     ops that run in each call; `einhead convert-heads` pools a checkpoint
-    instead.  With `random` an argument with `attn.parameter` gives way to a
-    constant; what is added and not multiplied becomes 0.  Caches shrink; the
+    instead.  A mean of arguments is taken in f32 and rounded to
+    their element type.  With `random` an argument with `attn.parameter` gives way
+    to a constant; what is added, a bias, becomes 0.  Caches shrink; the
     query is reshaped, and scores, softmax and values get a row letter for the
     heads of one group.
 
