@@ -216,7 +216,10 @@ std::string HeadParameters::refusal(const HeadUse &parameter) const {
   if (!elementOf(type))
     return "has elements that are not f64, f32, f16 or bf16";
   ElementsAttr constant = constantOf(value);
-  if (constant && bytesOf(constant).empty() && type.getNumElements() != 0)
+  auto dense = dyn_cast_if_present<DenseElementsAttr>(constant);
+  if (constant && !(dense && dense.isSplat()) &&
+      bytesOf(constant).size() !=
+          type.getNumElements() * sizeOf(*elementOf(type)))
     return "is a constant whose elements are not in this file";
   auto argument = dyn_cast<BlockArgument>(parameterRoot(value));
   if (options.method != HeadMethod::Random)
