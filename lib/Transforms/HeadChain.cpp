@@ -120,6 +120,12 @@ static LogicalResult checkHeads(HeadChain &chain) {
       return chain.softmax.emitError()
              << "heads cannot be pooled: the mask looks at their letter '"
              << softmaxHead << "'";
+  // By name: a softmax need not have sinks for this to hold.
+  auto sink = chain.softmax->getAttrOfType<StringAttr>("sink_letters");
+  if (sink && indexOf(sink.getValue(), softmaxHead) >= 0)
+    return chain.softmax.emitError()
+           << "heads cannot be pooled: the sink is by their letter '"
+           << softmaxHead << "'";
   Value valid = chain.softmax.getValid();
   if (valid && !valid.getType().isIndex() && chain.headDim == 0)
     return chain.softmax.emitError()
