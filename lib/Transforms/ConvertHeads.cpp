@@ -156,26 +156,36 @@ void Conversion::shrinkTypes() {
   }
 }
 
+/// The text of an `attn.shape` with another extent in one dimension.
+static StringAttr renameDim(StringAttr text, unsigned dim, int64_t extent) {
+  auto names = *parseShapeNames(text.getValue());
+  names[dim] = ShapeName{"", extent};
+  std::string joined;
+  for (const ShapeName &name : names)
+    joined += (joined.empty() ? "" : ", ") + name.str();
+  return StringAttr::get(text.getContext(), joined);
+}
+
 void Conversion::updateSignature() {
-  for (auto [value, at] : trace.values) {
-    auto argument = dyn_cast<BlockArgument>(value);
-    auto text = argument ? function.getArgAttrOfType<StringAttr>(
-                               argument.getArgNumber(), "attn.shape")
-                         : StringAttr();
-    if (!text)
-      continue;
-    auto names = *parseShapeNames(text.getValue());
-    names[at.dim] = ShapeName{"", options.groups * at.inner};
-    std::string joined;
-    for (const ShapeName &name : names)
-      joined += (joined.empty() ? "" : ", ") + name.str();
-    function.setArgAttr(argument.getArgNumber(), "attn.shape",
-                        StringAttr::get(function.getContext(), joined));
+  constexpr const char *key = "attn.shape";
+  for (auto [value, at] : trace.values)
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      unsigned index = argument.getArgNumber();
+      if (auto text = function.getArgAttrOfType<StringAttr>(index, key))
+        function.setArgAttr(index, key,
+                            renameDim(text, at.dim, options.groups * at.inner));
+    }
+  SmallVector<Type> results;
+  auto exit = cast<func::ReturnOp>(function.back().getTerminator());
+  for (auto [index, value] : llvm::enumerate(exit.getOperands())) {
+    results.push_back(value.getType());
+    auto *known = trace.values.find(value);
+    auto text = function.getResultAttrOfType<StringAttr>(index, key);
+    if (text && known != trace.values.end())
+      function.setResultAttr(index, key,
+                             renameDim(text, known->second.dim,
+                                       options.groups * known->second.inner));
   }
-  SmallVector<Type> results(function.getResultTypes());
-  function.walk([&](func::ReturnOp op) {
-    llvm::copy(op.getOperandTypes(), results.begin());
-  });
   function.setType(FunctionType::get(
       function.getContext(), function.getBody().getArgumentTypes(), results));
 }

@@ -21,7 +21,7 @@
 // Random numbers need no file.
 // RANDOM-NOT: attn.parameter = "k"
 // RANDOM-NOT: attn.parameter = "v"
-// CHECK-SAME: -> (tensor<?x4x1x4xf32>, tensor<?x2x?x4xf32> {attn.cache = "k0"}, tensor<?x2x?x4xf32> {attn.cache = "v0"}, index)
+// CHECK-SAME: -> (tensor<?x4x1x4xf32>, tensor<?x2x?x4xf32> {attn.cache = "k0", attn.shape = "b, 2, m, 4"}, tensor<?x2x?x4xf32> {attn.cache = "v0"}, index)
 func.func @imported(
     %x: tensor<?x3xf32> {attn.name = "x", attn.shape = "b, 3"},
     %length: index {attn.name = "length", attn.length}, %rotation: tensor<?x2x2x2xf32>,
@@ -30,7 +30,7 @@ func.func @imported(
     %q_proj: tensor<16x3xbf16> {attn.parameter = "q"},
     %k_proj: tensor<16x3xbf16> {attn.parameter = "k"},
     %v_proj: tensor<16x3xbf16> {attn.parameter = "v"})
-    -> (tensor<?x4x1x4xf32>, tensor<?x4x?x4xf32> {attn.cache = "k0"}, tensor<?x4x?x4xf32> {attn.cache = "v0"}, index) {
+    -> (tensor<?x4x1x4xf32>, tensor<?x4x?x4xf32> {attn.cache = "k0", attn.shape = "b, 4, m, 4"}, tensor<?x4x?x4xf32> {attn.cache = "v0"}, index) {
   %zero = arith.constant 0 : index
   %one = arith.constant 1 : index
   %two = arith.constant 2 : index
