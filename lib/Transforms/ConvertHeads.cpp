@@ -176,7 +176,8 @@ void Conversion::updateSignature() {
                             renameDim(text, at.dim, options.groups * at.inner));
     }
   SmallVector<Type> results;
-  auto exit = cast<func::ReturnOp>(function.back().getTerminator());
+  func::ReturnOp exit;
+  function.walk([&](func::ReturnOp op) { exit = op; });
   for (auto [index, value] : llvm::enumerate(exit.getOperands())) {
     results.push_back(value.getType());
     auto *known = trace.values.find(value);
