@@ -45,6 +45,6 @@ def cpu_flags():
 
 
 config.available_features.update(cpu_flags())
-for tool in ("einhead", "einhead-opt"):
+for tool in ("einhead", "einhead-opt", "einhead-reduce", "einhead-lsp-server"):
     if os.path.exists(os.path.join(config.einhead_tools_dir, tool)):
         config.available_features.add(tool)

@@ -145,17 +145,41 @@ bool einhead::reducer::dropArgument(func::FuncOp function, unsigned n) {
   return false;
 }
 
-bool einhead::reducer::dropArgumentAttribute(func::FuncOp function,
-                                             unsigned n) {
-  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i) {
-    DictionaryAttr attributes = function.getArgAttrDict(i);
-    if (!attributes)
-      continue;
-    for (NamedAttribute attribute : attributes)
-      if (n-- == 0) {
-        function.removeArgAttr(i, attribute.getName());
-        return true;
-      }
+bool einhead::reducer::dropAttribute(func::FuncOp function, unsigned n) {
+  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
+    if (DictionaryAttr attributes = function.getArgAttrDict(i))
+      for (NamedAttribute attribute : attributes)
+        if (n-- == 0) {
+          function.removeArgAttr(i, attribute.getName());
+          return true;
+        }
+  for (unsigned i = 0, e = function.getNumResults(); i < e; ++i)
+    if (DictionaryAttr attributes = function.getResultAttrDict(i))
+      for (NamedAttribute attribute : attributes)
+        if (n-- == 0) {
+          function.removeResultAttr(i, attribute.getName());
+          return true;
+        }
+  return false;
+}
+
+bool einhead::reducer::returnOperand(func::FuncOp function, unsigned n) {
+  func::ReturnOp end = returnOf(function);
+  for (OpOperand &returned :
+       end ? end->getOpOperands() : MutableArrayRef<OpOperand>()) {
+    Operation *op = returned.get().getDefiningOp();
+    for (Value operand : op ? op->getOperands() : ValueRange()) {
+      if (!isa<RankedTensorType>(operand.getType()) || n-- != 0)
+        continue;
+      unsigned index = returned.getOperandNumber();
+      returned.set(operand);
+      SmallVector<Type> results(end.getOperandTypes());
+      function.setType(FunctionType::get(function.getContext(),
+                                         function.getArgumentTypes(), results));
+      // What they say is said of another value.
+      function.setResultAttrs(index, DictionaryAttr());
+      return true;
+    }
   }
   return false;
 }

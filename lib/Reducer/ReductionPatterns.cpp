@@ -25,8 +25,8 @@ using namespace einhead::reducer;
 
 /// Ops first: each that goes saves the steps on its parts and extents.
 static constexpr Reduction reductions[] = {
-    dropResult,   cutBeforeOp,  bypassOp,     dropPart,
-    dropArgument, shrinkExtent, shrinkLength, dropArgumentAttribute,
+    dropResult,   returnOperand, cutBeforeOp,  bypassOp,      dropPart,
+    dropArgument, shrinkExtent,  shrinkLength, dropAttribute,
 };
 
 namespace {
@@ -68,7 +68,9 @@ private:
       changed = true;
       rewriter.modifyOpInPlace(function, [&] {
         function.getBody().takeBody(copy.getBody());
-        function->setAttrs(copy->getAttrDictionary());
+        // setAttrs would keep an attribute that the copy has no more.
+        function->copyProperties(copy->getPropertiesStorage());
+        function->setDiscardableAttrs(copy->getDiscardableAttrDictionary());
       });
     }
   }

@@ -24,12 +24,14 @@ bool bypassOp(mlir::func::FuncOp function, unsigned n);
 bool cutBeforeOp(mlir::func::FuncOp function, unsigned n);
 /// Drops a bias, a mask, a number of valid keys, a schedule, `shared_kv`.
 bool dropPart(mlir::func::FuncOp function, unsigned n);
+/// Returns what a returned op is made of, in its stead.
+bool returnOperand(mlir::func::FuncOp function, unsigned n);
 /// Drops a result, but the last one.
 bool dropResult(mlir::func::FuncOp function, unsigned n);
 /// Drops an argument that has no use.
 bool dropArgument(mlir::func::FuncOp function, unsigned n);
-/// Drops an `attn` attribute of an argument.
-bool dropArgumentAttribute(mlir::func::FuncOp function, unsigned n);
+/// Drops an attribute of an argument or of a result.
+bool dropAttribute(mlir::func::FuncOp function, unsigned n);
 /// Makes an extent smaller, wherever it stands: to a half, to three quarters,
 /// by one.  Lengths that are numbers stay within it.
 bool shrinkExtent(mlir::func::FuncOp function, unsigned n);
