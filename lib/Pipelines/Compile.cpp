@@ -184,7 +184,8 @@ LogicalResult Compilation::restoreManifest() {
     return module.emitError()
            << "attn.manifest and the functions disagree; remove the attribute "
               "and it is made anew";
-  if (*found)
+  // At level 'attention' what is told of K and V is told by the next level.
+  if (*found && start >= Level::Shared)
     manifest = std::move(told);
   else if (start == Level::Shared || start == Level::Scheduled)
     manifest.addTraffic(module);

@@ -8,6 +8,7 @@
 #include "LevelContract.h"
 #include "einhead/Compiler.h"
 #include "einhead/IR/Attn.h"
+#include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -19,8 +20,7 @@ using namespace einhead;
 using namespace einhead::attn;
 
 namespace {
-/// One run over a module.  Each finding is said once for each kind of op: one
-/// wrong level shows everywhere.
+/// One run over a module.
 class Contract {
 public:
   Contract(ModuleOp module, Level level, const CPUPipelineOptions &options)
@@ -29,6 +29,11 @@ public:
   LogicalResult check();
 
 private:
+  struct Finding {
+    Location place;
+    std::string what;
+  };
+
   bool reached(Level other) const { return level >= other; }
   void find(Operation *op, const Twine &what);
   void checkNotBeyond(Operation *op);
@@ -36,20 +41,37 @@ private:
   void checkBuffers(Operation *op);
   void checkCode(Operation *op);
   void checkDecided();
+  LogicalResult report();
 
   ModuleOp module;
   Level level;
   const CPUPipelineOptions &options;
   llvm::StringSet<> said;
-  bool fits = true;
+  std::vector<Finding> findings;
 };
 } // namespace
 
+/// Once for each kind of op: one wrong level shows everywhere.
 void Contract::find(Operation *op, const Twine &what) {
-  fits = false;
-  if (said.insert((op->getName().getStringRef() + what).str()).second)
-    emitError(op->getLoc())
-        << "the input is not at level '" << levelName(level) << "': " << what;
+  if (said.insert(what.str()).second)
+    findings.push_back({op->getLoc(), what.str()});
+}
+
+/// One error, a few notes: what stands first says most.
+LogicalResult Contract::report() {
+  if (findings.empty())
+    return success();
+  InFlightDiagnostic diagnostic = emitError(findings.front().place)
+                                  << "the input is not at level '"
+                                  << levelName(level)
+                                  << "': " << findings.front().what;
+  constexpr size_t most = 4;
+  for (size_t i = 1; i < std::min(findings.size(), most); ++i)
+    diagnostic.attachNote(findings[i].place) << findings[i].what;
+  if (findings.size() > most)
+    diagnostic.attachNote(findings.front().place)
+        << findings.size() - most << " more kinds of op that do not fit";
+  return failure();
 }
 
 static bool hasType(Operation *op, llvm::function_ref<bool(Type)> holds) {
@@ -108,6 +130,16 @@ void Contract::checkCode(Operation *op) {
     find(op, op->getName().getStringRef() + " is not of the LLVM dialect");
 }
 
+/// "file:line:col" as a place in this context.
+static Location placeOf(MLIRContext *context, StringRef text) {
+  auto [head, column] = text.rsplit(':');
+  auto [file, line] = head.rsplit(':');
+  unsigned l = 0, c = 0;
+  if (line.getAsInteger(10, l) || column.getAsInteger(10, c))
+    return UnknownLoc::get(context);
+  return FileLineColLoc::get(context, file, l, c);
+}
+
 /// Whether the passes that decide have decided: run on a copy in a context of
 /// its own, they find nothing more to do.
 void Contract::checkDecided() {
@@ -118,29 +150,43 @@ void Contract::checkDecided() {
   registerAllDialects(registry);
   MLIRContext scratch(registry);
   ScopedDiagnosticHandler silence(&scratch, [](Diagnostic &) {});
-  std::vector<CompilerRemark> found;
+  std::string pass;
   collectRemarks(scratch, [&](const CompilerRemark &remark) {
-    if (remark.kind == CompilerRemark::Kind::Passed &&
-        (remark.category == "attn-raise" || remark.category == "attn-schedule"))
-      found.push_back(remark);
+    if (remark.kind == CompilerRemark::Kind::Passed && remark.category == pass)
+      findings.push_back({placeOf(module.getContext(), remark.location),
+                          "--" + pass + " still finds " + remark.text});
   });
   auto copy = parseSourceString<ModuleOp>(text, &scratch);
   if (!copy)
     return;
-  PassManager passes(&scratch);
-  buildLevelPipeline(passes, Level::Attention, options);
-  if (reached(Level::Scheduled))
-    buildLevelPipeline(passes, Level::Scheduled, options);
-  if (failed(passes.run(*copy)) || found.empty())
+  auto run = [&](StringRef name, std::unique_ptr<Pass> next) {
+    pass = name.str();
+    PassManager passes(&scratch);
+    passes.addNestedPass<func::FuncOp>(std::move(next));
+    return succeeded(passes.run(*copy));
+  };
+  if (!run("attn-raise", createRaisePass()) || !findings.empty() ||
+      !reached(Level::Scheduled))
     return;
-  fits = false;
-  InFlightDiagnostic diagnostic = module.emitError()
-                                  << "the input is not at level '"
-                                  << levelName(level) << "'";
-  for (const CompilerRemark &remark : found)
-    diagnostic.attachNote()
-        << remark.location << ": --" << remark.category << " still finds "
-        << (remark.category == "attn-raise" ? remark.text : "an attention");
+  // In place; a schedule that the file has is kept, and that is no finding.
+  SmallVector<AttentionOp> open;
+  copy->walk([&](AttentionOp op) {
+    if (!op.getSchedule())
+      open.push_back(op);
+  });
+  SchedulePassOptions schedule;
+  schedule.cpu = options.cpu;
+  if (!run("", createSchedulePass(schedule)))
+    return;
+  for (AttentionOp op : open)
+    if (auto place = dyn_cast<FileLineColLoc>(op.getLoc());
+        place && op.getSchedule())
+      findings.push_back(
+          {FileLineColLoc::get(module.getContext(),
+                               place.getFilename().getValue(), place.getLine(),
+                               place.getColumn()),
+           "attn.attention without a schedule, which --attn-schedule gives "
+           "it"});
 }
 
 LogicalResult Contract::check() {
@@ -153,10 +199,9 @@ LogicalResult Contract::check() {
     if (options.fuse)
       checkAttention(op);
   });
-  if (fits && options.fuse && reached(Level::Attention) &&
-      !reached(Level::Tiled))
+  if (findings.empty() && options.fuse && !reached(Level::Vector))
     checkDecided();
-  return success(fits);
+  return report();
 }
 
 LogicalResult einhead::checkLevel(ModuleOp module, Level level,

@@ -14,8 +14,8 @@
 namespace einhead {
 
 /// Whether `module` holds what docs/Pipeline.md says of `level`, so that the
-/// passes after it can go on.  An error at each kind of op that belongs before
-/// or after that level.
+/// passes after it can go on.  An error at the first op that belongs before or
+/// after that level, with notes at others.
 mlir::LogicalResult checkLevel(mlir::ModuleOp module, Level level,
                                const CPUPipelineOptions &options);
 

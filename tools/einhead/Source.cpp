@@ -181,6 +181,9 @@ llvm::Expected<std::string> Source::compile(EmitKind kind,
     code = Exit::Missing;
   else if (kindOfError == std::errc::state_not_recoverable)
     code = Exit::Internal;
+  if (!options.startFrom.empty() && code == Exit::Invalid)
+    return failure(code, errorCount ? std::string() : message,
+                   "docs/Pipeline.md says what holds at each level");
   return failure(code, errorCount ? std::string() : message,
                  name == "bench"
                      ? "'einhead bench --print-graph' prints the graph"
