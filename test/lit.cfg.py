@@ -1,8 +1,9 @@
 """The lit suites: every .mlir and .test file below test/, and below examples/.
 
 Tools stand on PATH (einhead-opt, einhead, FileCheck, not, split-file, the
-stock mlir-opt).  %examples is examples/, %plugin what mlir-opt loads, %python
-the interpreter.  Features
+stock mlir-opt).  %examples is examples/, %plugin what mlir-opt loads,
+%broken-plugin a pass that breaks numbers, %utils is utils/, %python the
+interpreter.  Features
 for REQUIRES: the flags of this CPU (`avx512f`, `amx_tile`), each tool built.
 """
 
@@ -26,6 +27,8 @@ config.environment["FILECHECK_OPTS"] = "-enable-var-scope"
 
 config.substitutions += [
     ("%einhead-opt", os.path.join(config.einhead_tools_dir, "einhead-opt")),
+    ("%broken-plugin", os.path.join(config.einhead_build_dir, "lib", "libEinheadBrokenPlugin.so")),
+    ("%utils", os.path.join(config.einhead_source_dir, "utils")),
     ("%plugin", os.path.join(config.einhead_build_dir, "lib", "libEinheadPlugin.so")),
     (r"%einhead\b", os.path.join(config.einhead_tools_dir, "einhead")),
     ("%examples", os.path.join(config.einhead_source_dir, "examples")),
