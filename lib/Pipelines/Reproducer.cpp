@@ -33,8 +33,7 @@ static bool verifies(Operation *op) {
 }
 
 namespace {
-/// What is known of a run.  Passes on functions run on several threads, but
-/// instrumentation is called by one at a time.
+/// What is known of a run.
 struct Run {
   std::string where;
   /// The flags of the passes that have begun and not ended.
@@ -44,10 +43,15 @@ struct Run {
   bool refused = false;
   bool invalid = false;
   unsigned errors = 0;
+  bool written = false;
   /// The reproducer, and where it was written.
   std::string text, path, problem;
 
+  /// The file's name, for the words of a signal handler as well.
+  StringRef name();
   void write();
+  /// Removes the temporary file that `name` has made.
+  void drop();
 };
 
 class Watch final : public PassInstrumentation {
@@ -89,7 +93,7 @@ public:
     if (!run.refused)
       run.write();
   }
-  llvm::StringRef description() override { return run.where; }
+  llvm::StringRef description() override { return run.name(); }
   llvm::raw_ostream &os() override { return stream; }
 
 private:
@@ -98,18 +102,24 @@ private:
 };
 } // namespace
 
-void Run::write() {
-  std::error_code error;
-  llvm::SmallString<128> name(where);
-  int descriptor = -1;
+StringRef Run::name() {
+  if (!path.empty())
+    return path;
+  llvm::SmallString<128> temporary(where);
   if (where == "temp")
-    error =
-        llvm::sys::fs::createTemporaryFile("einhead", "mlir", descriptor, name);
-  else
-    error = llvm::sys::fs::openFileForWrite(name, descriptor);
-  path = name.str().str();
+    if (std::error_code error =
+            llvm::sys::fs::createTemporaryFile("einhead", "mlir", temporary))
+      problem = error.message();
+  path = temporary.str().str();
+  return path;
+}
+
+void Run::write() {
+  if (name(); !problem.empty())
+    return;
+  std::error_code error;
+  llvm::raw_fd_ostream file(path, error);
   if (!error) {
-    llvm::raw_fd_ostream file(descriptor, /*shouldClose=*/true);
     file << text;
     file.close();
     error = file.error();
@@ -117,6 +127,13 @@ void Run::write() {
   }
   if (error)
     problem = error.message();
+  else
+    written = true;
+}
+
+void Run::drop() {
+  if (where == "temp" && !path.empty() && problem.empty())
+    llvm::sys::fs::remove(path);
 }
 
 /// Names the pass and the way to replay it.
@@ -148,6 +165,12 @@ PassOutcome einhead::runWithReproducer(PassManager &passes, ModuleOp module,
                                        llvm::StringRef where) {
   Run run;
   run.where = where.str();
+  // A crash on a thread of the pool cannot be caught, and ends the process
+  // while others still write.
+  MLIRContext *context = module.getContext();
+  bool threaded = context->isMultithreadingEnabled();
+  if (!where.empty())
+    context->disableMultithreading();
   if (!where.empty())
     passes.enableCrashReproducerGeneration(
         [&run](std::string &) { return std::make_unique<Stream>(run); });
@@ -169,13 +192,16 @@ PassOutcome einhead::runWithReproducer(PassManager &passes, ModuleOp module,
         });
     result = passes.run(module);
   }
+  context->disableMultithreading(!threaded);
   if (succeeded(result))
     return PassOutcome::Done;
   bool crashed = run.failedPass.empty();
   PassOutcome outcome = outcomeOf(run, crashed);
+  if (outcome == PassOutcome::Refused)
+    run.drop();
   if (outcome == PassOutcome::Refused || where.empty())
     return outcome;
-  if (run.path.empty())
+  if (!run.written)
     run.write();
   report(module, run, crashed);
   return outcome;

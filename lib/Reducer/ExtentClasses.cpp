@@ -236,20 +236,31 @@ bool ExtentClasses::has(unsigned root, Value value, int64_t dimension) {
   return at != ids.end() && find(at->second) == root;
 }
 
-/// `attn.shape` of an argument with a number where a number stood.
-static void rename(func::FuncOp function, BlockArgument argument,
-                   int64_t dimension, int64_t extent) {
-  unsigned index = argument.getArgNumber();
-  auto text = function.getArgAttrOfType<StringAttr>(index, "attn.shape");
+/// `attn.shape` with the extents of `type` where numbers stand, or null.
+static StringAttr renamed(StringAttr text, Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
   auto names = parseShapeNames(text ? text.getValue() : "");
-  if (!text || failed(names) || !(*names)[dimension].name.empty())
-    return;
-  (*names)[dimension].offset = extent;
-  std::string renamed;
-  for (const ShapeName &name : *names)
-    renamed += (renamed.empty() ? "" : ", ") + name.str();
-  function.setArgAttr(index, "attn.shape",
-                      StringAttr::get(function.getContext(), renamed));
+  if (!text || !tensor || failed(names))
+    return nullptr;
+  std::string all;
+  for (auto [name, extent] : llvm::zip(*names, tensor.getShape())) {
+    if (name.name.empty() && !ShapedType::isDynamic(extent))
+      name.offset = extent;
+    all += (all.empty() ? "" : ", ") + name.str();
+  }
+  return StringAttr::get(text.getContext(), all);
+}
+
+static void rename(func::FuncOp function) {
+  constexpr llvm::StringLiteral key = "attn.shape";
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
+    if (StringAttr text =
+            renamed(function.getArgAttrOfType<StringAttr>(i, key), type))
+      function.setArgAttr(i, key, text);
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    if (StringAttr text =
+            renamed(function.getResultAttrOfType<StringAttr>(i, key), type))
+      function.setResultAttr(i, key, text);
 }
 
 void ExtentClasses::resize(unsigned root, int64_t extent) {
@@ -261,9 +272,7 @@ void ExtentClasses::resize(unsigned root, int64_t extent) {
     SmallVector<int64_t> shape(type.getShape());
     shape[dimension] = extent;
     value.setType(type.clone(shape));
-    if (auto argument = dyn_cast<BlockArgument>(value))
-      rename(function, argument, dimension, extent);
-    else if (auto constant = value.getDefiningOp<arith::ConstantOp>())
+    if (auto constant = value.getDefiningOp<arith::ConstantOp>())
       constant.setValueAttr(
           cast<SplatElementsAttr>(constant.getValue())
               .resizeSplat(cast<ShapedType>(value.getType())));
@@ -273,4 +282,5 @@ void ExtentClasses::resize(unsigned root, int64_t extent) {
   if (auto end = dyn_cast<func::ReturnOp>(function.front().getTerminator()))
     results.assign(end.getOperandTypes().begin(), end.getOperandTypes().end());
   function.setType(FunctionType::get(function.getContext(), inputs, results));
+  rename(function);
 }

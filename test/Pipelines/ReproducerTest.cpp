@@ -129,3 +129,19 @@ TEST_F(Reproducer, OursDoNotFailWithoutAWord) {
   EXPECT_NE(written(), "");
   EXPECT_NE(said.find("pass 'attn-silent' failed"), std::string::npos) << said;
 }
+
+// Passes on several functions would run on threads of the pool, where a crash
+// cannot be caught.
+TEST_F(Reproducer, CrashOnOneOfManyFunctions) {
+  module = parseSourceString<ModuleOp>(
+      "func.func @one() { return }\nfunc.func @two() { return }", &context);
+  EXPECT_EQ(run("attn-crashing",
+                [](Operation *op) -> LogicalResult {
+                  if (cast<func::FuncOp>(op).getName() == "two")
+                    std::abort();
+                  return success();
+                }),
+            PassOutcome::Broken);
+  EXPECT_NE(written().find("@two"), std::string::npos) << written();
+  EXPECT_TRUE(context.isMultithreadingEnabled());
+}
