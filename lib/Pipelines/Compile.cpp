@@ -167,7 +167,8 @@ LogicalResult Compilation::restoreManifest() {
       return success();
     if (!*found)
       return module.emitError()
-             << "no attn.manifest: from level 'vector' on, only that attribute "
+             << "no einhead.manifest: from level 'vector' on, only that "
+                "attribute "
                 "knows the arguments; take the file that 'einhead compile' "
                 "writes, or an earlier level";
     if (StringRef name = manifest.readerOfParameters();
@@ -181,16 +182,16 @@ LogicalResult Compilation::restoreManifest() {
   if (failed(collectManifest()))
     return failure();
   if (*found && hasManifest && !told.sameSignatures(manifest))
-    return module.emitError()
-           << "attn.manifest and the functions disagree; remove the attribute "
-              "and it is made anew";
+    return module.emitError() << "einhead.manifest and the functions disagree; "
+                                 "remove the attribute "
+                                 "and it is made anew";
   // At level 'attention' what is told of K and V is told by the next level.
   if (*found && start >= Level::Shared)
     manifest = std::move(told);
   else if (start == Level::Shared || start == Level::Scheduled)
     manifest.addTraffic(module);
   else if (start == Level::Tiled && kind == EmitKind::Module)
-    module.emitWarning() << "no attn.manifest: the module will not say how "
+    module.emitWarning() << "no einhead.manifest: the module will not say how "
                             "many bytes of K and V a call reads";
   return success();
 }

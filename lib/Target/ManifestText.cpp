@@ -13,7 +13,7 @@
 using namespace mlir;
 using namespace einhead;
 
-static constexpr StringRef attributeName = "attn.manifest";
+static constexpr StringRef attributeName = "einhead.manifest";
 
 static std::string textOf(ArrayRef<ManifestFunction> functions) {
   std::string text;

@@ -48,7 +48,7 @@ public:
   void addTraffic(mlir::ModuleOp module);
   /// Whether both describe one signature; traffic is left aside.
   bool sameSignatures(const Manifest &other) const;
-  /// The functions as an attribute `attn.manifest` of the module, so that a
+  /// The functions as an attribute `einhead.manifest` of the module, so that a
   /// level past which nothing can be read off still tells them.
   void attach(mlir::ModuleOp module) const;
   /// Takes them from there and removes the attribute; false where there is
