@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Target/Manifest.h"
+#include "ManifestText.h"
 #include "einhead/IR/ShapeNames.h"
 #include "einhead/Target/Codegen.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -348,6 +349,14 @@ static void writeFunction(llvm::json::OStream &out,
   });
 }
 
+void einhead::writeFunctions(llvm::json::OStream &out,
+                             ArrayRef<ManifestFunction> functions) {
+  out.array([&] {
+    for (const ManifestFunction &function : functions)
+      writeFunction(out, function);
+  });
+}
+
 std::string Manifest::json(const TargetInfo &target,
                            ArrayRef<std::string> parameterFiles) const {
   std::string text;
@@ -361,10 +370,9 @@ std::string Manifest::json(const TargetInfo &target,
       writeStrings(out, "features", codeFeatures(target));
     });
     writeStrings(out, "parameters", parameterFiles);
-    out.attributeArray("functions", [&] {
-      for (const ManifestFunction &function : functions)
-        writeFunction(out, function);
-    });
+    out.attributeBegin("functions");
+    writeFunctions(out, functions);
+    out.attributeEnd();
   });
   return text;
 }
