@@ -56,7 +56,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };
 
-/// An f32 or i64 tensor over the caller's memory.
+/// An f32, i64 or bool tensor over the caller's memory.
 struct View {
   std::vector<int64_t> shape, strides;
   DLTensor dl = {};
@@ -66,6 +66,8 @@ struct View {
       : View(data, {kDLFloat, 32, 1}, std::move(extents), std::move(steps)) {}
   View(int64_t *data, std::vector<int64_t> extents)
       : View(data, {kDLInt, 64, 1}, std::move(extents), {}) {}
+  View(bool *data, std::vector<int64_t> extents)
+      : View(data, {6 /* kDLBool */, 8, 1}, std::move(extents), {}) {}
   View(const View &) = delete;
 
 private:
