@@ -116,8 +116,8 @@ public:
 
   /// The status, after printing an error's text.
   einhead_status_t call(const char *function,
-                        std::initializer_list<const View *> inputs,
-                        std::initializer_list<const View *> outputs) {
+                        llvm::ArrayRef<const View *> inputs,
+                        llvm::ArrayRef<const View *> outputs) {
     std::vector<DLTensor> in, out;
     for (const View *view : inputs)
       in.push_back(view->dl);
