@@ -38,6 +38,8 @@ static StringRef typeName(Type type) {
     return "i8";
   if (type.isUnsignedInteger(8))
     return "u8";
+  if (type.isSignlessInteger(1))
+    return "bool";
   return "";
 }
 
@@ -68,7 +70,7 @@ static LogicalResult describeType(func::FuncOp function, const Twine &which,
   if (argument.type.empty())
     return function.emitOpError()
            << which << " has type " << type << "; a module takes tensors and "
-           << "numbers of f64, f32, f16, bf16, i64, i32, i8, ui8 or index";
+           << "numbers of f64, f32, f16, bf16, i64, i32, i8, ui8, i1 or index";
   if (!tensor) {
     argument.scalar = true;
     return success();
