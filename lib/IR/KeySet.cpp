@@ -134,44 +134,60 @@ IntegerPolyhedron TileSpace::box() const {
 // Projection
 //===----------------------------------------------------------------------===//
 
+/// The dividend of local variable `local`, if two inequalities say that it is
+/// the floor of (symbols and symbolic locals) / `divisor`.  Presburger's own
+/// search may find another pair, of a quotient of the key.
+static AffineExpr symbolicDividend(const IntegerRelation &relation,
+                                   unsigned local,
+                                   ArrayRef<AffineExpr> locals,
+                                   MLIRContext *context, int64_t &divisor) {
+  unsigned dims = relation.getNumDimVars(),
+           outer = relation.getNumDimAndSymbolVars();
+  for (unsigned i = 0; i < relation.getNumInequalities(); ++i) {
+    SmallVector<int64_t, 8> low = relation.getInequality64(i);
+    divisor = -low[outer + local];
+    if (divisor < 2)
+      continue;
+    AffineExpr dividend = getAffineConstantExpr(low.back(), context);
+    for (unsigned v = 0; v + 1 < low.size() && dividend; ++v) {
+      if (!low[v] || v == outer + local)
+        continue;
+      AffineExpr term = v >= outer  ? locals[v - outer]
+                        : v >= dims ? getAffineSymbolExpr(v - dims, context)
+                                    : AffineExpr();
+      dividend = term ? dividend + term * low[v] : AffineExpr();
+    }
+    if (!dividend)
+      continue;
+    for (unsigned j = 0; j < relation.getNumInequalities(); ++j) {
+      SmallVector<int64_t, 8> high = relation.getInequality64(j);
+      for (auto [x, y] : llvm::zip(high, low))
+        x += y;
+      int64_t rest = high.pop_back_val();
+      if (rest >= 0 && rest < divisor && llvm::all_equal(high) && !high[0])
+        return dividend;
+    }
+  }
+  return {};
+}
+
 /// Local variables that depend on symbols alone, as expressions; null for the
 /// others.
 static SmallVector<AffineExpr> symbolicLocals(const IntegerRelation &relation,
                                               MLIRContext *context) {
-  unsigned dims = relation.getNumDimVars(),
-           symbols = relation.getNumSymbolVars(),
-           locals = relation.getNumLocalVars();
-  DivisionRepr divisions = relation.getLocalReprs();
-  SmallVector<AffineExpr> exprs(locals);
+  SmallVector<AffineExpr> exprs(relation.getNumLocalVars());
   // A division may use others: as many rounds as it takes.
   for (bool changed = true; changed;) {
     changed = false;
-    for (unsigned i = 0; i < locals; ++i) {
-      if (exprs[i] || !divisions.hasRepr(i))
+    for (unsigned i = 0; i < exprs.size(); ++i) {
+      int64_t divisor;
+      if (exprs[i])
         continue;
-      ArrayRef<DynamicAPInt> dividend = divisions.getDividend(i);
-      AffineExpr sum =
-          getAffineConstantExpr(static_cast<int64_t>(dividend.back()), context);
-      bool symbolic = true;
-      for (unsigned v = 0; v + 1 < dividend.size(); ++v) {
-        int64_t factor = static_cast<int64_t>(dividend[v]);
-        if (!factor)
-          continue;
-        AffineExpr term;
-        if (v >= dims + symbols)
-          term = exprs[v - dims - symbols];
-        else if (v >= dims)
-          term = getAffineSymbolExpr(v - dims, context);
-        if (!term) {
-          symbolic = false;
-          break;
-        }
-        sum = sum + term * factor;
+      if (AffineExpr dividend =
+              symbolicDividend(relation, i, exprs, context, divisor)) {
+        exprs[i] = dividend.floorDiv(divisor);
+        changed = true;
       }
-      if (!symbolic)
-        continue;
-      exprs[i] = sum.floorDiv(static_cast<int64_t>(divisions.getDenom(i)));
-      changed = true;
     }
   }
   return exprs;

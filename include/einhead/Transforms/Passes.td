@@ -79,6 +79,19 @@ def SchedulePass : Pass<"attn-schedule", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::einhead::attn::AttnDialect"];
 }
 
+def StateTrafficPass : Pass<"attn-state-traffic", "::mlir::func::FuncOp"> {
+  let summary = "Write down the K/V bytes that scheduled attention must read";
+  let description = [{
+    The traffic contract, first half.  For example sizes of what is dynamic, the
+    least K/V bytes of all scheduled attentions: the keys that some row attends,
+    counted one by one, times the bytes of a key; once more for each further
+    block of rows (`row_tile`).  The number and the sizes stand in the attribute
+    `attn.traffic` of the function until `--attn-check-traffic`.
+
+    Level after: 3 (scheduled).
+  }];
+}
+
 def SplitKeysPass : Pass<"attn-split-keys", "::mlir::func::FuncOp"> {
   let summary = "Split attention over chunks of keys, joined by attn.merge";
   let description = [{
@@ -103,6 +116,18 @@ def TileDecodePass : Pass<"attn-tile-decode", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::einhead::attn::AttnDialect",
     "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
     "::mlir::affine::AffineDialect"];
+}
+
+def CheckTrafficPass : Pass<"attn-check-traffic", "::mlir::func::FuncOp"> {
+  let summary = "Fail if the tiled loops read more K/V than they must";
+  let description = [{
+    The traffic contract, second half.  Runs the index arithmetic of the loops
+    with the sizes of `attn.traffic`, adds up the K/V bytes of each partial
+    attention that they reach, and compares.  More than the stated bytes and the
+    padding of the first and last key tile of each loop is an error.
+
+    Level after: 4 (tiled).
+  }];
 }
 
 def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg", "::mlir::func::FuncOp"> {
