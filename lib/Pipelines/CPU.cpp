@@ -152,6 +152,8 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     addCleanup(pm);
     if (!options.fuse)
       return;
+    // Before raise, which then sees attention to the latent.
+    pm.addNestedPass<func::FuncOp>(createAbsorbPass());
     RaisePassOptions raise;
     raise.requireFused = options.requireFused;
     pm.addNestedPass<func::FuncOp>(createRaisePass(raise));
@@ -177,6 +179,7 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
       return;
     functions.addPass(createSplitKeysPass());
     functions.addPass(createTileDecodePass());
+    functions.addPass(createFuseProjectionsPass());
     return addCleanup(pm);
   case Level::Vector:
     return addVector(pm, /*reassociate=*/options.fuse);

@@ -72,30 +72,33 @@ static bool hasKeyOperand(EinsumOp op, SoftmaxOp softmax) {
          (indexOf(spec.inputs[1], letter) >= 0);
 }
 
-/// The einsum of query and key: the first one above the softmax that can be it,
-/// or the first one at all (whose reason will be told).
-static EinsumOp findScores(SoftmaxOp softmax) {
+SmallVector<EinsumOp> einhead::einsumsAbove(SoftmaxOp softmax) {
   SmallVector<Value> stack = {softmax.getInput()};
   llvm::SmallPtrSet<Operation *, 8> seen;
   int64_t rank = softmax.getType().getRank();
-  EinsumOp first;
+  SmallVector<EinsumOp> found;
   while (!stack.empty()) {
     Value value = stack.pop_back_val();
-    auto type = dyn_cast<RankedTensorType>(value.getType());
-    if (!type || type.getRank() != rank)
-      continue;
-    if (auto einsum = value.getDefiningOp<EinsumOp>()) {
-      if (hasKeyOperand(einsum, softmax))
-        return einsum;
-      if (!first)
-        first = einsum;
-      continue;
-    }
     Operation *op = value.getDefiningOp();
-    if (op && seen.insert(op).second)
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type || type.getRank() != rank || !op || !seen.insert(op).second)
+      continue;
+    if (auto einsum = dyn_cast<EinsumOp>(op))
+      found.push_back(einsum);
+    else
       llvm::append_range(stack, llvm::reverse(operandsToFollow(value)));
   }
-  return first;
+  return found;
+}
+
+/// The einsum of query and key: the first one above the softmax that can be it,
+/// or the first one at all (whose reason will be told).
+static EinsumOp findScores(SoftmaxOp softmax) {
+  SmallVector<EinsumOp> einsums = einsumsAbove(softmax);
+  for (EinsumOp einsum : einsums)
+    if (hasKeyOperand(einsum, softmax))
+      return einsum;
+  return einsums.empty() ? EinsumOp() : einsums.front();
 }
 
 /// All that follows from `scores` without passing the softmax.

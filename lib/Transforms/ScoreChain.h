@@ -37,6 +37,10 @@ struct ScoreChain {
   std::string describe() const;
 };
 
+/// The einsums of the softmax's rank above it, behind elementwise ops only, in
+/// the order of operands.
+llvm::SmallVector<attn::EinsumOp> einsumsAbove(attn::SoftmaxOp softmax);
+
 /// The one number that all elements of `value` are.
 std::optional<double> uniformValue(mlir::Value value);
 
