@@ -54,7 +54,7 @@ static FailureOr<EinsumSpec> rename(LatentChain &chain, EinsumSpec spec,
   return spec;
 }
 
-static void bind(LatentChain &chain, llvm::StringRef term, Value value) {
+static void bindLetters(LatentChain &chain, llvm::StringRef term, Value value) {
   auto type = cast<RankedTensorType>(value.getType());
   for (auto [letter, extent] : llvm::zip(term, type.getShape())) {
     auto at = chain.extents.try_emplace(letter, extent).first;
@@ -63,10 +63,10 @@ static void bind(LatentChain &chain, llvm::StringRef term, Value value) {
   }
 }
 
-static void bind(LatentChain &chain, EinsumOp op, const EinsumSpec &spec) {
+static void bindLetters(LatentChain &chain, EinsumOp op, const EinsumSpec &spec) {
   for (auto [term, input] : llvm::zip(spec.inputs, op.getInputs()))
-    bind(chain, term, input);
-  bind(chain, spec.output, op.getResult());
+    bindLetters(chain, term, input);
+  bindLetters(chain, spec.output, op.getResult());
 }
 
 /// Whether `value` (of letters `term`) is an einsum of something with the key
@@ -95,7 +95,7 @@ static std::string matchProjection(LatentChain &chain, Value value,
   FailureOr<EinsumSpec> spec = rename(chain, own, own.output, term.str());
   if (failed(spec))
     return "it needs more than 52 letters";
-  bind(chain, part.op, *spec);
+  bindLetters(chain, part.op, *spec);
   unsigned latent = has(spec->inputs[0], chain.over) ? 0 : 1;
   part.latent = part.op.getInputs()[latent];
   part.weight = part.op.getInputs()[1 - latent];
@@ -168,7 +168,7 @@ static std::string matchRotary(LatentChain &chain) {
                       spec->inputs[key]};
   if (!op->hasOneUse())
     return "the rotary scores are used elsewhere, so they must be stored";
-  bind(chain, op, *spec);
+  bindLetters(chain, op, *spec);
   std::string columns = lettersWithout(rotary.keyTerm, chain.scoreTerm);
   if (columns.size() != 1 || rotary.keyTerm.back() != columns[0] ||
       llvm::StringRef(rotary.keyTerm).drop_back() !=
@@ -241,7 +241,7 @@ static bool matchScores(LatentChain &chain, Value &key, std::string &keyTerm) {
     chain.queryTerm = spec.inputs[1 - at];
     chain.scoreTerm = spec.output;
     chain.letters = spec.letters();
-    bind(chain, op, spec);
+    bindLetters(chain, op, spec);
     return true;
   }
   return false;
@@ -264,7 +264,7 @@ static std::string matchOutput(LatentChain &chain, Value &value,
   if (has(spec->output, chain.over) ||
       lettersWithout(chain.scoreTerm, spec->output).size() != 1)
     return "the weights are summed over more or less than the softmaxed letter";
-  bind(chain, chain.output, *spec);
+  bindLetters(chain, chain.output, *spec);
   value = chain.output.getInputs()[1 - at];
   valueTerm = spec->inputs[1 - at];
   chain.outputTerm = spec->output;
