@@ -5,14 +5,16 @@
 // EXPLAIN: the weights of keys and values are absorbed
 // EXPLAIN: the value is columns 0 to 10 of the key's 14: K alone is read
 
-// RUN: %einhead run %s --require-fused --repeat=1 --size=b=2,m=37 | FileCheck %s
-// RUN: %einhead run %s --require-fused --repeat=1 --size=b=1,m=1 | FileCheck %s
-// RUN: %einhead run %s --require-fused --repeat=1 --size=b=3,m=517 --threads=2 | FileCheck %s
-// RUN: %einhead run %s --no-fuse --repeat=1 --size=b=2,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=one_cache --require-fused --repeat=1 --size=b=2,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=one_cache --require-fused --repeat=1 --size=b=1,m=1 | FileCheck %s
+// RUN: %einhead run %s --function=one_cache --require-fused --repeat=1 --size=b=3,m=517 --threads=2 | FileCheck %s
+// RUN: %einhead run %s --function=one_cache --no-fuse --repeat=1 --size=b=2,m=37 | FileCheck %s
+// RUN: not %einhead run %s --function=one_cache --repeat=1 --size=b=2,m=37 --perturb=1e-2 2>&1 | FileCheck %s --check-prefix=WRONG
+// RUN: %einhead run %s --function=two_caches --require-fused --repeat=1 --size=b=2,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=two_caches --require-fused --repeat=1 --size=b=1,m=1 | FileCheck %s
+// RUN: %einhead run %s --function=two_caches --require-fused --repeat=1 --size=b=3,m=517 --threads=2 | FileCheck %s
+// RUN: %einhead run %s --function=two_caches --no-fuse --repeat=1 --size=b=2,m=37 | FileCheck %s
 // CHECK: output f32[{{.*}}] pass
-// CHECK: output f32[{{.*}}] pass
-
-// RUN: not %einhead run %s --repeat=1 --size=b=2,m=37 --perturb=1e-2 2>&1 | FileCheck %s --check-prefix=WRONG
 // WRONG: error: wrong result
 
 func.func @one_cache(

@@ -1,16 +1,20 @@
 // What is done with each score: soft-cap, ALiBi, boolean masks and repeated
 // biases against the oracle, at odd sizes; an error in one element is seen.
 
-// RUN: %einhead run %s --require-fused --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
-// RUN: %einhead run %s --require-fused --repeat=1 --size=b=1,n=1,m=1 | FileCheck %s
-// RUN: %einhead run %s --require-fused --repeat=1 --size=b=1,n=3,m=517 --threads=2 | FileCheck %s
-// RUN: %einhead run %s --no-fuse --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=soft_cap --require-fused --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=soft_cap --require-fused --repeat=1 --size=b=1,n=3,m=517 --threads=2 | FileCheck %s
+// RUN: %einhead run %s --function=soft_cap --no-fuse --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
+// RUN: not %einhead run %s --function=soft_cap --repeat=1 --size=b=2,n=5,m=37 --perturb=1e-2 2>&1 | FileCheck %s --check-prefix=WRONG
+// RUN: %einhead run %s --function=alibi --require-fused --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=alibi --require-fused --repeat=1 --size=b=1,n=3,m=517 --threads=2 | FileCheck %s
+// RUN: %einhead run %s --function=alibi --no-fuse --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=boolean_mask --require-fused --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=boolean_mask --require-fused --repeat=1 --size=b=1,n=3,m=517 --threads=2 | FileCheck %s
+// RUN: not %einhead run %s --function=boolean_mask --repeat=1 --size=b=2,n=5,m=37 --perturb=1e-2 2>&1 | FileCheck %s --check-prefix=WRONG
+// RUN: %einhead run %s --function=repeated_bias --require-fused --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
+// RUN: %einhead run %s --function=repeated_bias --require-fused --repeat=1 --size=b=1,n=3,m=517 --threads=2 | FileCheck %s
+// RUN: %einhead run %s --function=repeated_bias --no-fuse --repeat=1 --size=b=2,n=5,m=37 | FileCheck %s
 // CHECK: output f32[{{.*}}] pass
-// CHECK: output f32[{{.*}}] pass
-// CHECK: output f32[{{.*}}] pass
-// CHECK: output f32[{{.*}}] pass
-
-// RUN: not %einhead run %s --repeat=1 --size=b=2,n=5,m=37 --perturb=1e-2 2>&1 | FileCheck %s --check-prefix=WRONG
 // WRONG: error: wrong result
 
 #id = affine_map<(b, h, n, m) -> (b, h, n, m)>
