@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -34,8 +35,13 @@ using namespace einhead::attn;
 static constexpr int64_t rowBlock = 32;
 /// The most blocks of columns: enough to keep threads even, few enough to fork.
 static constexpr int64_t maxBlocks = 64;
-/// Columns that are next to each other are cut at lines of the cache.
-static constexpr int64_t lineElements = 16;
+/// Columns that are next to each other stay together: runs that prefetchers
+/// follow, and a few vectors for each element of x.
+static constexpr int64_t runElements = 64;
+/// Rows of x that share a row of the weight while it is in the first cache.  A
+/// power of two as the distance of rows puts them all into one set of it, so
+/// they are fewer than its ways.
+static constexpr int64_t sharingRows = 4;
 
 namespace {
 /// One einsum of the activation and a weight.
@@ -95,7 +101,7 @@ static int64_t chooseColumn(Projection &projection) {
       continue;
     int64_t extent = type.getDimSize(i);
     int64_t blocks =
-        i + 1 == term.size() ? llvm::divideCeil(extent, lineElements) : extent;
+        i + 1 == term.size() ? llvm::divideCeil(extent, runElements) : extent;
     if (blocks <= most)
       continue;
     most = blocks;
@@ -105,19 +111,19 @@ static int64_t chooseColumn(Projection &projection) {
   return most;
 }
 
-/// The same number of blocks for all, and rows where x has many.
+/// As many blocks as the largest weight gives (a smaller one has none in the
+/// last iterations), and rows where x has many.
 static std::string chooseBlocks(Group &group) {
-  group.blocks = maxBlocks;
   for (Projection &member : group.members) {
     int64_t blocks = chooseColumn(member);
     if (blocks == 0)
       return "no letter of the weight's columns has a known extent";
-    group.blocks = std::min(group.blocks, blocks);
+    group.blocks = std::max(group.blocks, std::min(blocks, maxBlocks));
   }
   for (Projection &member : group.members) {
     member.block = llvm::divideCeil(member.extent, group.blocks);
     if (member.column == member.weightTerm().back())
-      member.block = llvm::alignTo(member.block, lineElements);
+      member.block = llvm::alignTo(member.block, runElements);
   }
   Projection &first = group.members.front();
   auto type = cast<RankedTensorType>(first.x().getType());
@@ -241,8 +247,6 @@ struct Block2D {
 /// min(block, extent - offset).
 static OpFoldResult sizeOf(OpBuilder &b, Location loc, OpFoldResult offset,
                            int64_t extent, int64_t block) {
-  if (extent % block == 0)
-    return b.getIndexAttr(block);
   AffineExpr at = b.getAffineDimExpr(0);
   auto map = AffineMap::get(
       1, 0, {b.getAffineConstantExpr(block), extent - at}, b.getContext());
@@ -260,6 +264,40 @@ static OpFoldResult offsetOf(OpBuilder &b, Location loc, Value index,
                             b.getContext());
   return affine::makeComposedFoldedAffineMin(b, loc, map,
                                              {OpFoldResult(index)});
+}
+
+/// Takes a few rows of x at a time, and the columns that are no run one by one,
+/// so that a row of the weight is read from memory once for those rows.
+static Value tileRows(OpBuilder &b, const Projection &member,
+                      linalg::GenericOp op, llvm::StringRef loops) {
+  if (!contains(member.spec.output, member.weightTerm().back()))
+    return op.getResult(0);
+  SmallVector<int64_t> extents = op.getStaticLoopRanges(), sizes;
+  bool rows = false;
+  for (auto [letter, extent] : llvm::reverse(llvm::zip(loops, extents))) {
+    bool isRow = contains(member.spec.output, letter) &&
+                 !contains(member.weightTerm(), letter);
+    bool isColumn = contains(member.spec.output, letter) && !isRow;
+    int64_t size = isRow && !rows ? sharingRows : 1;
+    if ((!isRow && !isColumn) || sizes.empty() ||
+        (!ShapedType::isDynamic(extent) && extent <= size))
+      size = 0;
+    rows |= isRow && size > 1;
+    sizes.push_back(size);
+  }
+  if (!rows)
+    return op.getResult(0);
+  std::reverse(sizes.begin(), sizes.end());
+  IRRewriter rewriter(b);
+  rewriter.setInsertionPoint(op);
+  scf::SCFTilingOptions options;
+  options.setTileSizes(getAsIndexOpFoldResult(b.getContext(), sizes));
+  auto tiled = scf::tileUsingSCF(
+      rewriter, cast<TilingInterface>(op.getOperation()), options);
+  if (failed(tiled))
+    return op.getResult(0);
+  rewriter.replaceOp(op, tiled->replacements);
+  return tiled->replacements.front();
 }
 
 /// One block of one result, written into `output`.
@@ -283,8 +321,9 @@ static void createBlock(OpBuilder &b, scf::ForallOp forall, Projection &member,
   Value zero = arith::ConstantOp::create(b, loc, b.getFloatAttr(type, 0.0));
   Value init =
       linalg::FillOp::create(b, loc, zero, target.getResult()).getResult(0);
-  Value block =
-      createSumOfProducts(b, loc, member.spec, loops, inputs, init).getResult(0);
+  Value block = tileRows(
+      b, member, createSumOfProducts(b, loc, member.spec, loops, inputs, init),
+      loops);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(forall.getTerminator().getBody());
   tensor::ParallelInsertSliceOp::create(b, loc, block, output,
@@ -330,7 +369,9 @@ static scf::ForallOp createLoop(OpBuilder &b, Group &group) {
     if (group.rows >= 0) {
       where.row = member.xTerm()[group.rows];
       where.rowOffset = forall.getInductionVars().front();
-      where.rowSize = sizeOf(b, loc, where.rowOffset, rows, rowBlock);
+      where.rowSize = rows % rowBlock == 0
+                          ? OpFoldResult(b.getIndexAttr(rowBlock))
+                          : sizeOf(b, loc, where.rowOffset, rows, rowBlock);
     }
     createBlock(b, forall, member, where, output);
   }

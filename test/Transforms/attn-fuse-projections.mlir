@@ -2,12 +2,12 @@
 // RUN: FileCheck %s --check-prefix=REMARK < %t.remarks
 
 // Query, key and value of one x: one loop, whose body computes a block of each.
-// 5 heads of 3, 35 columns in 32 and 3, 21 in 16 and 5.
+// 5 heads; 135 columns in 3 blocks, 21 in one.
 // REMARK: [Passed] Projections
-// REMARK-SAME: "bd, hdk -> bhk", "bd, dk -> bk", "dv, bd -> bv" read one activation: one parallel loop of 2 blocks of columns, which saves 2 loops and reading 320*b bytes
+// REMARK-SAME: "bd, hdk -> bhk", "bd, dk -> bk", "dv, bd -> bv" read one activation: one parallel loop of 5 blocks of columns, which saves 2 loops and reading 320*b bytes
 // CHECK-LABEL: func.func @one_x
 // CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x40xf32>
-// CHECK: %[[R:.*]]:3 = scf.forall (%{{.*}}) in (2) shared_outs(
+// CHECK: %[[R:.*]]:3 = scf.forall (%{{.*}}) in (5) shared_outs(
 // CHECK: linalg.fill
 // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "reduction", "parallel", "parallel"]
 // CHECK: linalg.generic {{.*}} iterator_types = ["reduction", "parallel", "parallel"]
@@ -17,26 +17,26 @@
 // CHECK-NOT: scf.forall
 // CHECK: %[[V:.*]] = arith.truncf %[[R]]#2
 // CHECK: return %[[R]]#0, %[[R]]#1, %[[V]]
-func.func @one_x(%x: tensor<?x40xf32>, %wq: tensor<5x40x7xf32>, %wk: tensor<40x35xf32>,
-                 %wv: tensor<40x21xf32>) -> (tensor<?x5x7xf32>, tensor<?x35xf32>, tensor<?x21xbf16>) {
+func.func @one_x(%x: tensor<?x40xf32>, %wq: tensor<5x40x7xf32>, %wk: tensor<40x135xf32>,
+                 %wv: tensor<40x21xf32>) -> (tensor<?x5x7xf32>, tensor<?x135xf32>, tensor<?x21xbf16>) {
   %q = attn.einsum "bd, hdk -> bhk"(%x, %wq) : (tensor<?x40xf32>, tensor<5x40x7xf32>) -> tensor<?x5x7xf32>
-  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<?x40xf32>, tensor<40x35xf32>) -> tensor<?x35xf32>
+  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<?x40xf32>, tensor<40x135xf32>) -> tensor<?x135xf32>
   %v = attn.einsum "dv, bd -> bv"(%wv, %x) : (tensor<40x21xf32>, tensor<?x40xf32>) -> tensor<?x21xbf16>
-  return %q, %k, %v : tensor<?x5x7xf32>, tensor<?x35xf32>, tensor<?x21xbf16>
+  return %q, %k, %v : tensor<?x5x7xf32>, tensor<?x135xf32>, tensor<?x21xbf16>
 }
 
 // -----
 
 // Many rows of x: blocks of them, too.
-// REMARK: "nd, dk -> nk", "nd, dv -> nv" read one activation: one parallel loop of 2 blocks of columns and blocks of 32 rows, which saves 1 loops and reading 11200 bytes
+// REMARK: "nd, dk -> nk", "nd, dv -> nv" read one activation: one parallel loop of 3 blocks of columns and blocks of 32 rows, which saves 1 loops and reading 11200 bytes
 // CHECK-LABEL: func.func @rows
-// CHECK: scf.forall (%[[N:.*]], %{{.*}}) = (0, 0) to (70, 2) step (32, 1)
+// CHECK: scf.forall (%[[N:.*]], %{{.*}}) = (0, 0) to (70, 3) step (32, 1)
 // CHECK: affine.min #{{.*}}(%[[N]])
-func.func @rows(%x: tensor<70x40xf32>, %wk: tensor<40x32xf32>, %wv: tensor<40x33xf32>)
-    -> (tensor<70x32xf32>, tensor<70x33xf32>) {
-  %k = attn.einsum "nd, dk -> nk"(%x, %wk) : (tensor<70x40xf32>, tensor<40x32xf32>) -> tensor<70x32xf32>
-  %v = attn.einsum "nd, dv -> nv"(%x, %wv) : (tensor<70x40xf32>, tensor<40x33xf32>) -> tensor<70x33xf32>
-  return %k, %v : tensor<70x32xf32>, tensor<70x33xf32>
+func.func @rows(%x: tensor<70x40xf32>, %wk: tensor<40x128xf32>, %wv: tensor<40x129xf32>)
+    -> (tensor<70x128xf32>, tensor<70x129xf32>) {
+  %k = attn.einsum "nd, dk -> nk"(%x, %wk) : (tensor<70x40xf32>, tensor<40x128xf32>) -> tensor<70x128xf32>
+  %v = attn.einsum "nd, dv -> nv"(%x, %wv) : (tensor<70x40xf32>, tensor<40x129xf32>) -> tensor<70x129xf32>
+  return %k, %v : tensor<70x128xf32>, tensor<70x129xf32>
 }
 
 // -----
@@ -46,11 +46,11 @@ func.func @rows(%x: tensor<70x40xf32>, %wk: tensor<40x32xf32>, %wv: tensor<40x33
 // REMARK: "bd, dk -> bk" is one parallel loop of 3 blocks of columns; no other einsum sums the same letters of its activation
 // CHECK-LABEL: func.func @other_x
 // CHECK-COUNT-2: scf.forall (%{{.*}}) in (3)
-func.func @other_x(%x: tensor<2x40xf32>, %z: tensor<2x40xf32>, %wk: tensor<40x35xf32>, %wv: tensor<40x35xf32>)
-    -> (tensor<2x35xf32>, tensor<2x35xf32>) {
-  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<2x40xf32>, tensor<40x35xf32>) -> tensor<2x35xf32>
-  %v = attn.einsum "bd, dk -> bk"(%z, %wv) : (tensor<2x40xf32>, tensor<40x35xf32>) -> tensor<2x35xf32>
-  return %k, %v : tensor<2x35xf32>, tensor<2x35xf32>
+func.func @other_x(%x: tensor<2x40xf32>, %z: tensor<2x40xf32>, %wk: tensor<40x135xf32>, %wv: tensor<40x135xf32>)
+    -> (tensor<2x135xf32>, tensor<2x135xf32>) {
+  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<2x40xf32>, tensor<40x135xf32>) -> tensor<2x135xf32>
+  %v = attn.einsum "bd, dk -> bk"(%z, %wv) : (tensor<2x40xf32>, tensor<40x135xf32>) -> tensor<2x135xf32>
+  return %k, %v : tensor<2x135xf32>, tensor<2x135xf32>
 }
 
 // -----
@@ -61,11 +61,11 @@ func.func @other_x(%x: tensor<2x40xf32>, %z: tensor<2x40xf32>, %wk: tensor<40x35
 // CHECK-LABEL: func.func @dependent
 // CHECK: scf.forall
 // CHECK: scf.forall
-func.func @dependent(%x: tensor<40x40xf32>, %wk: tensor<40x35xf32>) -> tensor<40x35xf32> {
-  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<40x40xf32>, tensor<40x35xf32>) -> tensor<40x35xf32>
-  %w = arith.negf %k : tensor<40x35xf32>
-  %v = attn.einsum "bd, dv -> bv"(%x, %w) : (tensor<40x40xf32>, tensor<40x35xf32>) -> tensor<40x35xf32>
-  return %v : tensor<40x35xf32>
+func.func @dependent(%x: tensor<40x40xf32>, %wk: tensor<40x135xf32>) -> tensor<40x135xf32> {
+  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<40x40xf32>, tensor<40x135xf32>) -> tensor<40x135xf32>
+  %w = arith.negf %k : tensor<40x135xf32>
+  %v = attn.einsum "bd, dv -> bv"(%x, %w) : (tensor<40x40xf32>, tensor<40x135xf32>) -> tensor<40x135xf32>
+  return %v : tensor<40x135xf32>
 }
 
 // -----
@@ -73,10 +73,10 @@ func.func @dependent(%x: tensor<40x40xf32>, %wk: tensor<40x35xf32>) -> tensor<40
 // The second one sums the other letter of x.
 // REMARK: [Missed] NotFused
 // REMARK-SAME: "bd, bv -> dv" reads the activation of "bd, dk -> bk", but does not go with it: it sums other letters of it
-func.func @other_letters(%x: tensor<40x40xf32>, %wk: tensor<40x35xf32>, %wv: tensor<40x35xf32>) -> (tensor<40x35xf32>, tensor<40x35xf32>) {
-  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<40x40xf32>, tensor<40x35xf32>) -> tensor<40x35xf32>
-  %v = attn.einsum "bd, bv -> dv"(%x, %wv) : (tensor<40x40xf32>, tensor<40x35xf32>) -> tensor<40x35xf32>
-  return %k, %v : tensor<40x35xf32>, tensor<40x35xf32>
+func.func @other_letters(%x: tensor<40x40xf32>, %wk: tensor<40x135xf32>, %wv: tensor<40x135xf32>) -> (tensor<40x135xf32>, tensor<40x135xf32>) {
+  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<40x40xf32>, tensor<40x135xf32>) -> tensor<40x135xf32>
+  %v = attn.einsum "bd, bv -> dv"(%x, %wv) : (tensor<40x40xf32>, tensor<40x135xf32>) -> tensor<40x135xf32>
+  return %k, %v : tensor<40x135xf32>, tensor<40x135xf32>
 }
 
 // -----
