@@ -112,8 +112,8 @@ static bool columnsInside(const SliceWindow &key, const SliceWindow &value,
     text = "their numbers of columns are not constants";
     return false;
   }
-  std::string columns = std::to_string(start) + " to " +
-                        std::to_string(start + valueColumns - 1);
+  std::string columns =
+      std::to_string(start) + " to " + std::to_string(start + valueColumns - 1);
   bool inside = start >= 0 && start + valueColumns <= keyColumns;
   text = inside ? "the value is columns " + columns + " of the key's " +
                       std::to_string(keyColumns)
@@ -152,9 +152,8 @@ ValueInKey ValueInKey::of(AttentionLike op) {
     result.text = otherRows(keys, values, letters);
   if (!result.text.empty())
     return result;
-  result.holds =
-      columnsInside(keys, values, keyType.getShape().back(),
-                    valueType.getShape().back(), result.text);
+  result.holds = columnsInside(keys, values, keyType.getShape().back(),
+                               valueType.getShape().back(), result.text);
   return result;
 }
 

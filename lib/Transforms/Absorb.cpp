@@ -29,8 +29,7 @@ static Value einsum(OpBuilder &b, const LatentChain &chain, Value left,
   for (char letter : outputTerm)
     shape.push_back(chain.extents.lookup(letter));
   auto type = RankedTensorType::get(shape, b.getF32Type());
-  std::string spec =
-      (leftTerm + ", " + rightTerm + " -> " + outputTerm).str();
+  std::string spec = (leftTerm + ", " + rightTerm + " -> " + outputTerm).str();
   return EinsumOp::create(b, left.getLoc(), type, spec,
                           ValueRange{left, right});
 }
@@ -106,17 +105,17 @@ void einhead::absorb(LatentChain &chain) {
   if (chain.rotary)
     joinRotary(b, chain, query, key);
   // The joined columns go by the latent's letter.
-  Value sum = EinsumOp::create(
-      b, chain.scores.getLoc(), chain.scores.getType(),
-      queryTerm + ", " + chain.keys.latentTerm + " -> " + chain.scoreTerm,
-      ValueRange{query, key});
+  Value sum = EinsumOp::create(b, chain.scores.getLoc(), chain.scores.getType(),
+                               queryTerm + ", " + chain.keys.latentTerm +
+                                   " -> " + chain.scoreTerm,
+                               ValueRange{query, key});
   scores->getResult(0).replaceAllUsesWith(sum);
 
   b.setInsertionPoint(chain.output);
   std::string latentTerm = chain.latentOutputTerm();
-  Value latent = einsum(b, chain, chain.softmax.getResult(), chain.scoreTerm,
-                        valueLatent(b, chain, key), chain.values.latentTerm,
-                        latentTerm);
+  Value latent =
+      einsum(b, chain, chain.softmax.getResult(), chain.scoreTerm,
+             valueLatent(b, chain, key), chain.values.latentTerm, latentTerm);
   Value output = EinsumOp::create(
       b, chain.output.getLoc(), chain.output.getType(),
       latentTerm + ", " + chain.values.weightTerm + " -> " + chain.outputTerm,

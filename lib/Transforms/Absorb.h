@@ -13,7 +13,8 @@
 
 namespace einhead {
 
-/// Keys or values as an einsum of a latent and a weight, in the chain's letters.
+/// Keys or values as an einsum of a latent and a weight, in the chain's
+/// letters.
 struct LatentProjection {
   attn::EinsumOp op;
   mlir::Value latent, weight;

@@ -63,7 +63,8 @@ static void bindLetters(LatentChain &chain, llvm::StringRef term, Value value) {
   }
 }
 
-static void bindLetters(LatentChain &chain, EinsumOp op, const EinsumSpec &spec) {
+static void bindLetters(LatentChain &chain, EinsumOp op,
+                        const EinsumSpec &spec) {
   for (auto [term, input] : llvm::zip(spec.inputs, op.getInputs()))
     bindLetters(chain, term, input);
   bindLetters(chain, spec.output, op.getResult());
@@ -87,8 +88,9 @@ static std::string matchProjection(LatentChain &chain, Value value,
   if (!isProjected(value, term, chain.over))
     return ("the " + what + " are not projected from a latent").str();
   if (!value.hasOneUse())
-    return ("the projected " + what + " are used elsewhere, so they are "
-                                      "computed anyway")
+    return ("the projected " + what +
+            " are used elsewhere, so they are "
+            "computed anyway")
         .str();
   part.op = value.getDefiningOp<EinsumOp>();
   EinsumSpec own = *EinsumSpec::parse(part.op.getSpec());
@@ -148,8 +150,8 @@ static std::string matchRotary(LatentChain &chain) {
   auto sum = dyn_cast<arith::AddFOp>(*chain.scores->user_begin());
   if (!sum)
     return "";
-  Value other = sum.getLhs() == chain.scores.getResult() ? sum.getRhs()
-                                                         : sum.getLhs();
+  Value other =
+      sum.getLhs() == chain.scores.getResult() ? sum.getRhs() : sum.getLhs();
   auto op = other.getDefiningOp<EinsumOp>();
   if (!op || op == chain.scores || op.getInputs().size() != 2)
     return ""; // a bias
@@ -282,7 +284,8 @@ bool LatentChain::match(SoftmaxOp softmax, LatentChain &chain,
   if (!matchScores(chain, key, keyTerm))
     return false;
   if (!chain.scores.getType().getElementType().isF32()) {
-    why = "the scores are not stored as f32; rounding them is part of the graph";
+    why =
+        "the scores are not stored as f32; rounding them is part of the graph";
     return true;
   }
   why = matchProjection(chain, key, keyTerm, "keys", chain.keys);

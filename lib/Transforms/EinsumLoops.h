@@ -18,12 +18,10 @@ mlir::Type sumType(mlir::OpBuilder &builder, mlir::Type result);
 
 /// init + the sum of products of one or two inputs, a linalg.generic with the
 /// loops `loops`, of which those that the output lacks are sums.
-mlir::linalg::GenericOp createSumOfProducts(mlir::OpBuilder &builder,
-                                            mlir::Location loc,
-                                            const attn::EinsumSpec &spec,
-                                            llvm::StringRef loops,
-                                            mlir::ValueRange inputs,
-                                            mlir::Value init);
+mlir::linalg::GenericOp
+createSumOfProducts(mlir::OpBuilder &builder, mlir::Location loc,
+                    const attn::EinsumSpec &spec, llvm::StringRef loops,
+                    mlir::ValueRange inputs, mlir::Value init);
 
 } // namespace einhead
 

@@ -9,7 +9,7 @@
 // cuts a sum: bits depend on neither.  The blocks of a result are written where
 // they belong, so that a body allocates nothing.
 
-#include "EinsumLoops.h"
+#include "ProjectionLoop.h"
 #include "einhead/Analysis/Remark.h"
 #include "einhead/Analysis/Traffic.h"
 #include "einhead/IR/Attn.h"
@@ -17,7 +17,6 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -30,43 +29,11 @@ using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
 
-/// Rows of x that one block takes: with a block of columns of the weights they
-/// stay in the second cache.
-static constexpr int64_t rowBlock = 32;
 /// The most blocks of columns: enough to keep threads even, few enough to fork.
 static constexpr int64_t maxBlocks = 64;
 /// Columns that are next to each other stay together: runs that prefetchers
 /// follow, and a few vectors for each element of x.
 static constexpr int64_t runElements = 64;
-/// Rows of x that share a row of the weight while it is in the first cache.  A
-/// power of two as the distance of rows puts them all into one set of it, so
-/// they are fewer than its ways.
-static constexpr int64_t sharingRows = 4;
-
-namespace {
-/// One einsum of the activation and a weight.
-struct Projection {
-  EinsumOp op;
-  EinsumSpec spec;
-  unsigned activation = 0; // which operand
-  /// The letter whose blocks the loop goes over, and the size of a block.
-  char column = 0;
-  int64_t extent = 0, block = 0;
-
-  Value x() { return op.getInputs()[activation]; }
-  Value weight() { return op.getInputs()[1 - activation]; }
-  llvm::StringRef xTerm() const { return spec.inputs[activation]; }
-  llvm::StringRef weightTerm() const { return spec.inputs[1 - activation]; }
-};
-
-/// Einsums that read one activation.
-struct Group {
-  SmallVector<Projection> members;
-  int64_t blocks = 1;
-  /// The dimension of x whose rows are taken in blocks, or -1.
-  int64_t rows = -1;
-};
-} // namespace
 
 /// Bytes of a static tensor, or -1.
 static int64_t bytesOf(Value value) {
@@ -86,18 +53,14 @@ static SmallVector<int64_t> summedDims(const Projection &projection) {
   return dims;
 }
 
-static bool contains(llvm::StringRef term, char letter) {
-  return indexOf(term, letter) >= 0;
-}
-
 /// Picks the letter of the weight's columns that gives most blocks.
 static int64_t chooseColumn(Projection &projection) {
   auto type = cast<RankedTensorType>(projection.weight().getType());
   llvm::StringRef term = projection.weightTerm();
   int64_t most = 0;
   for (auto [i, letter] : llvm::enumerate(term)) {
-    if (!contains(projection.spec.output, letter) ||
-        contains(projection.xTerm(), letter) || type.isDynamicDim(i))
+    if (!hasLetter(projection.spec.output, letter) ||
+        hasLetter(projection.xTerm(), letter) || type.isDynamicDim(i))
       continue;
     int64_t extent = type.getDimSize(i);
     int64_t blocks =
@@ -113,7 +76,7 @@ static int64_t chooseColumn(Projection &projection) {
 
 /// As many blocks as the largest weight gives (a smaller one has none in the
 /// last iterations), and rows where x has many.
-static std::string chooseBlocks(Group &group) {
+static std::string chooseBlocks(ProjectionGroup &group) {
   for (Projection &member : group.members) {
     int64_t blocks = chooseColumn(member);
     if (blocks == 0)
@@ -127,11 +90,11 @@ static std::string chooseBlocks(Group &group) {
   }
   Projection &first = group.members.front();
   auto type = cast<RankedTensorType>(first.x().getType());
-  int64_t most = rowBlock;
+  int64_t most = projectionRows;
   for (int64_t i = 0; i < type.getRank(); ++i) {
     bool isRow = llvm::all_of(group.members, [&](const Projection &member) {
-      return contains(member.spec.output, member.xTerm()[i]) &&
-             !contains(member.weightTerm(), member.xTerm()[i]);
+      return hasLetter(member.spec.output, member.xTerm()[i]) &&
+             !hasLetter(member.weightTerm(), member.xTerm()[i]);
     });
     if (isRow && !type.isDynamicDim(i) && type.getDimSize(i) > most) {
       most = type.getDimSize(i);
@@ -169,7 +132,7 @@ static bool collectBefore(Value value, Operation *place,
 }
 
 /// Brings what `next` needs before the group's first einsum; why not, or "".
-static std::string joinGroup(Group &group, Projection &next) {
+static std::string joinGroup(ProjectionGroup &group, Projection &next) {
   Operation *place = group.members.front().op;
   SetVector<Operation *> ops;
   Operation *obstacle = nullptr;
@@ -192,7 +155,7 @@ static Projection projectionOf(EinsumOp op, unsigned activation) {
 }
 
 /// Whether the loop over the group is worth a fork and a join.
-static bool isLarge(Group &group, int64_t minBytes) {
+static bool isLarge(ProjectionGroup &group, int64_t minBytes) {
   int64_t total = 0;
   for (Projection &member : group.members) {
     int64_t bytes = bytesOf(member.weight());
@@ -201,196 +164,6 @@ static bool isLarge(Group &group, int64_t minBytes) {
     total += bytes;
   }
   return total >= minBytes;
-}
-
-//===----------------------------------------------------------------------===//
-// The loop
-//===----------------------------------------------------------------------===//
-
-/// Columns, then sums, rows and at last what is contiguous in the weight: a row
-/// of the weight that has been loaded serves all rows of x.
-static std::string loopOrder(const Projection &projection) {
-  char inner = projection.weightTerm().back();
-  bool sums = !contains(projection.spec.output, inner);
-  std::string columns, rows, summed;
-  for (char letter : projection.spec.letters()) {
-    if (letter == inner)
-      continue;
-    if (!contains(projection.spec.output, letter))
-      summed.push_back(letter);
-    else if (contains(projection.weightTerm(), letter))
-      columns.push_back(letter);
-    else
-      rows.push_back(letter);
-  }
-  return (sums ? columns + rows + summed : columns + summed + rows) + inner;
-}
-
-namespace {
-/// Where the block of one member starts in each letter, and its size.
-struct Block2D {
-  char row = 0, column = 0;
-  OpFoldResult rowOffset, rowSize, columnOffset, columnSize;
-
-  void place(char letter, OpFoldResult &offset, OpFoldResult &size) const {
-    if (letter == column) {
-      offset = columnOffset;
-      size = columnSize;
-    } else if (letter == row) {
-      offset = rowOffset;
-      size = rowSize;
-    }
-  }
-};
-} // namespace
-
-/// min(block, extent - offset).
-static OpFoldResult sizeOf(OpBuilder &b, Location loc, OpFoldResult offset,
-                           int64_t extent, int64_t block) {
-  AffineExpr at = b.getAffineDimExpr(0);
-  auto map = AffineMap::get(
-      1, 0, {b.getAffineConstantExpr(block), extent - at}, b.getContext());
-  return affine::makeComposedFoldedAffineMin(b, loc, map, {offset});
-}
-
-/// min(index * block, extent): blocks past the last one are empty.
-static OpFoldResult offsetOf(OpBuilder &b, Location loc, Value index,
-                             int64_t extent, int64_t block, int64_t blocks) {
-  AffineExpr at = b.getAffineDimExpr(0) * block;
-  if ((blocks - 1) * block < extent)
-    return affine::makeComposedFoldedAffineApply(
-        b, loc, AffineMap::get(1, 0, at), {OpFoldResult(index)});
-  auto map = AffineMap::get(1, 0, {at, b.getAffineConstantExpr(extent)},
-                            b.getContext());
-  return affine::makeComposedFoldedAffineMin(b, loc, map,
-                                             {OpFoldResult(index)});
-}
-
-/// Takes a few rows of x at a time, and the columns that are no run one by one,
-/// so that a row of the weight is read from memory once for those rows.
-static Value tileRows(OpBuilder &b, const Projection &member,
-                      linalg::GenericOp op, llvm::StringRef loops) {
-  if (!contains(member.spec.output, member.weightTerm().back()))
-    return op.getResult(0);
-  SmallVector<int64_t> extents = op.getStaticLoopRanges(), sizes;
-  bool rows = false;
-  for (auto [letter, extent] : llvm::reverse(llvm::zip(loops, extents))) {
-    bool isRow = contains(member.spec.output, letter) &&
-                 !contains(member.weightTerm(), letter);
-    bool isColumn = contains(member.spec.output, letter) && !isRow;
-    int64_t size = isRow && !rows ? sharingRows : 1;
-    if ((!isRow && !isColumn) || sizes.empty() ||
-        (!ShapedType::isDynamic(extent) && extent <= size))
-      size = 0;
-    rows |= isRow && size > 1;
-    sizes.push_back(size);
-  }
-  if (!rows)
-    return op.getResult(0);
-  std::reverse(sizes.begin(), sizes.end());
-  IRRewriter rewriter(b);
-  rewriter.setInsertionPoint(op);
-  scf::SCFTilingOptions options;
-  options.setTileSizes(getAsIndexOpFoldResult(b.getContext(), sizes));
-  auto tiled = scf::tileUsingSCF(
-      rewriter, cast<TilingInterface>(op.getOperation()), options);
-  if (failed(tiled))
-    return op.getResult(0);
-  rewriter.replaceOp(op, tiled->replacements);
-  return tiled->replacements.front();
-}
-
-/// One block of one result, written into `output`.
-static void createBlock(OpBuilder &b, scf::ForallOp forall, Projection &member,
-                        const Block2D &where, Value output) {
-  Location loc = member.op.getLoc();
-  std::string loops = loopOrder(member);
-  auto slice = [&](Value tensor, llvm::StringRef term) {
-    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, tensor);
-    SmallVector<OpFoldResult> offsets(sizes.size(), b.getIndexAttr(0));
-    SmallVector<OpFoldResult> ones(sizes.size(), b.getIndexAttr(1));
-    for (auto [i, letter] : llvm::enumerate(term))
-      where.place(letter, offsets[i], sizes[i]);
-    return tensor::ExtractSliceOp::create(b, loc, tensor, offsets, sizes, ones);
-  };
-  SmallVector<Value> inputs;
-  for (auto [input, term] : llvm::zip(member.op.getInputs(), member.spec.inputs))
-    inputs.push_back(slice(input, term));
-  auto target = slice(output, member.spec.output);
-  Type type = getElementTypeOrSelf(output);
-  Value zero = arith::ConstantOp::create(b, loc, b.getFloatAttr(type, 0.0));
-  Value init =
-      linalg::FillOp::create(b, loc, zero, target.getResult()).getResult(0);
-  Value block = tileRows(
-      b, member, createSumOfProducts(b, loc, member.spec, loops, inputs, init),
-      loops);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToEnd(forall.getTerminator().getBody());
-  tensor::ParallelInsertSliceOp::create(b, loc, block, output,
-                                        target.getMixedOffsets(),
-                                        target.getMixedSizes(),
-                                        target.getMixedStrides());
-}
-
-static scf::ForallOp createLoop(OpBuilder &b, Group &group) {
-  Projection &first = group.members.front();
-  Location loc = first.op.getLoc();
-  SmallVector<Value> outputs;
-  for (Projection &member : group.members) {
-    ReifiedRankedShapedTypeDims shapes;
-    (void)member.op.reifyResultShapes(b, shapes);
-    Type type = sumType(b, member.op.getType().getElementType());
-    outputs.push_back(tensor::EmptyOp::create(b, loc, shapes[0], type));
-  }
-  int64_t rows = 0;
-  SmallVector<OpFoldResult> lower = {b.getIndexAttr(0)}, steps, upper;
-  if (group.rows >= 0) {
-    rows = cast<RankedTensorType>(first.x().getType()).getDimSize(group.rows);
-    lower.push_back(b.getIndexAttr(0));
-    upper.push_back(b.getIndexAttr(rows));
-    steps.push_back(b.getIndexAttr(rowBlock));
-  }
-  upper.push_back(b.getIndexAttr(group.blocks));
-  steps.push_back(b.getIndexAttr(1));
-  auto forall = scf::ForallOp::create(b, loc, lower, upper, steps, outputs,
-                                      /*mapping=*/std::nullopt);
-  b.setInsertionPoint(forall.getTerminator());
-  Value index = forall.getInductionVars().back();
-  for (auto [member, output] :
-       llvm::zip(group.members, forall.getRegionIterArgs())) {
-    Block2D where;
-    where.column = member.column;
-    where.columnOffset = offsetOf(b, loc, index, member.extent, member.block,
-                                  group.blocks);
-    where.columnSize = member.block * group.blocks == member.extent
-                           ? OpFoldResult(b.getIndexAttr(member.block))
-                           : sizeOf(b, loc, where.columnOffset, member.extent,
-                                    member.block);
-    if (group.rows >= 0) {
-      where.row = member.xTerm()[group.rows];
-      where.rowOffset = forall.getInductionVars().front();
-      where.rowSize = rows % rowBlock == 0
-                          ? OpFoldResult(b.getIndexAttr(rowBlock))
-                          : sizeOf(b, loc, where.rowOffset, rows, rowBlock);
-    }
-    createBlock(b, forall, member, where, output);
-  }
-  return forall;
-}
-
-static void replaceGroup(Group &group) {
-  OpBuilder b(group.members.front().op);
-  scf::ForallOp forall = createLoop(b, group);
-  b.setInsertionPointAfter(forall);
-  for (auto [member, result] : llvm::zip(group.members, forall.getResults())) {
-    Value value = result;
-    if (value.getType() != member.op.getType())
-      value = arith::TruncFOp::create(b, member.op.getLoc(), member.op.getType(),
-                                      value);
-    member.op.getResult().replaceAllUsesWith(value);
-  }
-  for (Projection &member : group.members)
-    member.op->erase();
 }
 
 //===----------------------------------------------------------------------===//
@@ -413,7 +186,7 @@ static std::string bytesText(Projection &projection, int64_t times) {
   return product.str();
 }
 
-static void report(Group &group) {
+static void report(ProjectionGroup &group) {
   Projection &first = group.members.front();
   std::string text;
   for (Projection &member : group.members)
@@ -425,10 +198,11 @@ static void report(Group &group) {
     text += " read one activation: one parallel loop of ";
   text += std::to_string(group.blocks) + " blocks of columns";
   if (group.rows >= 0)
-    text += " and blocks of " + std::to_string(rowBlock) + " rows";
+    text += " and blocks of " + std::to_string(projectionRows) + " rows";
   if (count > 1)
     text += ", which saves " + std::to_string(count - 1) +
-            " loops and reading " + bytesText(first, count - 1) + " bytes";
+            (count == 2 ? " loop" : " loops") + " and reading " +
+            bytesText(first, count - 1) + " bytes";
   else
     text += "; no other einsum sums the same letters of its activation";
   remarkPassed(first.op.getLoc(), "attn-fuse-projections", "Projections", text);
@@ -449,7 +223,7 @@ struct FuseProjectionsPass final
     for (size_t i = 0; i < ops.size(); ++i) {
       if (done.contains(ops[i]))
         continue;
-      Group group = groupOf(ops, i, done);
+      ProjectionGroup group = groupOf(ops, i, done);
       if (!isLarge(group, minBytes))
         continue;
       if (std::string why = chooseBlocks(group); !why.empty()) {
@@ -461,16 +235,17 @@ struct FuseProjectionsPass final
       for (Projection &member : group.members)
         done.insert(member.op);
       report(group);
-      replaceGroup(group);
+      createProjectionLoop(group);
     }
   }
 
   /// The einsums from `ops[at]` on that go with it.
-  static Group groupOf(ArrayRef<EinsumOp> ops, size_t at,
-                       const llvm::SmallPtrSetImpl<Operation *> &done) {
-    Group best;
+  static ProjectionGroup
+  groupOf(ArrayRef<EinsumOp> ops, size_t at,
+          const llvm::SmallPtrSetImpl<Operation *> &done) {
+    ProjectionGroup best;
     for (unsigned activation : {0u, 1u}) {
-      Group group;
+      ProjectionGroup group;
       group.members.push_back(projectionOf(ops[at], activation));
       Projection first = group.members.front();
       SmallVector<int64_t> summed = summedDims(first);
@@ -481,8 +256,7 @@ struct FuseProjectionsPass final
           tryJoin(group, op, first.x(), summed);
       // Alone: the weight is the larger operand, or the last.
       bool larger = bytesOf(first.weight()) >= bytesOf(first.x());
-      if (best.members.empty() ||
-          group.members.size() > best.members.size() ||
+      if (best.members.empty() || group.members.size() > best.members.size() ||
           (group.members.size() == 1 && best.members.size() == 1 && larger &&
            bytesOf(best.members[0].weight()) < bytesOf(best.members[0].x())))
         best = std::move(group);
@@ -492,7 +266,7 @@ struct FuseProjectionsPass final
     return best;
   }
 
-  static void tryJoin(Group &group, EinsumOp op, Value x,
+  static void tryJoin(ProjectionGroup &group, EinsumOp op, Value x,
                       ArrayRef<int64_t> summed) {
     for (unsigned activation : {0u, 1u}) {
       if (op.getInputs()[activation] != x)

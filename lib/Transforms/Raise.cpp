@@ -95,7 +95,8 @@ static char freshLetter(const std::string &taken) {
 static Reason renameValues(Chain &chain, const EinsumSpec &spec,
                            unsigned weights) {
   std::string from = spec.inputs[weights], to = chain.scoreTerm;
-  std::string taken = EinsumSpec::parse(chain.scores.einsum.getSpec())->letters();
+  std::string taken =
+      EinsumSpec::parse(chain.scores.einsum.getSpec())->letters();
   for (char letter : spec.letters()) {
     if (from.find(letter) != std::string::npos)
       continue;
@@ -166,7 +167,8 @@ static Reason matchRoles(Chain &chain) {
        roles->batch.find(roles->queryTerm.front()) == std::string::npos))
     return "the lengths are by letter '" + chain.scoreTerm.substr(0, 1) +
            "', which is not a batch letter that leads the query";
-  for (Value scores : {chain.scores.einsum.getResult(), chain.softmax.getResult()})
+  for (Value scores :
+       {chain.scores.einsum.getResult(), chain.softmax.getResult()})
     if (!getElementTypeOrSelf(scores).isF32())
       return "the scores are not stored as f32; rounding them is part of the "
              "graph";

@@ -142,8 +142,8 @@ static void stripViews(Value &value, std::string &letters) {
 static void takeBias(Value &value, ScoreChain &chain, llvm::StringRef letters,
                      const SetVector<Value> &dependent) {
   auto add = value.getDefiningOp<arith::AddFOp>();
-  if (!add || dependent.contains(add.getLhs()) ==
-                  dependent.contains(add.getRhs()))
+  if (!add ||
+      dependent.contains(add.getLhs()) == dependent.contains(add.getRhs()))
     return;
   bool left = dependent.contains(add.getLhs());
   Value bias = left ? add.getRhs() : add.getLhs();
@@ -164,8 +164,9 @@ static void takeBias(Value &value, ScoreChain &chain, llvm::StringRef letters,
 }
 
 /// Why a value between the scores and the softmax is not only in the chain.
-static std::string usedElsewhere(const SetVector<Value> &dependent,
-                                 llvm::function_ref<bool(Operation *)> inChain) {
+static std::string
+usedElsewhere(const SetVector<Value> &dependent,
+              llvm::function_ref<bool(Operation *)> inChain) {
   for (Value value : dependent) {
     if (Operation *op = value.getDefiningOp(); !inChain(op))
       continue;
@@ -184,8 +185,7 @@ std::string ScoreChain::match(SoftmaxOp softmax, ScoreChain &chain) {
   if (spec.inputs.size() != 2)
     return "the scores einsum has " + std::to_string(spec.inputs.size()) +
            " operands, expected query and key";
-  SetVector<Value> dependent =
-      dependentsOf(chain.einsum.getResult(), softmax);
+  SetVector<Value> dependent = dependentsOf(chain.einsum.getResult(), softmax);
   Value top = softmax.getInput();
   takeBias(top, chain, spec.output, dependent);
 

@@ -143,8 +143,8 @@ Value ScoreRegion::parallel(linalg::LinalgOp op, ValueRange indices) {
       if (auto dim = dyn_cast<AffineDimExpr>(expr))
         where.push_back(loops[dim.getPosition()]);
       else if (auto constant = dyn_cast<AffineConstantExpr>(expr))
-        where.push_back(arith::ConstantIndexOp::create(builder, loc,
-                                                       constant.getValue()));
+        where.push_back(
+            arith::ConstantIndexOp::create(builder, loc, constant.getValue()));
       else
         return fail("'" + op->getName().getStringRef() +
                     "' reads a tensor at computed indices");

@@ -54,7 +54,8 @@ private:
   std::unique_ptr<mlir::Block> block;
   mlir::OpBuilder builder;
   mlir::Location loc;
-  llvm::DenseMap<mlir::Value, llvm::SmallVector<std::pair<Indices, mlir::Value>>>
+  llvm::DenseMap<mlir::Value,
+                 llvm::SmallVector<std::pair<Indices, mlir::Value>>>
       known;
   llvm::SmallPtrSet<mlir::Operation *, 8> inlined;
   std::string why;

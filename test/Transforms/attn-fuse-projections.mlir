@@ -28,7 +28,7 @@ func.func @one_x(%x: tensor<?x40xf32>, %wq: tensor<5x40x7xf32>, %wk: tensor<40x1
 // -----
 
 // Many rows of x: blocks of them, too.
-// REMARK: "nd, dk -> nk", "nd, dv -> nv" read one activation: one parallel loop of 3 blocks of columns and blocks of 32 rows, which saves 1 loops and reading 11200 bytes
+// REMARK: "nd, dk -> nk", "nd, dv -> nv" read one activation: one parallel loop of 3 blocks of columns and blocks of 32 rows, which saves 1 loop and reading 11200 bytes
 // CHECK-LABEL: func.func @rows
 // CHECK: scf.forall (%[[N:.*]], %{{.*}}) = (0, 0) to (70, 3) step (32, 1)
 // CHECK: affine.min #{{.*}}(%[[N]])
