@@ -152,6 +152,8 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     addCleanup(pm);
     if (!options.fuse)
       return;
+    // Before raise, which then sees attention to the latent.
+    pm.addNestedPass<func::FuncOp>(createAbsorbPass());
     RaisePassOptions raise;
     raise.requireFused = options.requireFused;
     pm.addNestedPass<func::FuncOp>(createRaisePass(raise));
@@ -180,6 +182,7 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
       return;
     functions.addPass(createSplitKeysPass());
     functions.addPass(createTileDecodePass());
+    functions.addPass(createFuseProjectionsPass());
     addCleanup(pm);
     pm.addNestedPass<func::FuncOp>(createCheckTrafficPass());
     return;

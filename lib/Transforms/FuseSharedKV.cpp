@@ -7,6 +7,7 @@
 
 #include "einhead/Analysis/Remark.h"
 #include "einhead/Analysis/Traffic.h"
+#include "einhead/Analysis/ValueInKey.h"
 #include "einhead/Transforms/Passes.h"
 
 namespace einhead {
@@ -39,6 +40,8 @@ struct FuseSharedKVPass final
     getOperation().walk([](AttentionOp op) {
       op.setSharedKv(true);
       report(cast<AttentionLike>(op.getOperation()));
+      remarkValueInKey(cast<AttentionLike>(op.getOperation()),
+                       "attn-fuse-shared-kv");
     });
   }
 };

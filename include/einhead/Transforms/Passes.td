@@ -31,12 +31,40 @@ def SpecializePass : Pass<"attn-specialize", "::mlir::ModuleOp"> {
                             "name=extent pairs, comma-separated">];
 }
 
+def AbsorbPass : Pass<"attn-absorb", "::mlir::func::FuncOp"> {
+  let summary = "Attend to the latent that keys and values are projected from";
+  let description = [{
+    Where keys and values are einsums of a latent and a weight, the weights can
+    go to the other side of the attention: that of the keys to the query, that of
+    the values behind the output.  The attention then reads the latent, which all
+    heads share.  A second score einsum, that of rotary keys beside the latent,
+    joins the first one.  Both forms are counted, and the cheaper one is taken; a
+    remark states both.  Sums are taken in another order.
+
+    Before:
+    ```mlir
+    %k = attn.einsum "bmc, hck -> bhmk"(%latent, %up_k)
+    %s = attn.einsum "bhk, bhmk -> bhm"(%q, %k)
+    ```
+    After:
+    ```mlir
+    %l = attn.einsum "bhk, hck -> bhc"(%q, %up_k)
+    %s = attn.einsum "bhc, bmc -> bhm"(%l, %latent)
+    ```
+  }];
+  let dependentDialects = ["::einhead::attn::AttnDialect",
+                           "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
 def RaisePass : Pass<"attn-raise", "::mlir::func::FuncOp"> {
   let summary = "Recognise attention by its letters";
   let description = [{
-    Finds einsum - (scale, bias) - softmax - einsum chains and makes each one
-    `attn.attention`.  What counts is where the letters stand, not how the chain
-    is spelled.  A softmax whose result feeds no such chain gets a missed remark
+    Finds einsum - softmax - einsum chains and makes each one `attn.attention`.
+    What counts is where the letters stand, not how the chain is spelled.  Between
+    scores and softmax may stand a scale, a bias, and elementwise arith, math and
+    linalg ops (soft-cap, ALiBi, boolean masks), which become the `score` region.
+    A softmax whose result feeds no such chain gets a missed remark
     that says exactly why; with `require-fused` that is an error.
 
     Level after: 1 (attention).
@@ -128,6 +156,25 @@ def CheckTrafficPass : Pass<"attn-check-traffic", "::mlir::func::FuncOp"> {
 
     Level after: 4 (tiled).
   }];
+}
+
+def FuseProjectionsPass : Pass<"attn-fuse-projections", "::mlir::func::FuncOp"> {
+  let summary = "Project one activation with all its weights in one parallel loop";
+  let description = [{
+    Einsums that read one tensor and sum the same letters of it (query, key and
+    value of one x; gate and up) become one `scf.forall` over blocks of their
+    results, each of which computes a block of every one: one fork and join, and
+    x stays in the cache.  Where x has many rows the blocks are rows of x, else
+    columns of the weights.  How many blocks there are follows from the extents
+    alone, and no sum is cut, so that bits do not depend on threads.  A large
+    einsum without siblings becomes such a loop as well.
+  }];
+  let options = [
+    Option<"minBytes", "min-bytes", "int64_t", "262144",
+           "smaller weights are not worth a fork and a join">];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
 }
 
 def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg", "::mlir::func::FuncOp"> {
