@@ -48,13 +48,16 @@ namespace {
 struct FuseSharedKVPass final
     : einhead::impl::FuseSharedKVPassBase<FuseSharedKVPass> {
   void runOnOperation() override {
-    // In this order: siblings share what one of them would repeat, and a
-    // prefix shows its repetition only where it stands alone.
-    for (auto populate :
-         {populateSiblingAttentionPatterns, populatePrefixSuffixPatterns,
-          populateRepeatedKVPatterns}) {
+    // Siblings first: they are found by the elements of K and V, before those
+    // are read from elsewhere.
+    for (bool siblings : {true, false}) {
       RewritePatternSet patterns(&getContext());
-      populate(patterns);
+      if (siblings) {
+        populateSiblingAttentionPatterns(patterns);
+      } else {
+        populatePrefixSuffixPatterns(patterns);
+        populateRepeatedKVPatterns(patterns);
+      }
       GreedyRewriteConfig config;
       config.setUseTopDownTraversal().enableFolding(false).enableConstantCSE(
           false);

@@ -269,14 +269,19 @@ struct AttendParts final : OpRewritePattern<AttentionOp> {
       start = affine::makeComposedFoldedAffineApply(rewriter, loc, a + b,
                                                     {start, size});
     }
+    std::string before = bytesOf(op), after;
+    rewriter.replaceOp(op, merge(rewriter, op, attentions));
+    // The letters that a part repeats over are its rows.
+    for (AttentionOp attention : attentions)
+      after += (after.empty() ? "" : " and ") +
+               bytesOf(readRepeatedKV(rewriter, attention));
     remarkPassed(loc, passFlag, "PrefixSuffix",
                  "the keys are " + llvm::Twine(attentions.size()) +
                      " parts, of which one is the same for all \"" +
                      keys->repeated +
                      "\": each is attended by itself, their results are "
                      "merged; K/V bytes: " +
-                     bytesOf(op) + " before; after: those of the parts");
-    rewriter.replaceOp(op, merge(rewriter, op, attentions));
+                     before + " before, " + after + " after");
     return success();
   }
 };

@@ -133,6 +133,35 @@ static std::string describe(const Repetition &repetition,
   return text;
 }
 
+/// The attention that replaced `op`.
+static AttentionOp rewrite(AttentionOp op, const Repetition &repetition,
+                           AttentionParts &parts, PatternRewriter &rewriter) {
+  std::string before = bytesOf(op);
+  Location loc = op.getLoc();
+  SmallVector<SplitLetter> splits =
+      splitLetters(rewriter, op, repetition, parts);
+  const Unrepeated &key = repetition.key, &value = repetition.value;
+  bool oneTensor = key.view.sameElements(value.view);
+  parts.key = materialise(rewriter, loc, key.view, key.forms);
+  parts.value = oneTensor ? parts.key
+                          : materialise(rewriter, loc, value.view, value.forms);
+  parts.keyTerm = termOf(key, parts.keyTerm, splits);
+  parts.valueTerm = termOf(value, parts.valueTerm, splits);
+  AttentionOp attention = parts.create(rewriter);
+  SmallVector<Value> results;
+  for (auto [i, result] : llvm::enumerate(attention.getResults()))
+    results.push_back(joined(rewriter, result,
+                             i ? parts.state() : parts.outputTerm, splits,
+                             op->getResult(i).getType()));
+  remarkPassed(loc, passFlag, "RepeatedKV",
+               "K and V are repetitions (" + spellingOf(repetition) +
+                   "): " + describe(repetition, splits) + ", \"" +
+                   parts.spec() + "\"; K/V bytes: " + before + " before, " +
+                   bytesOf(attention) + " after");
+  rewriter.replaceOp(op, results);
+  return attention;
+}
+
 namespace {
 struct ReadRepeatedKV final : OpRewritePattern<AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -150,37 +179,20 @@ struct ReadRepeatedKV final : OpRewritePattern<AttentionOp> {
     rewrite(op, *repetition, parts, rewriter);
     return success();
   }
-
-private:
-  static void rewrite(AttentionOp op, const Repetition &repetition,
-                      AttentionParts &parts, PatternRewriter &rewriter) {
-    std::string before = bytesOf(op);
-    Location loc = op.getLoc();
-    SmallVector<SplitLetter> splits =
-        splitLetters(rewriter, op, repetition, parts);
-    const Unrepeated &key = repetition.key, &value = repetition.value;
-    bool oneTensor = key.view.sameElements(value.view);
-    parts.key = materialise(rewriter, loc, key.view, key.forms);
-    parts.value = oneTensor
-                      ? parts.key
-                      : materialise(rewriter, loc, value.view, value.forms);
-    parts.keyTerm = termOf(key, parts.keyTerm, splits);
-    parts.valueTerm = termOf(value, parts.valueTerm, splits);
-    AttentionOp attention = parts.create(rewriter);
-    SmallVector<Value> results;
-    for (auto [i, result] : llvm::enumerate(attention.getResults()))
-      results.push_back(joined(rewriter, result,
-                               i ? parts.state() : parts.outputTerm, splits,
-                               op->getResult(i).getType()));
-    remarkPassed(loc, passFlag, "RepeatedKV",
-                 "K and V are repetitions (" + spellingOf(repetition) +
-                     "): " + describe(repetition, splits) + ", \"" +
-                     parts.spec() + "\"; K/V bytes: " + before + " before, " +
-                     bytesOf(attention) + " after");
-    rewriter.replaceOp(op, results);
-  }
 };
 } // namespace
+
+AttentionOp einhead::shared_kv::readRepeatedKV(PatternRewriter &rewriter,
+                                               AttentionOp op) {
+  AttentionParts parts(op);
+  std::optional<Repetition> repetition;
+  (void)Repetition::find(parts, repetition);
+  if (!repetition)
+    return op;
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPoint(op);
+  return rewrite(op, *repetition, parts, rewriter);
+}
 
 void einhead::shared_kv::populateRepeatedKVPatterns(
     RewritePatternSet &patterns) {

@@ -22,6 +22,9 @@ inline constexpr llvm::StringLiteral passFlag = "attn-fuse-shared-kv";
 
 /// K and V that repeat the entries of smaller tensors are read from those.
 void populateRepeatedKVPatterns(mlir::RewritePatternSet &patterns);
+/// Reads `op` so, if it repeats something; the attention that stands now.
+attn::AttentionOp readRepeatedKV(mlir::PatternRewriter &rewriter,
+                                 attn::AttentionOp op);
 Reason whyNotRepeatedKV(attn::AttentionOp op);
 
 /// Attentions over one K and V become one.
