@@ -11,6 +11,7 @@
 // RUN: %einhead run %s --function=unrolled --repeat=1 --no-share-kv | FileCheck %s
 // RUN: %einhead run %s --function=rows --size=b=2,m=37,n=3,o=5 --repeat=1 | FileCheck %s
 // RUN: %einhead run %s --function=stacked --repeat=1 | FileCheck %s
+// RUN: %einhead run %s --function=masked_rows --repeat=1 | FileCheck %s
 // CHECK: pass
 // CHECK-NOT: FAIL
 
@@ -36,6 +37,8 @@
 // EXPLAIN: 2 attentions over one K and V are one: their queries are concatenated along 'n'
 // EXPLAIN-LABEL: @stacked
 // EXPLAIN: 2 attentions over one K and V are one: their queries are stacked along the new row letter 's'
+// EXPLAIN-LABEL: @masked_rows
+// EXPLAIN: 2 attentions over one K and V are one: their queries are concatenated along 'n'
 
 func.func @repeat_kv(
     %q: tensor<2x6x5xf32> {attn.name = "query", attn.shape = "2, 6, 5"},
@@ -176,4 +179,20 @@ func.func @stacked(
   %p1 = attn.softmax "bnm" over "m"(%s1) mask <"nm", "(n, m) : (n - m + 4 >= 0)">() : tensor<2x3x37xf32>
   %y1 = attn.einsum "bnm, bmv -> bnv"(%p1, %k) : (tensor<2x3x37xf32>, tensor<2x37x5xf32>) -> tensor<2x3x5xf32>
   return %y0, %y1 : tensor<2x3x5xf32>, tensor<2x3x5xf32>
+}
+
+// Two numbers of rows, and a mask by the row: each has that of its own rows.
+func.func @masked_rows(
+    %p: tensor<2x3x5xf32> {attn.name = "left", attn.shape = "2, 3, 5"},
+    %q: tensor<2x5x5xf32> {attn.name = "right", attn.shape = "2, 5, 5"},
+    %k: tensor<2x37x5xf32> {attn.name = "key", attn.shape = "2, 37, 5"})
+    -> (tensor<2x3x5xf32> {attn.name = "of_left", attn.shape = "2, 3, 5"},
+        tensor<2x5x5xf32> {attn.name = "of_right", attn.shape = "2, 5, 5"}) {
+  %s0 = attn.einsum "bnk, bmk -> bnm"(%p, %k) : (tensor<2x3x5xf32>, tensor<2x37x5xf32>) -> tensor<2x3x37xf32>
+  %p0 = attn.softmax "bnm" over "m"(%s0) mask <"nm", "(n, m) : (n - m + 4 >= 0)">() : tensor<2x3x37xf32>
+  %y0 = attn.einsum "bnm, bmv -> bnv"(%p0, %k) : (tensor<2x3x37xf32>, tensor<2x37x5xf32>) -> tensor<2x3x5xf32>
+  %s1 = attn.einsum "bnk, bmk -> bnm"(%q, %k) : (tensor<2x5x5xf32>, tensor<2x37x5xf32>) -> tensor<2x5x37xf32>
+  %p1 = attn.softmax "bnm" over "m"(%s1) mask <"nm", "(n, m) : (n - m + 4 >= 0)">() : tensor<2x5x37xf32>
+  %y1 = attn.einsum "bnm, bmv -> bnv"(%p1, %k) : (tensor<2x5x37xf32>, tensor<2x37x5xf32>) -> tensor<2x5x5xf32>
+  return %y0, %y1 : tensor<2x3x5xf32>, tensor<2x5x5xf32>
 }
