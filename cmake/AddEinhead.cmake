@@ -78,7 +78,7 @@ function(einhead_install_package)
           DESTINATION ${package_dir})
   # Installed tools find the installed runtime wherever the prefix moves, and
   # libMLIR, which Debian keeps off the loader's path.
-  foreach(tool einhead einhead-opt)
+  foreach(tool einhead einhead-opt einhead-reduce einhead-lsp-server)
     if(TARGET ${tool})
       set_target_properties(${tool} PROPERTIES
         INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${LLVM_LIBRARY_DIRS}")

@@ -1,7 +1,9 @@
 """The lit suites: every .mlir and .test file below test/, and below examples/.
 
 Tools stand on PATH (einhead-opt, einhead, FileCheck, not, split-file, the
-stock mlir-opt).  %examples is examples/, %python the interpreter.  Features
+stock mlir-opt).  %examples is examples/, %plugin what mlir-opt loads,
+%broken-plugin a pass that breaks numbers, %utils is utils/, %python the
+interpreter.  Features
 for REQUIRES: the flags of this CPU (`avx512f`, `amx_tile`), each tool built.
 """
 
@@ -25,6 +27,9 @@ config.environment["FILECHECK_OPTS"] = "-enable-var-scope"
 
 config.substitutions += [
     ("%einhead-opt", os.path.join(config.einhead_tools_dir, "einhead-opt")),
+    ("%broken-plugin", os.path.join(config.einhead_build_dir, "lib", "libEinheadBrokenPlugin.so")),
+    ("%utils", os.path.join(config.einhead_source_dir, "utils")),
+    ("%plugin", os.path.join(config.einhead_build_dir, "lib", "libEinheadPlugin.so")),
     (r"%einhead\b", os.path.join(config.einhead_tools_dir, "einhead")),
     ("%examples", os.path.join(config.einhead_source_dir, "examples")),
     ("%python", config.python),
@@ -43,6 +48,6 @@ def cpu_flags():
 
 
 config.available_features.update(cpu_flags())
-for tool in ("einhead", "einhead-opt"):
+for tool in ("einhead", "einhead-opt", "einhead-reduce", "einhead-lsp-server"):
     if os.path.exists(os.path.join(config.einhead_tools_dir, tool)):
         config.available_features.add(tool)

@@ -51,6 +51,13 @@ struct CompileOptions {
   /// For EmitKind::MLIR: stop after this level ("attention", "shared",
   /// "scheduled", "tiled", "vector", "llvm").  "" = "llvm".
   std::string stopAfter;
+  /// The level that the input is at, where compiling goes on: a dumped level's
+  /// name.  "" = "graph".  What the level promises is checked first.
+  std::string startFrom;
+  /// File for the IR and the passes when a pass crashes or fails on what it
+  /// should have taken: "" = none, "temp" = a new one in the temporary folder.
+  /// Not for what is refused in words.  Catches signals while passes run.
+  std::string reproducer;
 };
 
 /// One decision of the compiler.
@@ -66,6 +73,8 @@ struct CompilerRemark {
 void registerAllDialects(mlir::DialectRegistry &registry);
 /// Our passes and pipelines, and the upstream passes they are made of.
 void registerAllPasses();
+/// Ours alone, for tools that have the upstream passes already.
+void registerOwnPasses();
 
 /// Makes the context report every decision to `onRemark` while it lives.
 /// Call once for a context, before compiling in it.

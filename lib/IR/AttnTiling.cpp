@@ -10,7 +10,7 @@
 // stay whole.  A chunked partial attention has one more loop in front, over the
 // chunks.
 
-#include "einhead/IR/Tile.h"
+#include "einhead/IR/KeyTile.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -45,7 +45,10 @@ static LetterTile tileOf(AttentionLike op, llvm::StringRef letters,
                          ArrayRef<OpFoldResult> sizes) {
   LetterTile tile;
   for (auto [letter, offset, size] : llvm::zip(letters, offsets, sizes)) {
-    int64_t extent = staticExtent(op, letter);
+    // The loop over a list of keys has nothing to do with the extent of K.
+    int64_t extent = hasKeyList(op) && rolesOf(op).key.front() == letter
+                         ? ShapedType::kDynamic
+                         : staticExtent(op, letter);
     if (!ShapedType::isDynamic(extent) && isConstantIntValue(size, extent) &&
         isConstantIntValue(offset, 0))
       continue;
@@ -174,6 +177,13 @@ static bool bindChunk(OpBuilder &builder, PartialAttentionOp op,
                      {n - s * chunk, builder.getAffineConstantExpr(chunk)},
                      builder.getContext()),
       {split, extent});
+  // Other parts of a mask may have more chunks than this one.
+  if (op.getMask())
+    size =
+        arith::MaxSIOp::create(
+            builder, loc, getValueOrCreateConstantIndexOp(builder, loc, size),
+            arith::ConstantIndexOp::create(builder, loc, 0))
+            .getResult();
   if (valid) {
     if (Value before = offsetOf(like, key))
       valid = arith::SubIOp::create(builder, loc, valid, before);
@@ -189,6 +199,56 @@ static bool bindChunk(OpBuilder &builder, PartialAttentionOp op,
   }
   tile.bind(key, start, size);
   return static_cast<bool>(valid);
+}
+
+/// All keys of the tile attend: no mask, no length, and only those offsets that
+/// something else asks for.
+static void dropTest(AttentionLike op, TiledOperands &tiled) {
+  tiled.mask = {};
+  tiled.maskSymbols.clear();
+  tiled.valid = nullptr;
+  if (scoreOf(op))
+    return;
+  size_t key = tiled.offsetLetters.find(rolesOf(op).key.front());
+  Value offset = tiled.offsets[key];
+  tiled.offsetLetters = rolesOf(op).key.front();
+  tiled.offsets = {offset};
+}
+
+/// Binds the key letter to chunk `split` of the list of keys, which is made
+/// here where it is that of the mask.
+static FailureOr<KeyList> bindListChunk(OpBuilder &builder,
+                                        PartialAttentionOp op,
+                                        OpFoldResult split, LetterTile &tile) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  Location loc = op.getLoc();
+  KeyList list;
+  if (op.getSparse()) {
+    FailureOr<KeyList> made = keyListOf(builder, like, tile);
+    if (failed(made))
+      return failure();
+    list = *made;
+  } else {
+    list.count = getValueOrCreateConstantIndexOp(builder, loc,
+                                                 keyLoopExtent(builder, like));
+  }
+  AffineExpr s, n;
+  bindDims(builder.getContext(), s);
+  bindSymbols(builder.getContext(), n);
+  OpFoldResult start = affine::makeComposedFoldedAffineApply(
+      builder, loc, s * *op.getChunk(), {split});
+  OpFoldResult size = affine::makeComposedFoldedAffineMin(
+      builder, loc,
+      AffineMap::get(1, 1,
+                     {n - s * *op.getChunk(),
+                      builder.getAffineConstantExpr(*op.getChunk())},
+                     builder.getContext()),
+      {split, OpFoldResult(list.count)});
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  Value count = getValueOrCreateConstantIndexOp(builder, loc, size);
+  count = arith::MaxSIOp::create(builder, loc, count, zero);
+  tile.bind(rolesOf(like).key.front(), start, count);
+  return list;
 }
 
 /// State `split` of a chunked state over `term`, without its leading dimension.
@@ -221,6 +281,7 @@ PartialAttentionOp::getTiledImplementation(OpBuilder &builder,
   auto like = cast<AttentionLike>(getOperation());
   AttentionRoles roles = rolesOf(like);
   bool spent = false;
+  KeyList list;
   LetterTile tile;
   SmallVector<Value> states;
   if (getChunk()) {
@@ -229,7 +290,14 @@ PartialAttentionOp::getTiledImplementation(OpBuilder &builder,
     size_t parallel = roles.state().size();
     tile = tileOf(like, roles.state(), offsets.slice(1, parallel),
                   sizes.slice(1, parallel));
-    spent = bindChunk(builder, *this, offsets[0], tile);
+    if (hasKeyList(like)) {
+      FailureOr<KeyList> made = bindListChunk(builder, *this, offsets[0], tile);
+      if (failed(made))
+        return failure();
+      list = *made;
+    } else {
+      spent = bindChunk(builder, *this, offsets[0], tile);
+    }
     for (auto [state, term] :
          {std::pair<Value, std::string>{getMax(), roles.state()},
           {getSum(), roles.state()},
@@ -244,6 +312,13 @@ PartialAttentionOp::getTiledImplementation(OpBuilder &builder,
         tile.slice(builder, getLoc(), getAccumulator(), roles.outputTerm)};
   }
   TiledOperands tiled = tileOperands(builder, like, tile, spent);
+  if (list.map) {
+    tiled.keys.map = list.map;
+    tiled.keys.symbols = list.symbols;
+    tiled.sparse = false;
+    if (list.isExact)
+      dropTest(like, tiled);
+  }
   auto op = buildPartial(builder, like, tiled, states, /*chunk=*/nullptr);
   return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
 }

@@ -18,13 +18,10 @@
 // key are projected out, or make a list (SparseKeys).
 
 #include "einhead/IR/KeySet.h"
+#include "Polyhedra.h"
 #include "mlir/Analysis/FlatLinearValueConstraints.h"
 #include "mlir/Analysis/Presburger/PresburgerRelation.h"
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/IntegerSet.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 using namespace mlir::presburger;
@@ -109,10 +106,7 @@ std::optional<IntegerPolyhedron> TileSpace::polyhedron(IntegerSet set) const {
       set.replaceDimsAndSymbols(dimOf, symbolOf, dims, symbols));
   IntegerPolyhedron result(
       PresburgerSpace::getSetSpace(dims, symbols, flat.getNumLocalVars()));
-  for (unsigned i = 0; i < flat.getNumEqualities(); ++i)
-    result.addEquality(flat.getEquality(i));
-  for (unsigned i = 0; i < flat.getNumInequalities(); ++i)
-    result.addInequality(flat.getInequality(i));
+  copyConstraints(flat, result);
   return result;
 }
 
@@ -140,44 +134,60 @@ IntegerPolyhedron TileSpace::box() const {
 // Projection
 //===----------------------------------------------------------------------===//
 
+/// The dividend of local variable `local`, if two inequalities say that it is
+/// the floor of (symbols and symbolic locals) / `divisor`.  Presburger's own
+/// search may find another pair, of a quotient of the key.
+static AffineExpr symbolicDividend(const IntegerRelation &relation,
+                                   unsigned local,
+                                   ArrayRef<AffineExpr> locals,
+                                   MLIRContext *context, int64_t &divisor) {
+  unsigned dims = relation.getNumDimVars(),
+           outer = relation.getNumDimAndSymbolVars();
+  for (unsigned i = 0; i < relation.getNumInequalities(); ++i) {
+    SmallVector<int64_t, 8> low = relation.getInequality64(i);
+    divisor = -low[outer + local];
+    if (divisor < 2)
+      continue;
+    AffineExpr dividend = getAffineConstantExpr(low.back(), context);
+    for (unsigned v = 0; v + 1 < low.size() && dividend; ++v) {
+      if (!low[v] || v == outer + local)
+        continue;
+      AffineExpr term = v >= outer  ? locals[v - outer]
+                        : v >= dims ? getAffineSymbolExpr(v - dims, context)
+                                    : AffineExpr();
+      dividend = term ? dividend + term * low[v] : AffineExpr();
+    }
+    if (!dividend)
+      continue;
+    for (unsigned j = 0; j < relation.getNumInequalities(); ++j) {
+      SmallVector<int64_t, 8> high = relation.getInequality64(j);
+      for (auto [x, y] : llvm::zip(high, low))
+        x += y;
+      int64_t rest = high.pop_back_val();
+      if (rest >= 0 && rest < divisor && llvm::all_equal(high) && !high[0])
+        return dividend;
+    }
+  }
+  return {};
+}
+
 /// Local variables that depend on symbols alone, as expressions; null for the
 /// others.
 static SmallVector<AffineExpr> symbolicLocals(const IntegerRelation &relation,
                                               MLIRContext *context) {
-  unsigned dims = relation.getNumDimVars(),
-           symbols = relation.getNumSymbolVars(),
-           locals = relation.getNumLocalVars();
-  DivisionRepr divisions = relation.getLocalReprs();
-  SmallVector<AffineExpr> exprs(locals);
+  SmallVector<AffineExpr> exprs(relation.getNumLocalVars());
   // A division may use others: as many rounds as it takes.
   for (bool changed = true; changed;) {
     changed = false;
-    for (unsigned i = 0; i < locals; ++i) {
-      if (exprs[i] || !divisions.hasRepr(i))
+    for (unsigned i = 0; i < exprs.size(); ++i) {
+      int64_t divisor;
+      if (exprs[i])
         continue;
-      ArrayRef<DynamicAPInt> dividend = divisions.getDividend(i);
-      AffineExpr sum =
-          getAffineConstantExpr(static_cast<int64_t>(dividend.back()), context);
-      bool symbolic = true;
-      for (unsigned v = 0; v + 1 < dividend.size(); ++v) {
-        int64_t factor = static_cast<int64_t>(dividend[v]);
-        if (!factor)
-          continue;
-        AffineExpr term;
-        if (v >= dims + symbols)
-          term = exprs[v - dims - symbols];
-        else if (v >= dims)
-          term = getAffineSymbolExpr(v - dims, context);
-        if (!term) {
-          symbolic = false;
-          break;
-        }
-        sum = sum + term * factor;
+      if (AffineExpr dividend =
+              symbolicDividend(relation, i, exprs, context, divisor)) {
+        exprs[i] = dividend.floorDiv(divisor);
+        changed = true;
       }
-      if (!symbolic)
-        continue;
-      exprs[i] = sum.floorDiv(static_cast<int64_t>(divisions.getDenom(i)));
-      changed = true;
     }
   }
   return exprs;
@@ -268,6 +278,33 @@ static std::optional<int64_t> difference(AffineExpr a, AffineExpr b,
   return std::nullopt;
 }
 
+/// Whether each key of the list is in `inside`, for all values of the symbols.
+static bool listsOnly(const SparseKeys &keys, const IntegerRelation &inside,
+                      const TileSpace &space) {
+  if (space.dims != 1) // the key is not the only dimension
+    return false;
+  AffineExpr key, block, at;
+  bindDims(space.context, key, block, at);
+  AffineExpr listed = (block * keys.stride + at) * keys.sign + keys.base;
+  SmallVector<AffineExpr> constraints = {key - listed, at, keys.run - 1 - at};
+  SmallVector<bool> equal = {true, false, false};
+  for (AffineExpr low : keys.firstBlock.parts.front())
+    constraints.push_back(block - low);
+  for (AffineExpr high : keys.lastBlock.parts.front())
+    constraints.push_back(high - block);
+  equal.resize(constraints.size(), false);
+  FlatLinearValueConstraints flat(
+      IntegerSet::get(3, space.symbols, constraints, equal));
+  IntegerPolyhedron list(
+      PresburgerSpace::getSetSpace(3, space.symbols, flat.getNumLocalVars()));
+  copyConstraints(flat, list);
+  IntegerRelation all = inside;
+  all.insertVar(VarKind::SetDim, 1, 2); // any block, any place in it
+  return PresburgerSet(list)
+      .subtract(PresburgerSet(IntegerPolyhedron(std::move(all))))
+      .isIntegerEmpty();
+}
+
 /// The list that local variable `local` of `set` makes, where it is the
 /// quotient of (+-key + ...) and the remainders are few.
 static std::optional<SparseKeys>
@@ -316,16 +353,8 @@ listOf(const IntegerRelation &set, unsigned local, const TileSpace &space) {
     return std::nullopt;
   keys.firstBlock = {true, {blocks.lower}};
   keys.lastBlock = {false, {blocks.upper}};
+  keys.isExact = listsOnly(keys, inside, space);
   return keys;
-}
-
-AffineMap SparseKeys::map(MLIRContext *context) const {
-  AffineExpr i, first, from;
-  bindDims(context, i);
-  bindSymbols(context, first, from);
-  AffineExpr key = run == 1 ? (first + i) * stride
-                            : (first + i.floorDiv(run)) * stride + i % run;
-  return AffineMap::get(1, 2, key * sign + from);
 }
 
 //===----------------------------------------------------------------------===//
@@ -386,150 +415,6 @@ KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
   for (unsigned i = 0; i < only->getNumLocalVars() && !keys.sparse; ++i)
     keys.sparse = listOf(*only, i, space);
   return keys;
-}
-
-//===----------------------------------------------------------------------===//
-// Bounds as ops, numbers and text
-//===----------------------------------------------------------------------===//
-
-Value KeyBound::build(OpBuilder &builder, Location loc,
-                      ValueRange symbols) const {
-  Value all;
-  for (ArrayRef<AffineExpr> part : parts) {
-    AffineMap map =
-        AffineMap::get(0, symbols.size(), part, builder.getContext());
-    SmallVector<OpFoldResult> operands(symbols.begin(), symbols.end());
-    OpFoldResult bound =
-        part.size() == 1
-            ? affine::makeComposedFoldedAffineApply(builder, loc, map, operands)
-        : isLower
-            ? affine::makeComposedFoldedAffineMax(builder, loc, map, operands)
-            : affine::makeComposedFoldedAffineMin(builder, loc, map, operands);
-    Value value = getValueOrCreateConstantIndexOp(builder, loc, bound);
-    if (!all)
-      all = value;
-    else if (isLower)
-      all = arith::MinSIOp::create(builder, loc, all, value);
-    else
-      all = arith::MaxSIOp::create(builder, loc, all, value);
-  }
-  return all;
-}
-
-std::optional<int64_t> KeyBound::evaluate(ArrayRef<int64_t> symbols) const {
-  std::optional<int64_t> all;
-  for (ArrayRef<AffineExpr> part : parts) {
-    std::optional<int64_t> bound;
-    for (AffineExpr expr : part) {
-      SmallVector<AffineExpr> numbers;
-      for (int64_t symbol : symbols)
-        numbers.push_back(getAffineConstantExpr(symbol, expr.getContext()));
-      int64_t value =
-          cast<AffineConstantExpr>(expr.replaceSymbols(numbers)).getValue();
-      bound = !bound    ? value
-              : isLower ? std::max(*bound, value)
-                        : std::min(*bound, value);
-    }
-    all = !all      ? bound
-          : isLower ? std::min(*all, *bound)
-                    : std::max(*all, *bound);
-  }
-  return all;
-}
-
-std::string KeyBound::str(ArrayRef<std::string> names) const {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  auto list = [&](auto &&range, bool greatest, auto &&print) {
-    bool single = std::size(range) == 1;
-    if (!single)
-      stream << (greatest ? "max(" : "min(");
-    llvm::interleaveComma(range, stream, print);
-    if (!single)
-      stream << ")";
-  };
-  list(parts, !isLower, [&](ArrayRef<AffineExpr> part) {
-    list(part, isLower, [&](AffineExpr expr) {
-      // Symbols print as s0, s1, ...: the names go in their places.
-      std::string raw;
-      llvm::raw_string_ostream(raw) << expr;
-      for (size_t i = 0; i < raw.size(); ++i) {
-        size_t end = i + 1;
-        while (end < raw.size() && llvm::isDigit(raw[end]))
-          ++end;
-        unsigned number;
-        if (raw[i] == 's' && end > i + 1 &&
-            !llvm::StringRef(raw).slice(i + 1, end).getAsInteger(10, number)) {
-          stream << names[number];
-          i = end - 1;
-          continue;
-        }
-        stream << raw[i];
-      }
-    });
-  });
-  return text;
-}
-
-//===----------------------------------------------------------------------===//
-// Disjoint parts
-//===----------------------------------------------------------------------===//
-
-/// The sets of `part`, in the variables of the mask; nothing if one cannot be
-/// written.
-static std::optional<SmallVector<IntegerSet>> setsOf(const PresburgerSet &part,
-                                                     MLIRContext *context) {
-  SmallVector<IntegerSet> sets;
-  for (const IntegerRelation &disjunct : part.getAllDisjuncts()) {
-    if (disjunct.isIntegerEmpty())
-      continue;
-    IntegerRelation simple = disjunct;
-    simple.removeRedundantConstraints();
-    FlatLinearConstraints flat(simple.getNumDimVars(),
-                               simple.getNumSymbolVars(),
-                               simple.getNumLocalVars());
-    for (unsigned i = 0; i < simple.getNumEqualities(); ++i)
-      flat.addEquality(simple.getEquality(i));
-    for (unsigned i = 0; i < simple.getNumInequalities(); ++i)
-      flat.addInequality(simple.getInequality(i));
-    IntegerSet set = flat.getAsIntegerSet(context);
-    if (!set)
-      return std::nullopt;
-    sets.push_back(set);
-  }
-  return sets;
-}
-
-SmallVector<MaskAttr> einhead::attn::disjointMasks(MaskAttr mask) {
-  MLIRContext *context = mask.getContext();
-  SmallVector<MaskAttr> result;
-  std::optional<PresburgerSet> before;
-  for (IntegerSetAttr attr : mask.getSets()) {
-    IntegerSet set = attr.getValue();
-    for (AffineExpr constraint : set.getConstraints())
-      if (!constraint.isPureAffine())
-        return {mask};
-    FlatLinearValueConstraints flat(set);
-    IntegerPolyhedron polyhedron(PresburgerSpace::getSetSpace(
-        set.getNumDims(), set.getNumSymbols(), flat.getNumLocalVars()));
-    for (unsigned i = 0; i < flat.getNumEqualities(); ++i)
-      polyhedron.addEquality(flat.getEquality(i));
-    for (unsigned i = 0; i < flat.getNumInequalities(); ++i)
-      polyhedron.addInequality(flat.getInequality(i));
-    PresburgerSet part(polyhedron);
-    SmallVector<IntegerSet> sets = {set};
-    if (before && !before->intersect(part).isIntegerEmpty()) {
-      auto rest = setsOf(part.subtract(*before), context);
-      if (!rest)
-        return {mask};
-      sets = *rest;
-    }
-    for (IntegerSet one : sets)
-      result.push_back(
-          MaskAttr::get(context, mask.getLetters(), IntegerSetAttr::get(one)));
-    before = before ? before->unionSet(part) : part;
-  }
-  return result;
 }
 
 bool einhead::attn::isSparse(MaskAttr mask, char key) {

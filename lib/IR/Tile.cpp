@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/IR/Tile.h"
+#include "einhead/IR/KeySet.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -37,6 +38,17 @@ Value LetterTile::slice(OpBuilder &builder, Location loc, Value value,
   SmallVector<OpFoldResult> strides(term.size(), builder.getIndexAttr(1));
   return tensor::ExtractSliceOp::create(builder, loc, value, offsets, sizes,
                                         strides);
+}
+
+int64_t einhead::attn::rowTileOf(int64_t extent, int64_t limit) {
+  if (ShapedType::isDynamic(extent))
+    return limit;
+  if (extent <= limit)
+    return extent;
+  for (int64_t tile = limit; 2 * tile > limit; --tile)
+    if (extent % tile == 0)
+      return tile;
+  return limit;
 }
 
 ScheduleAttr einhead::attn::scheduleOf(AttentionLike op) {
@@ -88,6 +100,15 @@ OpFoldResult einhead::attn::keyLoopExtent(OpBuilder &builder,
         builder, op.getLoc(), n * *partial.getBlockSize(), {length});
   }
   return letterExtent(builder, op, rolesOf(op).key.front());
+}
+
+std::string einhead::attn::choosingLetters(AttentionLike op) {
+  auto partial = dyn_cast<PartialAttentionOp>(op.getOperation());
+  if (op.getBlocks())
+    return op.getBlockLetters()->str();
+  if (partial && partial.getSparse())
+    return choosingLetters(*op.getMask(), rolesOf(op).key.front());
+  return "";
 }
 
 /// Letters whose index the mask, the region or a list of keys must know.

@@ -170,6 +170,9 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     schedule.cpu = options.cpu;
     schedule.requireFused = options.requireFused;
     functions.addPass(createSchedulePass(schedule));
+    // Without sharing the loops read more, on purpose.
+    if (options.shareKV)
+      functions.addPass(createStateTrafficPass());
     return;
   }
   case Level::Tiled:
@@ -177,7 +180,9 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
       return;
     functions.addPass(createSplitKeysPass());
     functions.addPass(createTileDecodePass());
-    return addCleanup(pm);
+    addCleanup(pm);
+    pm.addNestedPass<func::FuncOp>(createCheckTrafficPass());
+    return;
   case Level::Vector:
     return addVector(pm, /*reassociate=*/options.fuse);
   case Level::LLVM:

@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LevelContract.h"
+#include "Reproducer.h"
 #include "einhead/Compiler.h"
 #include "einhead/Pipelines/CPU.h"
 #include "einhead/Target/Codegen.h"
@@ -66,9 +68,9 @@ private:
 class Compilation {
 public:
   Compilation(ModuleOp module, EmitKind kind, const CompileOptions &options,
-              TargetInfo target)
+              TargetInfo target, Level start)
       : module(module), kind(kind), options(options), target(std::move(target)),
-        firstError(module.getContext()) {
+        start(start), firstError(module.getContext()) {
     pipeline.cpu = options.cpu;
     pipeline.fuse = options.fuse;
     pipeline.shareKV = options.shareKV;
@@ -81,6 +83,8 @@ public:
 
 private:
   llvm::Error prepare();
+  LogicalResult collectManifest();
+  LogicalResult restoreManifest();
   llvm::Error runLevel(Level level);
   llvm::Error dump(Level level);
   llvm::Expected<std::string> generate();
@@ -90,17 +94,26 @@ private:
   EmitKind kind;
   const CompileOptions &options;
   TargetInfo target;
+  Level start;
   FirstError firstError;
   CPUPipelineOptions pipeline;
   Manifest manifest;
+  /// False for MLIR of a module whose functions no manifest can describe.
+  bool hasManifest = false;
 };
 } // namespace
 
+/// The IR as a file from which compiling can go on: with the manifest, which
+/// lower levels do not hold.
 std::string Compilation::text() {
+  if (hasManifest)
+    manifest.attach(module);
   std::string result;
   llvm::raw_string_ostream stream(result);
   module->print(stream);
   stream << "\n";
+  if (hasManifest)
+    (void)Manifest().detach(module);
   return result;
 }
 
@@ -109,13 +122,78 @@ llvm::Error Compilation::prepare() {
   DialectRegistry registry;
   registerAllDialects(registry);
   module.getContext()->appendDialectRegistry(registry);
-  PassManager passes(module.getContext());
-  buildGraphPipeline(passes, pipeline);
-  if (failed(verify(module)) || failed(passes.run(module)) ||
-      (kind == EmitKind::Module && failed(manifest.collect(module))))
-    return firstError.error(std::errc::invalid_argument,
-                            "the module is invalid");
-  return llvm::Error::success();
+  LogicalResult valid = verify(module);
+  if (succeeded(valid) && start == Level::Graph) {
+    PassManager passes(module.getContext());
+    buildGraphPipeline(passes, pipeline);
+    valid = passes.run(module);
+    // One that is left from an earlier run describes another module.
+    if (succeeded(valid))
+      valid = Manifest().detach(module);
+    if (succeeded(valid))
+      valid = collectManifest();
+  } else if (succeeded(valid)) {
+    valid = checkLevel(module, start, pipeline);
+    if (succeeded(valid))
+      valid = restoreManifest();
+  }
+  if (succeeded(valid))
+    return llvm::Error::success();
+  return firstError.error(std::errc::invalid_argument, "the module is invalid");
+}
+
+/// A module file needs a manifest; MLIR has one where there can be one.
+LogicalResult Compilation::collectManifest() {
+  if (kind == EmitKind::Module) {
+    hasManifest = true;
+    return manifest.collect(module);
+  }
+  if (kind == EmitKind::MLIR || !options.dumpStages.empty()) {
+    ScopedDiagnosticHandler silence(module.getContext(), [](Diagnostic &) {});
+    hasManifest = succeeded(manifest.collect(module));
+  }
+  return success();
+}
+
+/// The manifest of a module that comes from a file of a later level: as the
+/// file has it, checked against the signatures as long as they are there.
+LogicalResult Compilation::restoreManifest() {
+  FailureOr<bool> found = manifest.detach(module);
+  if (failed(found))
+    return failure();
+  if (start >= Level::Vector) {
+    hasManifest = *found;
+    if (kind != EmitKind::Module)
+      return success();
+    if (!*found)
+      return module.emitError()
+             << "no einhead.manifest: from level 'vector' on, only that "
+                "attribute "
+                "knows the arguments; take the file that 'einhead compile' "
+                "writes, or an earlier level";
+    if (StringRef name = manifest.readerOfParameters();
+        !name.empty() && options.parameterFiles.empty())
+      return module.emitError() << "@" << name << " reads parameters, and no "
+                                << "file is named; give --parameters";
+    return success();
+  }
+  Manifest told = std::move(manifest);
+  manifest = Manifest();
+  if (failed(collectManifest()))
+    return failure();
+  if (*found && hasManifest && !told.sameSignatures(manifest))
+    return module.emitError() << "einhead.manifest and the functions disagree; "
+                                 "remove the attribute "
+                                 "and it is made anew";
+  // At level 'attention' what is told of K and V is told by the next level.
+  if (*found && start >= Level::Shared)
+    manifest = std::move(told);
+  else if (start == Level::Shared || start == Level::Scheduled)
+    manifest.addTraffic(module);
+  else if (start == Level::Tiled && kind == EmitKind::Module)
+    module.emitWarning() << "no einhead.manifest: the module will not say how "
+                            "many bytes of K and V a call reads";
+  return success();
 }
 
 llvm::Error Compilation::dump(Level level) {
@@ -145,12 +223,14 @@ llvm::Error Compilation::dump(Level level) {
 llvm::Error Compilation::runLevel(Level level) {
   PassManager passes(module.getContext());
   buildLevelPipeline(passes, level, pipeline);
-  if (failed(passes.run(module)))
-    return firstError.error(std::errc::not_supported, "lowering to level " +
-                                                          levelName(level) +
-                                                          " failed");
+  PassOutcome outcome = runWithReproducer(passes, module, options.reproducer);
+  if (outcome != PassOutcome::Done)
+    return firstError.error(
+        outcome == PassOutcome::Broken ? std::errc::state_not_recoverable
+                                       : std::errc::not_supported,
+        "lowering to level " + levelName(level) + " failed");
   // What sharing saves is known here, and after tiling it is not.
-  if (level == Level::Shared && kind == EmitKind::Module)
+  if (level == Level::Shared && hasManifest)
     manifest.addTraffic(module);
   return dump(level);
 }
@@ -196,6 +276,8 @@ llvm::Expected<std::string> Compilation::run(Level last) {
   if (llvm::Error error = prepare())
     return std::move(error);
   for (Level level : levels) {
+    if (level <= start)
+      continue;
     if (llvm::Error error = runLevel(level))
       return std::move(error);
     if (level == last)
@@ -218,5 +300,21 @@ llvm::Expected<std::string> einhead::compile(ModuleOp module, EmitKind kind,
     return llvm::createStringError(
         std::make_error_code(std::errc::invalid_argument),
         "unknown level \"" + options.stopAfter + "\"");
-  return Compilation(module, kind, options, std::move(*target)).run(*last);
+  std::optional<Level> start =
+      options.startFrom.empty() || options.startFrom == "graph"
+          ? Level::Graph
+          : parseLevel(options.startFrom);
+  if (!start || *start > *last)
+    return llvm::createStringError(
+        std::make_error_code(std::errc::invalid_argument),
+        (start ? "nothing lies between level \"" : "unknown level \"") +
+            options.startFrom + "\"" +
+            (start ? " and \"" + options.stopAfter + "\"" : ""));
+  if (*start != Level::Graph && !options.sizes.empty())
+    return llvm::createStringError(
+        std::make_error_code(std::errc::invalid_argument),
+        "sizes are given at level \"graph\", not at \"" + options.startFrom +
+            "\"");
+  return Compilation(module, kind, options, std::move(*target), *start)
+      .run(*last);
 }

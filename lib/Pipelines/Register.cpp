@@ -116,18 +116,9 @@ static void registerConversions() {
   registerUBToLLVMConversionPass();
 }
 
-void einhead::registerAllPasses() {
+void einhead::registerOwnPasses() {
   registerEinheadPasses();
   registerPipelinePasses();
-  registerTransformsPasses();
-  transform::registerTransformPasses();
-  affine::registerAffinePasses();
-  arith::registerArithPasses();
-  bufferization::registerBufferizationPasses();
-  registerLinalgPasses();
-  memref::registerMemRefPasses();
-  registerSCFPasses();
-  registerConversions();
 
   PassPipelineRegistration<CPUPipelineOptions>(
       "einhead-to-cpu", "From the graph to code for a CPU", buildCPUPipeline);
@@ -150,4 +141,17 @@ void einhead::registerAllPasses() {
                              const CPUPipelineOptions &options) {
           buildLevelPipeline(pm, level, options);
         });
+}
+
+void einhead::registerAllPasses() {
+  registerOwnPasses();
+  registerTransformsPasses();
+  transform::registerTransformPasses();
+  affine::registerAffinePasses();
+  arith::registerArithPasses();
+  bufferization::registerBufferizationPasses();
+  registerLinalgPasses();
+  memref::registerMemRefPasses();
+  registerSCFPasses();
+  registerConversions();
 }

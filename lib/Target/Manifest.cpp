@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Target/Manifest.h"
+#include "ManifestText.h"
 #include "einhead/IR/ShapeNames.h"
 #include "einhead/Target/Codegen.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -37,6 +38,8 @@ static StringRef typeName(Type type) {
     return "i8";
   if (type.isUnsignedInteger(8))
     return "u8";
+  if (type.isSignlessInteger(1))
+    return "bool";
   return "";
 }
 
@@ -67,7 +70,7 @@ static LogicalResult describeType(func::FuncOp function, const Twine &which,
   if (argument.type.empty())
     return function.emitOpError()
            << which << " has type " << type << "; a module takes tensors and "
-           << "numbers of f64, f32, f16, bf16, i64, i32, i8, ui8 or index";
+           << "numbers of f64, f32, f16, bf16, i64, i32, i8, ui8, i1 or index";
   if (!tensor) {
     argument.scalar = true;
     return success();
@@ -348,6 +351,14 @@ static void writeFunction(llvm::json::OStream &out,
   });
 }
 
+void einhead::writeFunctions(llvm::json::OStream &out,
+                             ArrayRef<ManifestFunction> functions) {
+  out.array([&] {
+    for (const ManifestFunction &function : functions)
+      writeFunction(out, function);
+  });
+}
+
 std::string Manifest::json(const TargetInfo &target,
                            ArrayRef<std::string> parameterFiles) const {
   std::string text;
@@ -361,10 +372,9 @@ std::string Manifest::json(const TargetInfo &target,
       writeStrings(out, "features", codeFeatures(target));
     });
     writeStrings(out, "parameters", parameterFiles);
-    out.attributeArray("functions", [&] {
-      for (const ManifestFunction &function : functions)
-        writeFunction(out, function);
-    });
+    out.attributeBegin("functions");
+    writeFunctions(out, functions);
+    out.attributeEnd();
   });
   return text;
 }

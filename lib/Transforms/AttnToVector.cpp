@@ -130,6 +130,8 @@ private:
       return Value(arith::AddFOp::create(b, sum, part));
     });
     storeRow(sum);
+    if (op.getLse())
+      storeLse(max, sum);
   }
 
   /// output = total / sum, 0 where no key attended.
@@ -150,6 +152,16 @@ private:
                               at(spec.output, Value(), column));
       return Value();
     });
+  }
+
+  /// lse = max * ln(2) + ln(sum), -inf where no key attended.
+  void storeLse(Value max, Value sum) {
+    Type f32 = b.getF32Type();
+    Value ln2 = splat(b, f32, 0.6931471805599453);
+    Value lse = arith::AddFOp::create(b, arith::MulFOp::create(b, max, ln2),
+                                      math::LogOp::create(b, sum));
+    memref::StoreOp::create(b, lse, op.getLse(),
+                            at(spec.inputs[0], Value(), Value()));
   }
 
   ImplicitLocOpBuilder b;

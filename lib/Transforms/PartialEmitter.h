@@ -11,7 +11,8 @@
 //            whole vectors; before the key loop
 //   scores   s[R][KT] = q . K: register blocks of MR rows x NK keys, MR * NK
 //            accumulators of L lanes, whose lane sums are one vector
-//   shape    s += log2(e) * bias; s = -inf where the mask or `valid` says so
+//   list     where the keys are a list: their numbers, and their rows in K
+//   shape    s = log2(e) * (score(s) + bias); -inf where a key does not attend
 //   weights  by row: new max, s = exp2(s - max), rescale of sum and accumulator
 //   values   acc[R][V] += s . V: blocks of MR rows x NZ vectors of columns
 //
@@ -63,7 +64,7 @@ private:
   mlir::VectorType vectorOf(mlir::Type element, int64_t count) {
     return mlir::VectorType::get({count}, element);
   }
-  mlir::Value scratch(llvm::ArrayRef<int64_t> shape);
+  mlir::Value scratch(llvm::ArrayRef<int64_t> shape, mlir::Type element);
   /// Indices into a tensor over `term`: the batch letters' current indices,
   /// row `row`, and the given key and column.
   llvm::SmallVector<mlir::Value> at(llvm::StringRef term, mlir::Value row,
@@ -84,9 +85,30 @@ private:
   void scoreBlock(mlir::Value row, int64_t rows, mlir::Value start,
                   mlir::Value count, bool full, bool fetch);
   void shapeScores(mlir::Value start, mlir::Value count);
+  mlir::Value shapedScore(mlir::Value score, mlir::Value row, mlir::Value key);
   mlir::Value isLive(mlir::Value row, mlir::Value key);
+  /// The index of `letter` in the whole attention, at `row` and `key`.
+  mlir::Value absolute(char letter, mlir::Value row, mlir::Value key);
+  /// Whether keys may be left out of the sums: then the weight of such a key is
+  /// -0, and its value, which may be NaN, does not count.
+  bool mayExclude() {
+    return isTested() || op.getBias() || attn::scoreOf(like);
+  }
+  /// Whether each key is asked if it attends.  A key map without a mask lists
+  /// keys that do.
+  bool isTested() { return op.getMask() || op.getValid() || op.getBlocks(); }
+  bool namesRow(llvm::StringRef letters);
+  void testKeys(mlir::Value row, mlir::Value start, mlir::Value count);
+  void excludeKeys(mlir::Value row);
+  // Lists of keys.
+  void list(mlir::Value start, mlir::Value count);
+  mlir::Value listedKey(mlir::Value position);
+  mlir::Value keyExtent();
+  /// The row of K and V that key `key` of the tile is.
+  mlir::Value rowOf(mlir::Value key);
   void weights(mlir::Value count, bool full);
   void rescale(mlir::Value row, mlir::Value factor);
+  mlir::Value isExcluded(mlir::Value weight);
   void values(mlir::Value start, mlir::Value count);
   void valueBlock(mlir::Value row, int64_t rows, mlir::Value start,
                   mlir::Value count, mlir::Value column, int64_t vectors,
@@ -103,7 +125,9 @@ private:
   attn::AttentionLike like;
   attn::AttentionRoles roles;
   int64_t lanes = 0, depth = 0, width = 0, keyTile = 0, rows = 1, ahead = 0;
+  bool isList = false;
   mlir::Value q, s, keyBase;
+  mlir::Value listed, listedRows, live; ///< by position in the tile
   llvm::DenseMap<char, mlir::Value> batchIndex;
 };
 } // namespace einhead

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -41,7 +42,7 @@ void PartialEmitter::scoreBlock(Value row, int64_t block, Value key, Value end,
   for (int64_t k = 0; k < keys; ++k) {
     Value at = add(key, k);
     // Past the end the last key is read again; its score is discarded.
-    keyRows.push_back(full ? at : arith::MinUIOp::create(b, at, last));
+    keyRows.push_back(rowOf(full ? at : arith::MinUIOp::create(b, at, last)));
   }
   // Lines of the keys `ahead`, a few with each step, so that memory is asked at
   // an even pace: where vectors share a line, the steps take turns on the rows.
@@ -95,61 +96,129 @@ void PartialEmitter::scoreBlock(Value row, int64_t block, Value key, Value end,
 }
 
 //===----------------------------------------------------------------------===//
-// Bias, mask, valid
+// Score region, bias, mask, valid
 //===----------------------------------------------------------------------===//
 
+Value PartialEmitter::absolute(char letter, Value row, Value key) {
+  if (letter == roles.key.front() && isList)
+    return memref::LoadOp::create(
+        b, listed, ValueRange{arith::SubIOp::create(b, key, keyBase)});
+  Value i = at(llvm::StringRef(&letter, 1), row, key, Value()).front();
+  Value offset = offsetOf(like, letter);
+  return offset ? add(offset, i) : i;
+}
+
 Value PartialEmitter::isLive(Value row, Value key) {
-  auto absolute = [&](char letter) -> Value {
-    Value i = at(llvm::StringRef(&letter, 1), row, key, Value()).front();
-    Value offset = offsetOf(like, letter);
-    return offset ? add(offset, i) : i;
-  };
   Value live;
+  auto both = [&](Value more) {
+    live = live ? Value(arith::AndIOp::create(b, live, more)) : more;
+  };
+  // Unsigned: a negative number is none of K's.
+  if (isList)
+    both(arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
+                               absolute(roles.key.front(), row, key),
+                               keyExtent()));
   if (Value valid = op.getValid()) {
     if (!valid.getType().isIndex()) {
       valid = memref::LoadOp::create(
           b, valid, batchIndex.lookup(roles.queryTerm.front()));
       valid = arith::IndexCastOp::create(b, b.getIndexType(), valid);
     }
-    live = arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
-                                 absolute(roles.key.front()), valid);
+    both(arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
+                               absolute(roles.key.front(), row, key), valid));
   }
   if (std::optional<MaskAttr> mask = op.getMask()) {
     SmallVector<Value> dims;
     llvm::StringRef letters = mask->getLetters();
     for (char letter : letters)
-      dims.push_back(absolute(letter));
-    Value inside =
-        buildMaskTest(b, b.getLoc(), *mask, dims, op.getMaskSymbols());
-    live = live ? Value(arith::AndIOp::create(b, live, inside)) : inside;
+      dims.push_back(absolute(letter, row, key));
+    both(buildMaskTest(b, b.getLoc(), *mask, dims, op.getMaskSymbols()));
   }
   return live;
 }
 
-void PartialEmitter::shapeScores(Value start, Value count) {
-  if (!op.getBias() && !op.getMask() && !op.getValid())
-    return;
+/// The score region and the bias, in units of log2.
+Value PartialEmitter::shapedScore(Value score, Value row, Value key) {
   Type f32 = b.getF32Type();
+  Value log2e = splat(b, f32, 1.4426950408889634);
+  if (Block *region = scoreOf(like)) {
+    IRMapping mapping;
+    mapping.map(region->getArgument(0), score);
+    for (auto [i, letter] : llvm::enumerate(roles.scores()))
+      mapping.map(region->getArgument(i + 1), absolute(letter, row, key));
+    for (Operation &inner : region->without_terminator())
+      b.clone(inner, mapping);
+    score = mapping.lookupOrDefault(
+        cast<YieldOp>(region->getTerminator()).getScore());
+    score = arith::MulFOp::create(b, score, log2e);
+  }
+  if (op.getBias()) {
+    Value bias = memref::LoadOp::create(
+        b, op.getBias(), at(*op.getBiasLetters(), row, rowOf(key), Value()));
+    if (!bias.getType().isF32())
+      bias = arith::ExtFOp::create(b, f32, bias);
+    bias = arith::MulFOp::create(b, bias, log2e);
+    score = arith::AddFOp::create(b, score, bias);
+  }
+  return score;
+}
+
+/// Whether some letter of `letters` is a row letter: then rows differ.
+bool PartialEmitter::namesRow(llvm::StringRef letters) {
+  return llvm::any_of(
+      letters, [&](char letter) { return indexOf(roles.row, letter) >= 0; });
+}
+
+/// live[i] = whether key start + i attends, for row `row`.
+void PartialEmitter::testKeys(Value row, Value start, Value count) {
+  loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
+    Value attends = isLive(row, add(start, i));
+    attends = arith::ExtUIOp::create(b, b.getI32Type(), attends);
+    memref::StoreOp::create(b, attends, live, i);
+    return SmallVector<Value>();
+  });
+}
+
+/// Scores of keys that do not attend become -inf.
+void PartialEmitter::excludeKeys(Value row) {
+  VectorType type = vectorOf(b.getF32Type(), lanes),
+             ints = vectorOf(b.getI32Type(), lanes);
+  for (int64_t key = 0; key < keyTile; key += lanes) {
+    Value flags = vector::LoadOp::create(b, ints, live, index(key));
+    Value attends = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, flags,
+                                          splat(b, ints, 0));
+    Value score =
+        vector::LoadOp::create(b, type, s, ValueRange{row, index(key)});
+    score = arith::SelectOp::create(
+        b, attends, score,
+        splat(b, type, -std::numeric_limits<double>::infinity()));
+    vector::StoreOp::create(b, score, s, ValueRange{row, index(key)});
+  }
+}
+
+void PartialEmitter::shapeScores(Value start, Value count) {
+  bool shaped = op.getBias() || scoreOf(like);
+  bool tested = isTested();
+  if (!shaped && !tested)
+    return;
+  if (tested && !live)
+    live = scratch({keyTile}, b.getI32Type());
+  std::optional<MaskAttr> mask = op.getMask();
+  bool byRow = mask && namesRow(mask->getLetters());
+  if (tested && !byRow)
+    testKeys(index(0), start, count);
   loop(0, rows, 1, [&](Value row) {
-    loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
-      Value key = add(start, i);
-      Value score = memref::LoadOp::create(b, s, ValueRange{row, i});
-      if (op.getBias()) {
-        Value bias = memref::LoadOp::create(
-            b, op.getBias(), at(*op.getBiasLetters(), row, key, Value()));
-        if (!bias.getType().isF32())
-          bias = arith::ExtFOp::create(b, f32, bias);
-        bias =
-            arith::MulFOp::create(b, bias, splat(b, f32, 1.4426950408889634));
-        score = arith::AddFOp::create(b, score, bias);
-      }
-      if (Value live = isLive(row, key))
-        score = arith::SelectOp::create(
-            b, live, score,
-            splat(b, f32, -std::numeric_limits<double>::infinity()));
-      memref::StoreOp::create(b, score, s, ValueRange{row, i});
-      return SmallVector<Value>();
-    });
+    if (shaped)
+      loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
+        Value score = memref::LoadOp::create(b, s, ValueRange{row, i});
+        score = shapedScore(score, row, add(start, i));
+        memref::StoreOp::create(b, score, s, ValueRange{row, i});
+        return SmallVector<Value>();
+      });
+    if (tested && byRow)
+      testKeys(row, start, count);
+    if (tested)
+      excludeKeys(row);
   });
 }
 
@@ -221,6 +290,11 @@ void PartialEmitter::weights(Value count, bool full) {
     Value total = splat(b, type, 0.0);
     for (auto [i, score] : llvm::enumerate(scores)) {
       Value weight = buildExp2(b, arith::SubFOp::create(b, score, maxes));
+      if (mayExclude()) {
+        Value dead = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, score,
+                                           splat(b, type, -infinity));
+        weight = arith::SelectOp::create(b, dead, splat(b, type, -0.0), weight);
+      }
       total = arith::AddFOp::create(b, total, weight);
       vector::StoreOp::create(b, weight, s, ValueRange{row, index(i * lanes)});
     }
@@ -235,6 +309,15 @@ void PartialEmitter::weights(Value count, bool full) {
 //===----------------------------------------------------------------------===//
 // Values
 //===----------------------------------------------------------------------===//
+
+/// Whether a weight is that of a key that does not attend: -0.
+Value PartialEmitter::isExcluded(Value weight) {
+  Type i32 = b.getI32Type();
+  Value bits = arith::BitcastOp::create(b, i32, weight);
+  Value sign = arith::ConstantOp::create(
+      b, b.getI32IntegerAttr(std::numeric_limits<int32_t>::min()));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bits, sign);
+}
 
 void PartialEmitter::valueBlock(Value row, int64_t block, Value start,
                                 Value count, Value column, int64_t vectors,
@@ -254,19 +337,24 @@ void PartialEmitter::valueBlock(Value row, int64_t block, Value start,
              z += vectorsInLine(op.getValue()))
           prefetch(op.getValue(), at(roles.valueTerm, Value(),
                                      add(add(start, key), ahead), columnAt(z)));
+        Value valueRow = rowOf(add(start, key));
         for (int64_t z = 0; z < vectors; ++z)
           loaded.push_back(loadVector(
               op.getValue(),
-              at(roles.valueTerm, Value(), add(start, key), columnAt(z)),
-              countAt(z)));
+              at(roles.valueTerm, Value(), valueRow, columnAt(z)), countAt(z)));
         for (int64_t r = 0; r < block; ++r) {
           Value weight =
               memref::LoadOp::create(b, s, ValueRange{add(row, r), key});
           Value weights = vector::BroadcastOp::create(
               b, vectorOf(b.getF32Type(), lanes), weight);
+          Value excluded = mayExclude() ? isExcluded(weight) : Value();
           for (int64_t z = 0; z < vectors; ++z) {
             Value &sum = next[r * vectors + z];
-            sum = vector::FMAOp::create(b, weights, loaded[z], sum);
+            Value value = loaded[z];
+            if (excluded)
+              value = arith::SelectOp::create(
+                  b, excluded, splat(b, value.getType(), 0.0), value);
+            sum = vector::FMAOp::create(b, weights, value, sum);
           }
         }
         return next;

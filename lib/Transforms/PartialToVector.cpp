@@ -8,10 +8,13 @@
 #include "PartialToVector.h"
 #include "PartialEmitter.h"
 #include "VectorMath.h"
+#include "einhead/IR/Tile.h"
+#include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -61,11 +64,11 @@ void PartialEmitter::loop(int64_t from, int64_t to, int64_t step,
   });
 }
 
-Value PartialEmitter::scratch(ArrayRef<int64_t> shape) {
+Value PartialEmitter::scratch(ArrayRef<int64_t> shape, Type element) {
   OpBuilder::InsertionGuard guard(b);
   Block *block = scratchBlock(op);
   b.setInsertionPointToStart(block);
-  return memref::AllocaOp::create(b, MemRefType::get(shape, b.getF32Type()),
+  return memref::AllocaOp::create(b, MemRefType::get(shape, element),
                                   b.getI64IntegerAttr(64));
 }
 
@@ -164,7 +167,9 @@ Operation *PartialEmitter::packAnchor() {
 
 void PartialEmitter::pack() {
   Type f32 = b.getF32Type();
-  double factor = op.getScale().convertToDouble() * 1.4426950408889634;
+  double factor = op.getScale().convertToDouble();
+  if (!scoreOf(like)) // which takes scores in units of e
+    factor *= 1.4426950408889634;
   Value scale = splat(b, f32, factor);
   loop(0, rows, 1, [&](Value row) {
     loop(0, depth, 1, [&](Value column) {
@@ -183,11 +188,61 @@ void PartialEmitter::pack() {
 }
 
 //===----------------------------------------------------------------------===//
+// Lists of keys
+//===----------------------------------------------------------------------===//
+
+Value PartialEmitter::keyExtent() {
+  int64_t dimension = indexOf(roles.keyTerm, roles.key.front());
+  return memref::DimOp::create(b, op.getKey(), dimension);
+}
+
+/// Key `position` of the list.
+Value PartialEmitter::listedKey(Value position) {
+  if (std::optional<AffineMap> map = op.getKeyMap()) {
+    SmallVector<Value> operands(op.getKeySymbols());
+    return affine::expandAffineExpr(b, b.getLoc(), map->getResult(0), position,
+                                    operands);
+  }
+  int64_t size = *op.getBlockSize();
+  SmallVector<Value> indices = at(*op.getBlockLetters(), index(0), {}, {});
+  indices.push_back(arith::DivUIOp::create(b, position, index(size)));
+  Value block = memref::LoadOp::create(b, op.getBlocks(), indices);
+  block = arith::IndexCastOp::create(b, b.getIndexType(), block);
+  Value inBlock = arith::RemUIOp::create(b, position, index(size));
+  return add(arith::MulIOp::create(b, block, index(size)), inBlock);
+}
+
+/// Numbers and rows of the tile's keys.  A number outside of K has the row that
+/// is nearest; its score does not count.
+void PartialEmitter::list(Value start, Value count) {
+  Value offset = offsetOf(like, roles.key.front());
+  Value last = arith::SubIOp::create(b, keyExtent(), index(1));
+  loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
+    Value position = add(start, i);
+    Value key = listedKey(offset ? add(offset, position) : position);
+    memref::StoreOp::create(b, key, listed, i);
+    Value row = arith::MaxSIOp::create(b, key, index(0));
+    row = arith::MinSIOp::create(b, row, last);
+    memref::StoreOp::create(b, row, listedRows, i);
+    return SmallVector<Value>();
+  });
+}
+
+Value PartialEmitter::rowOf(Value key) {
+  if (!isList)
+    return key;
+  Value position = arith::SubIOp::create(b, key, keyBase);
+  return memref::LoadOp::create(b, listedRows, position);
+}
+
+//===----------------------------------------------------------------------===//
 // All of it
 //===----------------------------------------------------------------------===//
 
 void PartialEmitter::tile(Value start, Value count, bool full) {
   keyBase = start;
+  if (isList)
+    list(start, count);
   scores(start, count, full);
   shapeScores(start, count);
   weights(count, full);
@@ -195,13 +250,17 @@ void PartialEmitter::tile(Value start, Value count, bool full) {
 }
 
 void PartialEmitter::tiles() {
+  llvm::APInt constant;
   int64_t keys = extent(roles.key.front());
+  if (isList)
+    keys = matchPattern(op.getKeyCount(), m_ConstantInt(&constant))
+               ? constant.getSExtValue()
+               : ShapedType::kDynamic;
   if (keys == keyTile) {
     tile(index(0), index(keyTile), /*full=*/true);
     return;
   }
-  int64_t dimension = indexOf(roles.keyTerm, roles.key.front());
-  Value count = memref::DimOp::create(b, op.getKey(), dimension);
+  Value count = isList ? op.getKeyCount() : keyExtent();
   loop(index(0), count, keyTile, {}, [&](Value start, ValueRange) {
     Value left = arith::SubIOp::create(b, count, start);
     tile(start, arith::MinSIOp::create(b, left, index(keyTile)),
@@ -241,7 +300,12 @@ LogicalResult PartialEmitter::run() {
     return op.emitOpError("is chunked; run --attn-tile-decode first");
   lanes = op.getScheduleAttr().getLanes();
   keyTile = op.getScheduleAttr().getKeyTile();
-  ahead = op.getScheduleAttr().getPrefetch();
+  isList = hasKeyList(like);
+  if (isList && !op.getKeyCount())
+    return op.emitOpError("has blocks but no count; run --attn-tile-decode "
+                          "first");
+  // The keys of a list are not in a row: what comes next is not known here.
+  ahead = isList ? 0 : op.getScheduleAttr().getPrefetch();
   depth = extent(roles.depth.front());
   width = extent(roles.value.front());
   std::string dynamicRows, staticRows;
@@ -255,8 +319,12 @@ LogicalResult PartialEmitter::run() {
     rows *= extent(letter);
   for (char letter : roles.batch)
     single &= extent(letter) == 1;
-  q = scratch({rows, paddedDepth()});
-  s = scratch({rows, keyTile});
+  q = scratch({rows, paddedDepth()}, b.getF32Type());
+  s = scratch({rows, keyTile}, b.getF32Type());
+  if (isList) {
+    listed = scratch({keyTile}, b.getIndexType());
+    listedRows = scratch({keyTile}, b.getIndexType());
+  }
   if (single) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(packAnchor());

@@ -271,7 +271,8 @@ static StringAttr renameSink(Chain &chain) {
   if (!chain.softmax.getSink())
     return nullptr;
   std::string letters;
-  for (char letter : *chain.softmax.getSinkLetters())
+  llvm::StringRef own = *chain.softmax.getSinkLetters();
+  for (char letter : own)
     letters.push_back(chain.scoreTerm[chain.softmax.getLetters().find(letter)]);
   return StringAttr::get(chain.softmax.getContext(), letters);
 }

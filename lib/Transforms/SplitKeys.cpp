@@ -5,8 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+// One partial attention for each disjoint part of the mask, each continuing the
+// states of the one before, and one merge.  A part's keys are cut into chunks
+// of `chunk`: of K from a multiple of it, or of its list where it is sparse.
+// State s takes chunk s of each part, so there are as many states as the part
+// with the most chunks has.
+
 #include "einhead/Analysis/Remark.h"
-#include "einhead/IR/Tile.h"
+#include "einhead/IR/KeyTile.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -21,53 +27,192 @@ using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
 
-/// How many chunks hold the keys: all, or the valid ones where one number says
-/// how many those are.
-static OpFoldResult chunkCount(OpBuilder &builder, AttentionOp op,
-                               int64_t chunk) {
-  auto like = cast<AttentionLike>(op.getOperation());
-  Location loc = op.getLoc();
-  OpFoldResult keys = letterExtent(builder, like, rolesOf(like).key.front());
-  if (Value valid = scalarValid(builder, like, LetterTile())) {
-    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-    valid = arith::MaxSIOp::create(builder, loc, valid, zero);
-    keys = arith::MinSIOp::create(
-               builder, loc, valid,
-               getValueOrCreateConstantIndexOp(builder, loc, keys))
-               .getResult();
-    Value size = arith::ConstantIndexOp::create(builder, loc, chunk);
-    return arith::CeilDivSIOp::create(builder, loc, cast<Value>(keys), size)
-        .getResult();
+namespace {
+/// A part of the keys.
+struct Part {
+  TiledOperands operands;
+  OpFoldResult keys; ///< how many, at most
+};
+
+class Splitter {
+public:
+  Splitter(RewriterBase &rewriter, AttentionOp op)
+      : b(rewriter), op(op), like(cast<AttentionLike>(op.getOperation())),
+        loc(op.getLoc()), roles(rolesOf(like)), key(roles.key.front()),
+        chunk(op.getScheduleAttr().getChunk()) {}
+
+  LogicalResult run();
+
+private:
+  std::vector<Part> parts();
+  Part wholePart();
+  Part listedPart(MaskAttr mask);
+  Part maskedPart(MaskAttr mask);
+  OpFoldResult splitCount(ArrayRef<Part> parts);
+  void addSink(SmallVectorImpl<Value> &states);
+
+  RewriterBase &b;
+  AttentionOp op;
+  AttentionLike like;
+  Location loc;
+  AttentionRoles roles;
+  char key;
+  int64_t chunk;
+};
+} // namespace
+
+/// All keys, or the valid ones where one number says how many those are; with
+/// blocks, all keys of the lists.
+Part Splitter::wholePart() {
+  Part part{tileOperands(b, like, LetterTile(), /*dropValid=*/false),
+            letterExtent(b, like, key)};
+  if (Value blocks = op.getBlocks()) {
+    AffineExpr n;
+    bindSymbols(b.getContext(), n);
+    OpFoldResult length = tensor::getMixedSize(
+        b, loc, blocks, cast<ShapedType>(blocks.getType()).getRank() - 1);
+    part.keys = affine::makeComposedFoldedAffineApply(
+        b, loc, n * *op.getBlockSize(), {length});
+    return part;
   }
-  AffineExpr n;
-  bindSymbols(builder.getContext(), n);
-  return affine::makeComposedFoldedAffineApply(builder, loc, n.ceilDiv(chunk),
-                                               {keys});
+  if (Value valid = scalarValid(b, like, LetterTile())) {
+    Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+    valid = arith::MaxSIOp::create(b, loc, valid, zero);
+    part.keys =
+        arith::MinSIOp::create(
+            b, loc, valid, getValueOrCreateConstantIndexOp(b, loc, part.keys))
+            .getResult();
+  }
+  return part;
 }
 
-static LogicalResult splitKeys(RewriterBase &rewriter, AttentionOp op) {
-  rewriter.setInsertionPoint(op);
-  int64_t chunk = op.getScheduleAttr().getChunk();
-  auto like = cast<AttentionLike>(op.getOperation());
-  unsigned keyLoop = rolesOf(like).state().size();
-  SmallVector<OpFoldResult> sizes(keyLoop + 1, rewriter.getIndexAttr(0));
-  sizes[keyLoop] = chunkCount(rewriter, op, chunk);
+/// A mask whose keys lie apart: the list is made for each tile of rows.
+Part Splitter::listedPart(MaskAttr mask) {
+  Part part{tileOperands(b, like, LetterTile(), /*dropValid=*/false),
+            mostListedKeys(b, like, mask)};
+  part.operands.mask = mask;
+  part.operands.sparse = true;
+  return part;
+}
+
+/// A mask whose keys lie together: K from the chunk of the first one to the
+/// last one.
+Part Splitter::maskedPart(MaskAttr mask) {
+  TileKeys keys = TileKeys::get(b, like, mask, LetterTile());
+  KeyRange hull = hullOf(b, like, keys);
+  AffineExpr begin, end;
+  bindSymbols(b.getContext(), begin, end);
+  OpFoldResult start = affine::makeComposedFoldedAffineApply(
+      b, loc, begin.floorDiv(chunk) * chunk, {OpFoldResult(hull.begin)});
+  OpFoldResult size = affine::makeComposedFoldedAffineApply(
+      b, loc, end - begin, {start, OpFoldResult(hull.end)});
+  LetterTile tile;
+  tile.bind(key, start, size);
+  bool spent = static_cast<bool>(scalarValid(b, like, LetterTile()));
+  Part part{tileOperands(b, like, tile, /*dropValid=*/spent), size};
+  part.operands.mask = mask;
+  return part;
+}
+
+std::vector<Part> Splitter::parts() {
+  if (!op.getMask() || op.getBlocks() || roles.key.size() != 1)
+    return {wholePart()};
+  std::vector<Part> result;
+  for (MaskAttr mask : disjointMasks(*op.getMask()))
+    result.push_back(isSparse(mask, key) && !offsetOf(like, key)
+                         ? listedPart(mask)
+                         : maskedPart(mask));
+  return result;
+}
+
+OpFoldResult Splitter::splitCount(ArrayRef<Part> parts) {
+  AffineExpr n;
+  bindSymbols(b.getContext(), n);
+  auto chunks = [&](const Part &part) {
+    return affine::makeComposedFoldedAffineApply(b, loc, n.ceilDiv(chunk),
+                                                 {part.keys});
+  };
+  OpFoldResult most = chunks(parts.front());
+  if (parts.size() == 1 && !op.getSink())
+    return most;
+  Value value = getValueOrCreateConstantIndexOp(b, loc, most);
+  for (const Part &part : parts.drop_front())
+    value = arith::MaxSIOp::create(
+        b, loc, value, getValueOrCreateConstantIndexOp(b, loc, chunks(part)));
+  // The sink is in state 0.
+  if (op.getSink())
+    value = arith::MaxSIOp::create(b, loc, value,
+                                   arith::ConstantIndexOp::create(b, loc, 1));
+  return value;
+}
+
+/// State 0 starts with the sink: a key of weight 1 at that score, and no value.
+void Splitter::addSink(SmallVectorImpl<Value> &states) {
+  std::string rows = roles.state();
+  SmallVector<OpFoldResult> shape;
+  SmallVector<AffineExpr> dims;
+  for (char letter : rows)
+    shape.push_back(letterExtent(b, like, letter));
+  llvm::StringRef sinkLetters = *op.getSinkLetters();
+  for (char letter : sinkLetters)
+    dims.push_back(b.getAffineDimExpr(indexOf(rows, letter)));
+  Type f32 = b.getF32Type();
+  Value empty = tensor::EmptyOp::create(b, loc, shape, f32);
+  SmallVector<utils::IteratorType> iterators(rows.size(),
+                                             utils::IteratorType::parallel);
+  AffineMap identity = b.getMultiDimIdentityMap(rows.size());
+  AffineMap from = AffineMap::get(rows.size(), 0, dims, b.getContext());
+  auto generic = linalg::GenericOp::create(
+      b, loc, TypeRange(empty.getType()), op.getSink(), empty,
+      ArrayRef<AffineMap>{from, identity}, iterators,
+      [&](OpBuilder &inner, Location, ValueRange args) {
+        Value log2e = arith::ConstantOp::create(
+            inner, loc, inner.getF32FloatAttr(1.4426950408889634f));
+        Value score = arith::MulFOp::create(inner, loc, args[0], log2e);
+        linalg::YieldOp::create(inner, loc, score);
+      });
+  Value one = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1.0f));
+  Value ones = linalg::FillOp::create(b, loc, one, empty).getResult(0);
+  SmallVector<OpFoldResult> offsets(rows.size() + 1, b.getIndexAttr(0)),
+      strides(rows.size() + 1, b.getIndexAttr(1)), sizes = {b.getIndexAttr(1)};
+  llvm::append_range(sizes, shape);
+  for (auto [state, row] :
+       {std::pair<unsigned, Value>{0, generic.getResult(0)}, {1, ones}})
+    states[state] = tensor::InsertSliceOp::create(b, loc, row, states[state],
+                                                  offsets, sizes, strides);
+}
+
+LogicalResult Splitter::run() {
+  b.setInsertionPoint(op);
+  std::vector<Part> parts = this->parts();
+  unsigned keyLoop = roles.state().size();
+  SmallVector<OpFoldResult> sizes(keyLoop + 1, b.getIndexAttr(0));
+  sizes[keyLoop] = splitCount(parts);
   SetVector<unsigned> reduction;
   reduction.insert(keyLoop);
-  FailureOr<SmallVector<Value>> states =
-      op.generateInitialTensorForPartialReduction(rewriter, op.getLoc(), sizes,
-                                                  reduction);
-  if (failed(states))
+  FailureOr<SmallVector<Value>> initial =
+      op.generateInitialTensorForPartialReduction(b, loc, sizes, reduction);
+  if (failed(initial))
     return failure();
-  TiledOperands operands =
-      tileOperands(rewriter, like, LetterTile(), /*dropValid=*/false);
-  PartialAttentionOp partial = buildPartial(rewriter, like, operands, *states,
-                                            rewriter.getI64IntegerAttr(chunk));
-  FailureOr<MergeResult> merged = op.mergeReductions(
-      rewriter, op.getLoc(), partial.getResults(), reduction);
+  SmallVector<Value> states = *initial;
+  if (op.getSink())
+    addSink(states);
+  for (const Part &part : parts) {
+    PartialAttentionOp partial = buildPartial(b, like, part.operands, states,
+                                              b.getI64IntegerAttr(chunk));
+    states = llvm::to_vector_of<Value>(partial.getResults());
+  }
+  FailureOr<MergeResult> merged = op.mergeReductions(b, loc, states, reduction);
   if (failed(merged))
     return failure();
-  rewriter.replaceOp(op, merged->replacements);
+  std::string more;
+  if (parts.size() > 1)
+    more = "; the mask has " + std::to_string(parts.size()) +
+           " parts, walked one after the other";
+  remarkAnalysis(loc, "attn-split-keys", "Split",
+                 "one state for each " + llvm::Twine(chunk) +
+                     " keys, joined in their order" + more);
+  b.replaceOp(op, merged->replacements);
   return success();
 }
 
@@ -80,14 +225,9 @@ struct SplitKeysPass final : einhead::impl::SplitKeysPassBase<SplitKeysPass> {
         ops.push_back(op);
     });
     IRRewriter rewriter(&getContext());
-    for (AttentionOp op : ops) {
-      remarkAnalysis(op.getLoc(), "attn-split-keys", "Split",
-                     "one state for each " +
-                         llvm::Twine(op.getScheduleAttr().getChunk()) +
-                         " keys, joined in their order");
-      if (failed(splitKeys(rewriter, op)))
+    for (AttentionOp op : ops)
+      if (failed(Splitter(rewriter, op).run()))
         return signalPassFailure();
-    }
   }
 };
 } // namespace

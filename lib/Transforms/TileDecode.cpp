@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "KeyLoops.h"
 #include "einhead/IR/Tile.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -22,32 +23,20 @@ using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
 
-/// The largest tile of `extent` rows up to `limit`: a divisor if there is one
-/// that is not much smaller, so that all tiles have one static shape.
-static int64_t rowTile(int64_t extent, int64_t limit) {
-  if (ShapedType::isDynamic(extent))
-    return limit;
-  if (extent <= limit)
-    return extent;
-  for (int64_t tile = limit; 2 * tile > limit; --tile)
-    if (extent % tile == 0)
-      return tile;
-  return limit;
-}
-
 /// Tile sizes of the outer loops: one chunk, one of each batch letter, and row
-/// blocks (innermost row letters first).  0 leaves a loop whole.
+/// blocks (innermost row letters first), of those letters that no list of keys
+/// depends on.  0 leaves a loop whole.
 static SmallVector<int64_t> outerTiles(PartialAttentionOp op) {
   auto like = cast<AttentionLike>(op.getOperation());
   AttentionRoles roles = rolesOf(like);
-  std::string state = roles.state();
+  std::string state = roles.state(), choosing = choosingLetters(like);
   SmallVector<int64_t> tiles(state.size(), 1);
   int64_t left = op.getScheduleAttr().getRowTile();
   for (size_t i = state.size(); i-- > 0;) {
-    if (indexOf(roles.row, state[i]) < 0)
+    if (indexOf(roles.row, state[i]) < 0 || indexOf(choosing, state[i]) >= 0)
       continue;
     int64_t extent = staticExtent(like, state[i]);
-    tiles[i] = rowTile(extent, left);
+    tiles[i] = rowTileOf(extent, left);
     left = std::max<int64_t>(1, left / tiles[i]);
   }
   // A loop of one iteration is no loop.
@@ -87,38 +76,88 @@ static void fillInLoop(RewriterBase &rewriter, PartialAttentionOp tiled) {
   }
 }
 
+/// The partial attentions that continue one another's states up to `last`, in
+/// order, as far as they have the same outer tiles: one parallel loop takes
+/// them all.
+static SmallVector<PartialAttentionOp> groupOf(PartialAttentionOp last) {
+  SmallVector<PartialAttentionOp> group = {last};
+  while (true) {
+    auto before = group.back().getMax().getDefiningOp<PartialAttentionOp>();
+    if (!before || !before.getChunk() ||
+        !llvm::all_of(before->getResults(),
+                      [](Value result) { return result.hasOneUse(); }) ||
+        outerTiles(before) != outerTiles(last))
+      break;
+    group.push_back(before);
+  }
+  return SmallVector<PartialAttentionOp>(llvm::reverse(group));
+}
+
+/// Puts the tiles of `earlier` ops in front of `tiled`, in its loop: each
+/// continues the states of the one before.  Returns all tiles.
+static FailureOr<SmallVector<PartialAttentionOp>>
+tileEarlier(RewriterBase &rewriter, ArrayRef<PartialAttentionOp> earlier,
+            PartialAttentionOp tiled) {
+  SmallVector<PartialAttentionOp> tiles;
+  rewriter.setInsertionPoint(tiled);
+  auto slice = tiled.getMax().getDefiningOp<tensor::ExtractSliceOp>();
+  if (!earlier.empty() && !slice)
+    return tiled.emitOpError("has no tile of its states");
+  SmallVector<Value> states(tiled.getDpsInits());
+  for (PartialAttentionOp op : earlier) {
+    SmallVector<OpFoldResult> offsets = slice.getMixedOffsets(),
+                              sizes = slice.getMixedSizes();
+    offsets.push_back(rewriter.getIndexAttr(0)); // the key loop stays whole
+    sizes.push_back(rewriter.getIndexAttr(0));
+    FailureOr<TilingResult> result =
+        op.getTiledImplementation(rewriter, offsets, sizes);
+    if (failed(result))
+      return failure();
+    auto tile = cast<PartialAttentionOp>(result->tiledOps.front());
+    for (auto [init, state] : llvm::zip(tile.getDpsInitsMutable(), states))
+      init.set(state);
+    // The slices of its own destination are not needed: results take the
+    // types of the states that it continues.
+    states = llvm::to_vector_of<Value>(tile.getResults());
+    tiles.push_back(tile);
+  }
+  for (auto [init, state] : llvm::zip(tiled.getDpsInitsMutable(), states))
+    init.set(state);
+  tiles.push_back(tiled);
+  return tiles;
+}
+
+/// One parallel loop over chunks, batch letters and row blocks for `last` and
+/// the ops that it continues; then the loops over keys of each tile.
 static LogicalResult tilePartial(RewriterBase &rewriter,
-                                 PartialAttentionOp op) {
-  int64_t keyTile = op.getScheduleAttr().getKeyTile();
+                                 PartialAttentionOp last) {
+  SmallVector<PartialAttentionOp> group = groupOf(last);
   scf::SCFTilingOptions outer;
   outer.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
-  outer.setTileSizes(toAttrs(rewriter, outerTiles(op)));
-  rewriter.setInsertionPoint(op);
+  outer.setTileSizes(toAttrs(rewriter, outerTiles(last)));
+  rewriter.setInsertionPoint(last);
+  // The loop continues the states that the first of them continues.
+  SmallVector<Value> first(group.front().getDpsInits());
+  if (group.size() > 1)
+    for (auto [init, state] : llvm::zip(last.getDpsInitsMutable(), first))
+      init.set(state);
   auto loops = scf::tileUsingSCF(
-      rewriter, cast<TilingInterface>(op.getOperation()), outer);
+      rewriter, cast<TilingInterface>(last.getOperation()), outer);
   if (failed(loops))
-    return op.emitOpError("cannot be tiled over its chunks and rows");
-  rewriter.replaceOp(op, loops->replacements);
+    return last.emitOpError("cannot be tiled over its chunks and rows");
   auto tiled = cast<PartialAttentionOp>(loops->tiledOps.front());
-  fillInLoop(rewriter, tiled);
-
-  auto like = cast<AttentionLike>(tiled.getOperation());
-  SmallVector<int64_t> sizes(rolesOf(like).state().size(), 0);
-  sizes.push_back(keyTile);
-  scf::SCFTilingOptions inner;
-  inner.setTileSizes(toAttrs(rewriter, sizes));
-  rewriter.setInsertionPoint(tiled);
-  auto keyLoop = scf::tileUsingSCF(
-      rewriter, cast<TilingInterface>(tiled.getOperation()), inner);
-  if (failed(keyLoop))
-    return tiled.emitOpError("cannot be tiled over its keys");
-  rewriter.replaceOp(tiled, keyLoop->replacements);
-  // Peeling fails where all tiles are full; then there is nothing to peel.
-  scf::ForOp rest;
-  if (!keyLoop->loops.empty())
-    (void)scf::peelForLoopAndSimplifyBounds(
-        rewriter, cast<scf::ForOp>(keyLoop->loops.front().getOperation()),
-        rest);
+  auto tiles = tileEarlier(
+      rewriter, ArrayRef<PartialAttentionOp>(group).drop_back(), tiled);
+  if (failed(tiles))
+    return failure();
+  rewriter.replaceOp(last, loops->replacements);
+  group.pop_back();
+  while (!group.empty())
+    rewriter.eraseOp(group.pop_back_val());
+  fillInLoop(rewriter, tiles->front());
+  for (PartialAttentionOp tile : *tiles)
+    if (failed(tileKeys(rewriter, tile)))
+      return failure();
   return success();
 }
 
@@ -156,9 +195,16 @@ struct TileDecodePass final
           merges.push_back(merge);
     });
     IRRewriter rewriter(&getContext());
-    for (PartialAttentionOp op : partials)
+    // From the last to the first: an op takes those that it continues along.
+    llvm::SmallPtrSet<Operation *, 8> done;
+    for (PartialAttentionOp op : llvm::reverse(partials)) {
+      if (done.contains(op))
+        continue;
+      for (PartialAttentionOp member : groupOf(op))
+        done.insert(member);
       if (failed(tilePartial(rewriter, op)))
         return signalPassFailure();
+    }
     for (MergeOp op : merges)
       if (failed(tileMerge(rewriter, op)))
         return signalPassFailure();

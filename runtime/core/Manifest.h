@@ -15,13 +15,14 @@
 
 namespace einhead::runtime {
 
-enum class ElementType { F64, F32, F16, BF16, I64, I32, I8, U8, Index };
+enum class ElementType { F64, F32, F16, BF16, I64, I32, I8, U8, Bool, Index };
 
 /// The name in a manifest.
 const char *elementTypeName(ElementType type);
 /// Bytes of one element.
 int64_t elementSize(ElementType type);
-/// The type as DLPack says it; `index` is a 64-bit integer.
+/// The type as DLPack says it; `index` is a 64-bit integer, `bool` a byte that
+/// is 0 or 1.
 DLDataType elementDLType(ElementType type);
 /// Finds a type by its name in a manifest.
 bool parseElementType(std::string_view name, ElementType &outType);

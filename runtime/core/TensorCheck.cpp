@@ -16,6 +16,9 @@ namespace {
 constexpr uint64_t maxByteOffset = uint64_t(1) << 60;
 
 std::string typeText(DLDataType type) {
+  DLDataType boolean = elementDLType(ElementType::Bool);
+  if (type.code == boolean.code && type.bits == 8 && type.lanes == 1)
+    return "bool";
   const char *kind = type.code == kDLInt      ? "i"
                      : type.code == kDLUInt   ? "u"
                      : type.code == kDLFloat  ? "f"
@@ -48,6 +51,8 @@ public:
                                 CheckedTensor &out);
   einhead_status_t checkStrides(CheckedTensor &out);
   einhead_status_t checkData(CheckedTensor &out);
+  einhead_status_t checkBooleans(const CheckedTensor &tensor, size_t dimension,
+                                 const uint8_t *data);
 
 private:
   const Manifest &manifest;
@@ -199,6 +204,29 @@ einhead_status_t Checker::checkData(CheckedTensor &out) {
   return EINHEAD_OK;
 }
 
+/// Compiled code takes a boolean's byte for 0 or 1, and does anything with
+/// another one.
+einhead_status_t Checker::checkBooleans(const CheckedTensor &tensor,
+                                        size_t dimension, const uint8_t *data) {
+  if (dimension + 1 < tensor.rank) {
+    for (int64_t i = 0; i < tensor.extents[dimension]; ++i)
+      if (einhead_status_t status = checkBooleans(
+              tensor, dimension + 1, data + i * tensor.strides[dimension]))
+        return status;
+    return EINHEAD_OK;
+  }
+  int64_t count = tensor.rank == 0 ? 1 : tensor.extents[dimension];
+  uint8_t seen = 0;
+  for (int64_t i = 0; i < count; ++i)
+    seen |= data[i];
+  if (seen <= 1)
+    return EINHEAD_OK;
+  while (*data <= 1)
+    ++data;
+  return fail(EINHEAD_INVALID_ARGUMENT, argumentAt(argument),
+              "'%.60s' has a byte %d, wanted 0 or 1 in a bool", name, *data);
+}
+
 einhead_status_t einhead::runtime::checkTensor(const Manifest &manifest,
                                                const Argument &argument,
                                                const DLTensor &tensor,
@@ -211,7 +239,13 @@ einhead_status_t einhead::runtime::checkTensor(const Manifest &manifest,
     return status;
   if (einhead_status_t status = checker.checkStrides(out))
     return status;
-  return checker.checkData(out);
+  if (einhead_status_t status = checker.checkData(out))
+    return status;
+  bool isRead = mayBind; // an input
+  if (argument.type != ElementType::Bool || !isRead ||
+      out.range.begin == out.range.end)
+    return EINHEAD_OK;
+  return checker.checkBooleans(out, 0, static_cast<const uint8_t *>(out.data));
 }
 
 void einhead::runtime::rowMajorStrides(const int64_t *extents, size_t rank,

@@ -21,6 +21,9 @@
 // least of D + 3 and kFewSteps roundings.  What the operands are off by comes
 // on top.
 //
+// A score function moves e_j as its arithmetic does; its own roundings are few
+// and count in full.  A sink is a key of value 0 whose score is rounded twice.
+//
 //===----------------------------------------------------------------------===//
 
 #include "Loops.h"
@@ -35,6 +38,31 @@ namespace {
 /// Roundings that may all go the same way.
 constexpr double kFewSteps = 8;
 
+/// The keys of the blocks that a row's list names.
+class ListedKeys {
+public:
+  ListedKeys(const Nest &nest, const Blocks &blocks, const Extents &extents)
+      : blocks(blocks), at(nest, blocks.letters, extents) {}
+
+  /// Reads the list of the row that the nest stands at.
+  void enter(const Nest &nest) {
+    if (blocks.size == 0)
+      return;
+    int64_t length = blocks.lists.shape.back(), first = at(nest) * length;
+    listed.assign(blocks.lists.value.begin() + first,
+                  blocks.lists.value.begin() + first + length);
+  }
+  bool holds(int64_t key) const {
+    return blocks.size == 0 || std::find(listed.begin(), listed.end(),
+                                         key / blocks.size) != listed.end();
+  }
+
+private:
+  const Blocks &blocks;
+  Access at;
+  std::vector<int64_t> listed;
+};
+
 /// The letters of a spec by role, and everything that the loops read.
 struct Problem {
   Problem(const Spec &spec, const Tensor &query, const Tensor &key,
@@ -45,10 +73,12 @@ struct Problem {
   Extents extents;
   std::string outer, keys, depth, values, rowLetters; // of the nest, in order
   Nest nest;
-  Access atQuery, atKey, atValue, atBias, atOutput, atRow;
+  Access atQuery, atKey, atValue, atBias, atSink, atOutput, atRow;
   MaskAt holds;
-  size_t sequence = 0;   // the loop that `valid` goes by
-  int64_t keyOffset = 0; // of the only key letter, for `valid`
+  ListedKeys listed;
+  std::vector<int64_t> starts; ///< where the score letters start
+  size_t sequence = 0;         // the loop that `valid` goes by
+  int64_t keyOffset = 0;       // of the first key letter
   Type accumulator;
 
   size_t keyLoops() const { return outer.size(); }
@@ -80,6 +110,12 @@ Extents extentsOf(const Spec &spec, const Tensor &query, const Tensor &key,
   extents.add(spec.inputs[2], value);
   if (options.hasBias)
     extents.add(options.biasLetters, options.bias);
+  if (options.sink.scores)
+    extents.add(options.sink.letters, *options.sink.scores);
+  if (options.blocks.size == 0)
+    return extents;
+  require(options.blocks.size > 0, "blocks of at least one key");
+  extents.add(options.blocks.letters + "#", options.blocks.lists); // no letter
   return extents;
 }
 
@@ -116,8 +152,10 @@ Problem::Problem(const Spec &spec, const Tensor &query, const Tensor &key,
       atKey(nest, spec.inputs[1], extents),
       atValue(nest, spec.inputs[2], extents),
       atBias(nest, options.biasLetters, extents),
+      atSink(nest, options.sink.letters, extents),
       atOutput(nest, spec.output, extents), atRow(nest, outer, extents),
       holds(nest, options.mask, options.offsetLetters, options.offsets),
+      listed(nest, options.blocks, extents),
       accumulator(options.output == Type::F64 ? Type::F64 : Type::F32) {
   for (char c : keys)
     require(has(spec.inputs[1], c) && has(spec.inputs[2], c),
@@ -127,19 +165,23 @@ Problem::Problem(const Spec &spec, const Tensor &query, const Tensor &key,
             std::string("query and key alone have the depth letter '") + c +
                 "'");
   require(!keys.empty(), "a key letter");
-  if (options.valid.empty())
-    return;
-  require(keys.size() == 1, "one key letter where lengths are given");
-  size_t moved = options.offsetLetters.find(keys[0]);
-  if (moved != std::string::npos)
-    keyOffset = options.offsets[moved];
+  for (char c : options.sink.letters + options.blocks.letters)
+    require(has(outer, c),
+            std::string("sink and blocks by row, not '") + c + "'");
+  for (char c : outer + keys) {
+    size_t moved = options.offsetLetters.find(c);
+    starts.push_back(moved == std::string::npos ? 0 : options.offsets[moved]);
+  }
+  keyOffset = starts[keyLoops()];
+  require(keys.size() == 1 || (options.valid.empty() && !options.blocks.size),
+          "one key letter where lengths or blocks are given");
   if (options.valid.size() > 1)
     sequence = nest.position(spec.inputs[0][0]);
 }
 
-/// A key that attends.
+/// A key that attends, or the sink.
 struct Score {
-  std::vector<int64_t> point; ///< of the key loops
+  std::vector<int64_t> point; ///< of the key loops; empty for the sink
   double score;
   double error;    ///< e: from arithmetic in f32
   double incoming; ///< from the operands
@@ -161,10 +203,37 @@ double allowance(Type output) {
 }
 
 /// The few roundings of short sums count in full, see above.
-double scoreSteps(Type output, int64_t depth) {
-  double steps = depth + 3;
+double scoreSteps(Type output, double steps) {
   double few = std::min(steps, kFewSteps);
   return std::max(steps, few / allowance(output));
+}
+
+/// Applies the score function.
+void shape(const Problem &problem, Score &score) {
+  const ScoreFunction &function = problem.options.score;
+  if (!function)
+    return;
+  const std::vector<int64_t> &point = problem.nest.point;
+  std::vector<int64_t> index(problem.starts.size());
+  for (size_t i = 0; i < index.size(); ++i)
+    index[i] = problem.starts[i] + point[i];
+  Number own = function({score.score, 0}, index);
+  Number moved = own, all = own;
+  if (!std::isnan(score.score)) {
+    moved = function({score.score, score.incoming}, index);
+    all = function({score.score, score.incoming + score.error}, index);
+  }
+  // One more rounding where the score gets the unit of log2.
+  double u = unitRoundoff(problem.accumulator), few = u * std::fabs(own.value);
+  auto apart = [](double most, double least) {
+    return most == least ? 0 : most - least;
+  };
+  score.score = own.value;
+  score.error = apart(all.bound, moved.bound) +
+                (own.bound + few) / allowance(problem.options.output);
+  score.incoming = apart(moved.bound, own.bound);
+  if (own.value == -HUGE_VAL) // certainly none, or nobody knows
+    score.incoming = all.bound > 0 ? HUGE_VAL : 0;
 }
 
 Score scoreAt(Problem &problem, int64_t depth) {
@@ -182,9 +251,10 @@ Score scoreAt(Problem &problem, int64_t depth) {
   double u = unitRoundoff(problem.accumulator);
   Score result;
   result.score = scale * sum;
-  result.error = scoreSteps(problem.options.output, depth) * u *
+  result.error = scoreSteps(problem.options.output, depth + 3) * u *
                  std::fabs(scale) * magnitude;
   result.incoming = times(std::fabs(scale), incoming);
+  shape(problem, result);
   if (problem.options.hasBias) {
     int64_t at = problem.atBias(nest);
     result.score += problem.options.bias.value[at];
@@ -196,17 +266,28 @@ Score scoreAt(Problem &problem, int64_t depth) {
 
 bool attends(Problem &problem) {
   const Nest &nest = problem.nest;
-  if (!problem.options.valid.empty()) {
-    int64_t length = lengthAt(problem.options.valid, nest, problem.sequence);
-    if (problem.keyOffset + nest.point[problem.keyLoops()] >= length)
-      return false;
-  }
-  return problem.holds(nest);
+  int64_t key = problem.keyOffset + nest.point[problem.keyLoops()];
+  if (!problem.options.valid.empty() &&
+      key >= lengthAt(problem.options.valid, nest, problem.sequence))
+    return false;
+  return problem.holds(nest) && problem.listed.holds(key);
 }
 
-/// The scores of a row's attended keys.
+void addSink(const Problem &problem, std::vector<Score> &scores) {
+  if (!problem.options.sink.scores)
+    return;
+  const Tensor &sink = *problem.options.sink.scores;
+  int64_t at = problem.atSink(problem.nest);
+  double score = sink.value[at], u = unitRoundoff(problem.accumulator);
+  double error = scoreSteps(problem.options.output, 2) * u * std::fabs(score);
+  if (score != -HUGE_VAL)
+    scores.push_back({{}, score, error, sink.bound[at]});
+}
+
+/// The scores of a row's attended keys, and the sink's.
 std::vector<Score> scoresOf(Problem &problem) {
   Nest &nest = problem.nest;
+  problem.listed.enter(nest);
   int64_t depth = elementCount(problem.extents.of(problem.depth));
   std::vector<Score> scores;
   size_t first = problem.keyLoops(), last = problem.depthLoops();
@@ -214,11 +295,12 @@ std::vector<Score> scoresOf(Problem &problem) {
     if (!attends(problem))
       return;
     Score score = scoreAt(problem, depth);
-    if (score.score == -HUGE_VAL)
+    if (score.score == -HUGE_VAL && score.incoming == 0)
       return;
     score.point.assign(nest.point.begin() + first, nest.point.begin() + last);
     scores.push_back(std::move(score));
   });
+  addSink(problem, scores);
   return scores;
 }
 
@@ -244,6 +326,11 @@ Row weigh(const Problem &problem, std::vector<Score> &scores) {
   double block = options.keysPerBlock, count = scores.size();
   double g = (block + std::ceil(count / block) + options.splits + 4) * u;
   for (Score &score : scores) {
+    row.incoming = std::max(row.incoming, score.incoming);
+    if (score.score == -HUGE_VAL) { // and it may be anything
+      score.high = HUGE_VAL;
+      continue;
+    }
     double distance = score.score - row.largest;
     score.weight = std::exp(distance);
     double exponent = score.error + largestError + 2 * u * std::fabs(distance);
@@ -255,7 +342,6 @@ Row weigh(const Problem &problem, std::vector<Score> &scores) {
     row.sumError += score.weightError;
     row.low += score.low;
     row.high += score.high;
-    row.incoming = std::max(row.incoming, score.incoming);
   }
   row.bounded = std::isfinite(row.sumError);
   return row;
@@ -267,14 +353,17 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
                    const Row &row) {
   Nest &nest = problem.nest;
   const AttentionOptions &options = problem.options;
-  auto valueAt = [&](const Score &score) {
+  auto valueAt = [&](const Score &score) -> Number {
+    if (score.point.empty())
+      return {}; // the sink's
     std::copy(score.point.begin(), score.point.end(),
               nest.point.begin() + problem.keyLoops());
-    return problem.atValue(nest);
+    int64_t at = problem.atValue(nest);
+    return {problem.value.value[at], problem.value.bound[at]};
   };
   double sum = 0;
   for (const Score &score : scores)
-    sum += score.weight * problem.value.value[valueAt(score)];
+    sum += score.weight * valueAt(score).value;
   double result = sum / row.sum;
 
   double uP = options.weights == problem.accumulator
@@ -282,14 +371,15 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
                   : unitRoundoff(options.weights);
   double local = 0, magnitude = 0, moved = 0, off = 0, farthest = 0, worst = 0;
   for (const Score &score : scores) {
-    int64_t at = valueAt(score);
-    double v = problem.value.value[at], dv = problem.value.bound[at];
+    auto [v, dv] = valueAt(score);
     magnitude += std::fabs(v);
     local += times(std::fabs(v), score.weightError + score.weight * uP);
     moved += times(score.high - score.weight, std::fabs(v - result));
     off += times(score.high, dv);
     farthest = std::max(farthest, std::fabs(v - result));
     worst = std::max(worst, dv);
+    if (std::isinf(score.incoming)) // perhaps no key attends
+      farthest = std::max(farthest, std::fabs(result));
   }
   // A mean lies among its values, whatever the weights: that caps both terms.
   auto capped = [](double x, double cap) { return x < cap ? x : cap; };
@@ -331,10 +421,14 @@ AttentionResult einhead::reference::attention(const std::string &text,
     }
     Row row = weigh(problem, scores);
     Number lse = logSumExp(problem, row);
+    if (row.largest == -HUGE_VAL) // perhaps some key attends
+      lse = {0, HUGE_VAL};
     result.logSumExp.value[atRow] = lse.value;
     result.logSumExp.bound[atRow] = lse.bound;
     forEach(nest, problem.valueLoops(), problem.endLoops(), [&] {
-      Number element = weightedSum(problem, scores, row);
+      Number element = row.largest == -HUGE_VAL
+                           ? Number{0, HUGE_VAL}
+                           : weightedSum(problem, scores, row);
       int64_t at = problem.atOutput(nest);
       result.output.value[at] = element.value;
       result.output.bound[at] = element.bound;

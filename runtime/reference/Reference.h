@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -153,11 +154,17 @@ struct Mask {
 /// each sequence, by the first letter.
 using Lengths = std::vector<int64_t>;
 
+/// One more score in each row's sum, without a value.
+struct Sink {
+  std::string letters;
+  std::optional<Tensor> scores;
+};
+
 /// Softmax over the letter `over` of what is valid and inside the mask; the
 /// others are 0, and a row with none is 0 throughout.
 Tensor softmax(const Tensor &input, const std::string &letters, char over,
                const Lengths &valid = {}, const Mask &mask = {},
-               Type output = Type::F32);
+               Type output = Type::F32, const Sink &sink = {});
 
 /// The cache with `rows` written at `position` of the letter that only the
 /// cache has; "bhk -> bhmk" writes one row, "bhnk -> bhmk" as many as n has.
@@ -165,15 +172,35 @@ Tensor softmax(const Tensor &input, const std::string &letters, char over,
 Tensor append(const std::string &spec, const Tensor &rows, const Tensor &cache,
               const std::vector<int64_t> &position);
 
+/// Which blocks of `size` keys attend, for each index of `letters`: the last
+/// dimension of `lists` is the list, in which a negative entry is none.  All
+/// keys attend where the size is 0.
+struct Blocks {
+  std::string letters;
+  Tensor lists;
+  int64_t size = 0;
+};
+
+/// The score that counts, from the scaled score and the indices of the score
+/// letters: the output's without the value letters, then the key letters.  Its
+/// bound is that of arithmetic as the implementation does it.
+using ScoreFunction =
+    std::function<Number(Number, const std::vector<int64_t> &)>;
+
 struct AttentionOptions {
   double scale = 1;
+  /// What becomes of a scaled score before the bias is added; none: itself.
+  ScoreFunction score;
   /// Whether `bias`, of letters `biasLetters`, is added to the scaled scores.
   bool hasBias = false;
   Tensor bias;
   std::string biasLetters;
   Lengths valid;
   Mask mask;
-  /// Where the tensors start in the letters that the mask and `valid` look at.
+  Blocks blocks;
+  Sink sink;
+  /// Where the tensors start in the letters that the mask, `valid`, `score` and
+  /// the blocks look at.
   std::string offsetLetters;
   std::vector<int64_t> offsets;
   /// How the implementation stores the result, and the weights before they
@@ -188,15 +215,24 @@ struct AttentionOptions {
 
 struct AttentionResult {
   Tensor output;
-  /// By the output's letters without the value letters; -inf for a row that
-  /// attends to nothing (whose output is 0).
+  /// By the output's letters without the value letters, the sink included;
+  /// -inf for a row without either (whose output is 0).
   Tensor logSumExp;
 };
 
-/// softmax(scale * query . key + bias) . value, by the letters' roles.
+/// softmax(score(scale * query . key) + bias) . value, by the letters' roles.
+/// A score of -inf does not attend.
 AttentionResult attention(const std::string &spec, const Tensor &query,
                           const Tensor &key, const Tensor &value,
                           const AttentionOptions &options = {});
+
+/// Joins the states of splits, which have one more, leading dimension: the
+/// largest scores in units of log2, the sums of exp2(score - max), and those
+/// sums weighted with the values.  "bgr, bgrv -> bgrv": the letters of a max
+/// and of an accumulator.
+AttentionResult merge(const std::string &spec, const Tensor &max,
+                      const Tensor &sum, const Tensor &accumulator,
+                      Type output = Type::F32);
 
 //===----------------------------------------------------------------------===//
 // The checker

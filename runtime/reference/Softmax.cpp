@@ -16,11 +16,13 @@ namespace {
 
 /// What attends in one row.
 struct Entry {
-  int64_t at;      ///< in the tensor
+  int64_t at;      ///< in the tensor, or kNowhere for the sink
   double score;    ///< the input
   double weight;   ///< exp(score - largest)
   double exponent; ///< how far the exponent may be off
 };
+
+constexpr int64_t kNowhere = -1;
 
 /// The interval of a weight's share, with every exponent anywhere in its own:
 /// the share is largest where its exponent is highest and the others' lowest.
@@ -62,6 +64,8 @@ void softmaxRow(std::vector<Entry> &row, Type output, Tensor &result) {
     high += times(entry.weight, std::exp(entry.exponent));
   }
   for (const Entry &entry : row) {
+    if (entry.at == kNowhere)
+      continue;
     double share = entry.weight / sum;
     double error = shareError(entry, share, low, high);
     double steps = (row.size() + 2) * u; // the sum and the division
@@ -79,9 +83,13 @@ void softmaxRow(std::vector<Entry> &row, Type output, Tensor &result) {
 Tensor einhead::reference::softmax(const Tensor &input,
                                    const std::string &letters, char over,
                                    const Lengths &valid, const Mask &mask,
-                                   Type output) {
+                                   Type output, const Sink &sink) {
   Extents extents;
   extents.add(letters, input);
+  if (sink.scores)
+    extents.add(sink.letters, *sink.scores);
+  require(sink.letters.find(over) == std::string::npos,
+          "a sink for each row, without the letter that is summed");
   std::string order = letters;
   size_t first = letters.find(over);
   require(first != std::string::npos, "`over` is one of the letters");
@@ -89,7 +97,7 @@ Tensor einhead::reference::softmax(const Tensor &input,
   order += over;
 
   Nest nest(order, extents);
-  Access access(nest, letters, extents);
+  Access access(nest, letters, extents), atSink(nest, sink.letters, extents);
   MaskAt holds(nest, mask, "", {});
   size_t outer = order.size() - 1;
   size_t sequence = nest.position(letters[0]);
@@ -108,6 +116,12 @@ Tensor einhead::reference::softmax(const Tensor &input,
       if (attends)
         row.push_back({at, input.value[at], 0, input.bound[at]});
     });
+    if (sink.scores) {
+      int64_t at = atSink(nest);
+      if (sink.scores->value[at] != -HUGE_VAL)
+        row.push_back(
+            {kNowhere, sink.scores->value[at], 0, sink.scores->bound[at]});
+    }
     softmaxRow(row, output, result);
   });
   return result;

@@ -58,6 +58,53 @@ TEST(Elementwise, RowsMayBePadded) {
     EXPECT_EQ(y[i], i % pad < 8 ? i + 1 : -1) << i;
 }
 
+// Booleans and i64 go in and come out, as tensors and as numbers.
+TEST(Elementwise, BooleansAndIntegers) {
+  Compiler compiler(R"(
+#at = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (i)>
+func.func @pick(%keep: tensor<?x21xi1> {attn.shape = "n, 21"},
+                %first: tensor<?xi64> {attn.shape = "n"}, %flip: i1)
+    -> (tensor<?x21xi1> {attn.name = "late", attn.shape = "n, 21"},
+        tensor<?x21xi64> {attn.name = "place", attn.shape = "n, 21"}) {
+  %zero = arith.constant 0 : index
+  %n = tensor.dim %first, %zero : tensor<?xi64>
+  %bools = tensor.empty(%n) : tensor<?x21xi1>
+  %ints = tensor.empty(%n) : tensor<?x21xi64>
+  %late, %place = linalg.generic {indexing_maps = [#at, #row, #at, #at],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%keep, %first : tensor<?x21xi1>, tensor<?xi64>)
+      outs(%bools, %ints : tensor<?x21xi1>, tensor<?x21xi64>) {
+  ^bb0(%k: i1, %f: i64, %b: i1, %i: i64):
+    %j = linalg.index 1 : index
+    %at = arith.index_cast %j : index to i64
+    %isLate = arith.cmpi sge, %at, %f : i64
+    %both = arith.andi %isLate, %k : i1
+    %flipped = arith.xori %both, %flip : i1
+    %place = arith.select %both, %at, %f : i64
+    linalg.yield %flipped, %place : i1, i64
+  } -> (tensor<?x21xi1>, tensor<?x21xi64>)
+  return %late, %place : tensor<?x21xi1>, tensor<?x21xi64>
+})");
+  Loaded loaded(compiler.compile(EmitKind::Module));
+  ASSERT_TRUE(loaded.session) << compiler.error;
+  constexpr int n = 3, m = 21;
+  bool keep[n * m], late[n * m], flip = true;
+  int64_t first[n] = {0, 5, int64_t(1) << 40}, place[n * m];
+  for (int i = 0; i < n * m; ++i)
+    keep[i] = i % 3 != 0;
+  View vk(keep, {n, m}), vf(first, {n}), vflip(&flip, {}), vl(late, {n, m}),
+      vp(place, {n, m});
+  for (int round = 0; round < 2; ++round, flip = !flip) {
+    ASSERT_EQ(loaded.call("pick", {&vk, &vf, &vflip}, {&vl, &vp}), EINHEAD_OK);
+    for (int i = 0; i < n * m; ++i) {
+      bool both = i % m >= first[i / m] && keep[i];
+      EXPECT_EQ(late[i], both != flip) << i;
+      EXPECT_EQ(place[i], both ? i % m : first[i / m]) << i;
+    }
+  }
+}
+
 TEST(Compile, SameInputSameBytes) {
   Compiler first(addText), second(addText);
   EXPECT_EQ(first.compile(EmitKind::Module), second.compile(EmitKind::Module));

@@ -56,7 +56,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };
 
-/// An f32 or i64 tensor over the caller's memory.
+/// An f32, i64 or bool tensor over the caller's memory.
 struct View {
   std::vector<int64_t> shape, strides;
   DLTensor dl = {};
@@ -66,6 +66,8 @@ struct View {
       : View(data, {kDLFloat, 32, 1}, std::move(extents), std::move(steps)) {}
   View(int64_t *data, std::vector<int64_t> extents)
       : View(data, {kDLInt, 64, 1}, std::move(extents), {}) {}
+  View(bool *data, std::vector<int64_t> extents)
+      : View(data, {6 /* kDLBool */, 8, 1}, std::move(extents), {}) {}
   View(const View &) = delete;
 
 private:
@@ -114,8 +116,8 @@ public:
 
   /// The status, after printing an error's text.
   einhead_status_t call(const char *function,
-                        std::initializer_list<const View *> inputs,
-                        std::initializer_list<const View *> outputs) {
+                        llvm::ArrayRef<const View *> inputs,
+                        llvm::ArrayRef<const View *> outputs) {
     std::vector<DLTensor> in, out;
     for (const View *view : inputs)
       in.push_back(view->dl);

@@ -63,7 +63,7 @@ TEST(Manifest, RefusesWhatACallerCannotPass) {
   struct {
     const char *text, *wanted;
   } cases[] = {
-      {"func.func @f(%x: tensor<4xi1>) { return }", "argument #0 has type"},
+      {"func.func @f(%x: tensor<4xi16>) { return }", "argument #0 has type"},
       {"func.func @f(%x: tensor<4xf32> {attn.name = \"x\"}, "
        "%y: tensor<4xf32> {attn.name = \"x\"}) { return }",
        "two arguments or results named \"x\""},

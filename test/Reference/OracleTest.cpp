@@ -5,70 +5,16 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Oracle.h"
-#include "einhead/IR/Attn.h"
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/BuiltinOps.h"
-#include "mlir/Parser/Parser.h"
-
-#include <gtest/gtest.h>
+#include "OracleTest.h"
 
 #include <cmath>
 
 using namespace einhead;
+using namespace einhead::test;
 using reference::compare;
 using reference::Distribution;
-using reference::Tensor;
 
 namespace {
-
-class Oracle : public testing::Test {
-protected:
-  Oracle() {
-    context.loadDialect<attn::AttnDialect, mlir::affine::AffineDialect,
-                        mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                        mlir::linalg::LinalgDialect, mlir::math::MathDialect,
-                        mlir::tensor::TensorDialect>();
-  }
-
-  llvm::Expected<std::vector<Tensor>>
-  tryEvaluate(const std::string &text, const std::vector<Tensor> &arguments) {
-    module = mlir::parseSourceString<mlir::ModuleOp>(text, &context, "test");
-    if (!module)
-      return llvm::createStringError("does not parse");
-    auto function = *module->getOps<mlir::func::FuncOp>().begin();
-    return tool::evaluate(function, arguments);
-  }
-
-  /// The first result.
-  Tensor evaluate(const std::string &text,
-                  const std::vector<Tensor> &arguments) {
-    auto results = tryEvaluate(text, arguments);
-    if (!results) {
-      ADD_FAILURE() << llvm::toString(results.takeError());
-      return Tensor({0});
-    }
-    return results->front();
-  }
-
-  std::string errorOf(const std::string &text,
-                      const std::vector<Tensor> &arguments) {
-    auto results = tryEvaluate(text, arguments);
-    return results ? "" : llvm::toString(results.takeError());
-  }
-
-  mlir::MLIRContext context;
-  mlir::OwningOpRef<mlir::ModuleOp> module;
-};
-
-Tensor scalar(double value) { return Tensor({}, {value}); }
-
-using Values = std::vector<double>;
-using Shape = std::vector<int64_t>;
 
 TEST_F(Oracle, DecodeStepIsAttention) {
   Tensor q = reference::random({2, 2, 3, 8}, Distribution::Normal, 1);

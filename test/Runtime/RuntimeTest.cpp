@@ -95,6 +95,10 @@ const char *const einhead::test::fixtureFunctions = R"(
  {"name": "add_one", "symbol": "entry_add_one", "arguments": [
   {"name": "x", "kind": "input", "type": "f32", "shape": ["n", "p"]},
   {"name": "y", "kind": "output", "type": "f32", "shape": ["n", "p"]}]},
+ {"name": "keep", "symbol": "entry_keep", "arguments": [
+  {"name": "keep", "kind": "input", "type": "bool", "shape": ["n", "p"]},
+  {"name": "x", "kind": "input", "type": "f32", "shape": ["n", "p"]},
+  {"name": "y", "kind": "output", "type": "f32", "shape": ["n", "p"]}]},
  {"name": "append", "symbol": "entry_append", "advance": 1, "arguments": [
   {"name": "x", "kind": "input", "type": "f32", "shape": ["b", 1, 2]},
   {"name": "length", "kind": "length", "type": "i64", "shape": ["b"]},

@@ -260,3 +260,40 @@ TEST_F(TensorTest, OutputsNeedBoundNames) {
               EINHEAD_INVALID_ARGUMENT, "'count', which no input says",
               "argument 'seen'");
 }
+
+TEST_F(TensorTest, BooleansAreBytesOfZeroAndOne) {
+  Tensor keep(boolean, {2, 3}), x(f32, {2, 3}), y(f32, {2, 3});
+  for (int i = 0; i < 6; ++i)
+    x.data<float>()[i] = static_cast<float>(i + 1);
+  keep.data<uint8_t>()[1] = keep.data<uint8_t>()[5] = 1;
+  ASSERT_OK(call(session, "keep", {&keep, &x}, {&y}));
+  const float wanted[] = {0, 2, 0, 0, 0, 6};
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ(y.data<float>()[i], wanted[i]);
+
+  y.data<float>()[0] = 77.0f;
+  keep.data<uint8_t>()[4] = 2;
+  expectError(call(session, "keep", {&keep, &x}, {&y}),
+              EINHEAD_INVALID_ARGUMENT,
+              "'keep' has a byte 2, wanted 0 or 1 in a bool", "'keep'");
+  EXPECT_EQ(y.data<float>()[0], 77.0f) << "the code ran";
+  // What lies between the rows is not looked at.
+  Tensor wide(boolean, {2, 5});
+  wide.data<uint8_t>()[4] = 9;
+  wide.shape = {2, 3};
+  wide.dl.shape = wide.shape.data();
+  wide.setStrides({5, 1});
+  EXPECT_OK(call(session, "keep", {&wide, &x}, {&y}));
+
+  Tensor bytes({kDLUInt, 8, 1}, {2, 3});
+  expectError(call(session, "keep", {&bytes, &x}, {&y}),
+              EINHEAD_INVALID_ARGUMENT, "element type u8, wanted bool",
+              "'keep'");
+  Tensor empty(boolean, {2, 0}), none(f32, {2, 0}), nothing(f32, {2, 0});
+  EXPECT_OK(call(session, "keep", {&empty, &none}, {&nothing}));
+  Tensor swapped(boolean, {2, 3});
+  expectError(call(session, "keep", {&x, &x}, {&y}), EINHEAD_INVALID_ARGUMENT,
+              "element type f32, wanted bool", "'keep'");
+  expectError(addOne(swapped, y), EINHEAD_INVALID_ARGUMENT,
+              "element type bool, wanted f32", "'x'");
+}

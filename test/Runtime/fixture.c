@@ -89,6 +89,18 @@ EINHEAD_API void entry_scale(void **a) {
     DATA(float, y)[i] = DATA(float, x)[i] * scale + (float)shift;
 }
 
+/* keep bool [n, m], x f32 [n, m] -> y [n, m]: x where kept, else 0. */
+EINHEAD_API void entry_keep(void **a) {
+  einhead_memref_t *keep = a[0], *x = a[1], *y = a[2];
+  for (int64_t i = 0; i < SIZE(x, 0); ++i)
+    for (int64_t j = 0; j < SIZE(x, 1); ++j) {
+      uint8_t kept = DATA(uint8_t, keep)[i * STRIDE(keep, 2, 0) + j];
+      DATA(float, y)
+      [i * STRIDE(y, 2, 0) + j] =
+          kept ? DATA(float, x)[i * STRIDE(x, 2, 0) + j] : 0.0f;
+    }
+}
+
 /* bytes index scalar, count index scalar, alignment index scalar, cache k,
  * length [b] -> report i64 [2].  Writes beyond the valid rows of the cache,
  * then allocates; reports how many pointers were misaligned and whether any

@@ -28,17 +28,18 @@ std::optional<DataType> parseDataType(llvm::StringRef name) {
       .Case("i32", DataType::I32)
       .Case("i8", DataType::I8)
       .Case("u8", DataType::U8)
+      .Case("bool", DataType::Bool)
       .Default(std::nullopt);
 }
 
 llvm::StringRef nameOf(DataType type) {
-  static const char *const names[] = {"f64", "f32", "f16", "bf16",
-                                      "i64", "i32", "i8",  "u8"};
+  static const char *const names[] = {"f64", "f32", "f16", "bf16", "i64",
+                                      "i32", "i8",  "u8",  "bool"};
   return names[static_cast<int>(type)];
 }
 
 size_t sizeOf(DataType type) {
-  static const size_t sizes[] = {8, 4, 2, 2, 8, 4, 1, 1};
+  static const size_t sizes[] = {8, 4, 2, 2, 8, 4, 1, 1, 1};
   return sizes[static_cast<int>(type)];
 }
 
@@ -52,13 +53,15 @@ DLDataType toDLPack(DataType type) {
     code = kDLFloat;
   else if (type == DataType::U8)
     code = kDLUInt;
+  else if (type == DataType::Bool)
+    code = 6; // kDLBool, which older headers lack
   return {code, static_cast<uint8_t>(sizeOf(type) * 8), 1};
 }
 
 std::optional<DataType> fromDLPack(DLDataType type) {
-  for (DataType known :
-       {DataType::F64, DataType::F32, DataType::F16, DataType::BF16,
-        DataType::I64, DataType::I32, DataType::I8, DataType::U8}) {
+  for (DataType known : {DataType::F64, DataType::F32, DataType::F16,
+                         DataType::BF16, DataType::I64, DataType::I32,
+                         DataType::I8, DataType::U8, DataType::Bool}) {
     DLDataType have = toDLPack(known);
     if (have.code == type.code && have.bits == type.bits && type.lanes == 1)
       return known;
@@ -105,6 +108,7 @@ double loadElement(DataType type, const void *data) {
   case DataType::I8:
     return get<int8_t>(data);
   case DataType::U8:
+  case DataType::Bool:
     return get<uint8_t>(data);
   }
   llvm_unreachable("all types are listed");
@@ -128,6 +132,8 @@ void storeElement(DataType type, void *data, double value) {
     return put<int8_t>(data, static_cast<int8_t>(value));
   case DataType::U8:
     return put<uint8_t>(data, static_cast<uint8_t>(value));
+  case DataType::Bool:
+    return put<uint8_t>(data, value != 0);
   }
 }
 
@@ -238,12 +244,13 @@ static double nextNormal(uint64_t &state) {
 
 void fillRandom(HostTensor &tensor, uint64_t seed) {
   uint64_t state = seed;
+  uint64_t most = tensor.type == DataType::Bool ? 1
+                  : tensor.type == DataType::I8 ? 0x7f
+                                                : 0xff;
   for (int64_t i = 0, e = tensor.elementCount(); i < e; ++i)
     tensor.set(i, isFloat(tensor.type)
                       ? nextNormal(state)
-                      : static_cast<double>(
-                            nextRandom(state) &
-                            (tensor.type == DataType::I8 ? 0x7f : 0xff)));
+                      : static_cast<double>(nextRandom(state) & most));
 }
 
 std::string describe(DataType type, llvm::ArrayRef<int64_t> shape) {

@@ -19,7 +19,7 @@
 
 namespace einhead::tool {
 
-enum class DataType { F64, F32, F16, BF16, I64, I32, I8, U8 };
+enum class DataType { F64, F32, F16, BF16, I64, I32, I8, U8, Bool };
 
 /// By the manifest's name ("f32", "index", ...).
 std::optional<DataType> parseDataType(llvm::StringRef name);
@@ -80,7 +80,7 @@ HostTensor copyOf(const DLTensor &view, DataType type);
 void copyInto(const HostTensor &from, const DLTensor &view);
 
 /// Fills with values whose distribution is near normal (0, 1); integers with
-/// 0 to 255.  The same seed gives the same values.
+/// 0 to 255, booleans with 0 and 1.  The same seed gives the same values.
 void fillRandom(HostTensor &tensor, uint64_t seed);
 
 /// The next number of a splitmix64 generator.
@@ -89,7 +89,7 @@ uint64_t nextRandom(uint64_t &state);
 /// "f32[1,8,128]"
 std::string describe(DataType type, llvm::ArrayRef<int64_t> shape);
 
-/// Numpy's file format, version 1: f2 f4 f8 i4 i8 i1 u1, little-endian, C
+/// Numpy's file format, version 1: f2 f4 f8 i4 i8 i1 u1 b1, little-endian, C
 /// order.
 llvm::Expected<HostTensor> readNpy(llvm::StringRef path);
 llvm::Error writeNpy(llvm::StringRef path, const HostTensor &tensor);

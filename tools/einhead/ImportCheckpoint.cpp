@@ -20,6 +20,7 @@
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
 #include <algorithm>
 #include <optional>
 
@@ -93,7 +94,7 @@ private:
   Error readShape(StringRef name, const json::Object &object,
                   TensorInfo &tensor) const;
   Error readExtent(StringRef name, const json::Object &object,
-                   const TensorInfo &tensor);
+                   TensorInfo &tensor);
   Error checkExtents();
 
   /// Where the data of a tensor stands.
@@ -104,7 +105,7 @@ private:
 
   std::string path;
   Checkpoint &checkpoint;
-  int64_t dataSize = 0;
+  int64_t dataBegin = 0, dataSize = 0;
   std::vector<Extent> extents;
 };
 
@@ -136,7 +137,8 @@ Error SafetensorsReader::readHeader(std::string &header) {
                  " bytes, the file " + Twine(size) + downloadAgain);
   if (headerSize == 0)
     return error("has an empty header; is it a safetensors file?");
-  dataSize = int64_t(size - 8 - headerSize);
+  dataBegin = int64_t(8 + headerSize);
+  dataSize = int64_t(size) - dataBegin;
   auto text = MemoryBuffer::getFileSlice(path, headerSize, 8);
   if (!text)
     return error("cannot be read: " + text.getError().message());
@@ -161,7 +163,7 @@ Error SafetensorsReader::readShape(StringRef name, const json::Object &object,
 }
 
 Error SafetensorsReader::readExtent(StringRef name, const json::Object &object,
-                                    const TensorInfo &tensor) {
+                                    TensorInfo &tensor) {
   const json::Array *offsets = object.getArray("data_offsets");
   std::optional<int64_t> begin, end;
   if (offsets && offsets->size() == 2) {
@@ -185,6 +187,8 @@ Error SafetensorsReader::readExtent(StringRef name, const json::Object &object,
                  shapeText(tensor.shape) + " " + Twine(*end - *begin) +
                  " bytes" + downloadAgain);
   extents.push_back({*begin, *end, name.str()});
+  tensor.offset = dataBegin + *begin;
+  tensor.bytes = *end - *begin;
   return Error::success();
 }
 
@@ -246,10 +250,12 @@ Error SafetensorsReader::read() {
   if (!object)
     return error(Twine("has a header that is not a JSON object") +
                  downloadAgain);
-  for (const auto &[name, member] : *object)
-    if (StringRef(name) != "__metadata__")
-      if (Error e = addTensor(name, member))
-        return e;
+  for (const auto &[name, member] : *object) {
+    if (StringRef(name) == "__metadata__")
+      raw_string_ostream(checkpoint.metadata[path]) << member;
+    else if (Error e = addTensor(name, member))
+      return e;
+  }
   return checkExtents();
 }
 

@@ -23,12 +23,16 @@ struct TensorInfo {
   std::string dtype; ///< as the file spells it: "BF16"
   llvm::SmallVector<int64_t, 4> shape;
   std::string file; ///< path of the file that holds it
+  /// Where its data stands in the file.
+  int64_t offset = 0, bytes = 0;
 };
 
 struct Checkpoint {
   std::string source;             ///< the file to name when a tensor is missing
   std::vector<std::string> files; ///< safetensors files, in order
   llvm::StringMap<TensorInfo> tensors;
+  /// The JSON object under `__metadata__` of each file that has one.
+  llvm::StringMap<std::string> metadata;
 
   /// The tensor `name`, or an error unless it exists with that shape and an
   /// element type that the graph can take.

@@ -140,34 +140,45 @@ static Error checkFamily(const Fields &fields, LlamaConfig &config) {
   return Error::success();
 }
 
-static Error readSizes(const Fields &fields, LlamaConfig &config) {
-  int64_t heads = 0;
-  if (Error e = read(config.vocabulary, fields.size("vocab_size")))
+static Error readHeads(const Fields &fields, HeadSizes &sizes) {
+  if (Error e = read(sizes.hidden, fields.size("hidden_size")))
     return e;
-  if (Error e = read(config.hidden, fields.size("hidden_size")))
+  if (Error e = read(sizes.layers, fields.size("num_hidden_layers")))
+    return e;
+  if (Error e = read(sizes.heads, fields.size("num_attention_heads")))
+    return e;
+  if (Error e =
+          read(sizes.groups, fields.size("num_key_value_heads", sizes.heads)))
+    return e;
+  if (sizes.heads % sizes.groups != 0)
+    return fields.error("num_attention_heads", "is " + Twine(sizes.heads) +
+                                                   ", not a multiple of the " +
+                                                   Twine(sizes.groups) +
+                                                   " of num_key_value_heads");
+  if (!fields.find("head_dim") && sizes.hidden % sizes.heads != 0)
+    return fields.error("head_dim", "is missing, and hidden_size " +
+                                        Twine(sizes.hidden) +
+                                        " is not a multiple of "
+                                        "num_attention_heads " +
+                                        Twine(sizes.heads));
+  return read(sizes.headSize,
+              fields.size("head_dim",
+                          std::max<int64_t>(sizes.hidden / sizes.heads, 1)));
+}
+
+static Error readSizes(const Fields &fields, LlamaConfig &config) {
+  if (Error e = read(config.vocabulary, fields.size("vocab_size")))
     return e;
   if (Error e = read(config.feedForward, fields.size("intermediate_size")))
     return e;
-  if (Error e = read(config.layers, fields.size("num_hidden_layers")))
+  HeadSizes sizes;
+  if (Error e = readHeads(fields, sizes))
     return e;
-  if (Error e = read(heads, fields.size("num_attention_heads")))
-    return e;
-  if (Error e = read(config.groups, fields.size("num_key_value_heads", heads)))
-    return e;
-  if (heads % config.groups != 0)
-    return fields.error("num_attention_heads",
-                        "is " + Twine(heads) + ", not a multiple of the " +
-                            Twine(config.groups) + " of num_key_value_heads");
-  config.headsPerGroup = heads / config.groups;
-  if (!fields.find("head_dim") && config.hidden % heads != 0)
-    return fields.error("head_dim",
-                        "is missing, and hidden_size " + Twine(config.hidden) +
-                            " is not a multiple of num_attention_heads " +
-                            Twine(heads));
-  if (Error e = read(
-          config.headSize,
-          fields.size("head_dim", std::max<int64_t>(config.hidden / heads, 1))))
-    return e;
+  config.hidden = sizes.hidden;
+  config.layers = sizes.layers;
+  config.groups = sizes.groups;
+  config.headsPerGroup = sizes.heads / sizes.groups;
+  config.headSize = sizes.headSize;
   if (config.headSize % 2 != 0)
     return fields.error("head_dim", "is " + Twine(config.headSize) +
                                         "; rotary embeddings turn pairs and "
@@ -244,8 +255,8 @@ static Error readRotary(const Fields &fields, LlamaConfig &config) {
   return Error::success();
 }
 
-Expected<LlamaConfig>
-einhead::importer::readLlamaConfig(const std::string &path) {
+/// The JSON object in the file.
+static Expected<json::Value> readObject(const std::string &path) {
   ErrorOr<std::unique_ptr<MemoryBuffer>> buffer = MemoryBuffer::getFile(path);
   if (!buffer)
     return createStringError("'" + path + "': " + buffer.getError().message() +
@@ -258,6 +269,28 @@ einhead::importer::readLlamaConfig(const std::string &path) {
         "; download it again");
   if (!value->getAsObject())
     return createStringError("'" + path + "' must hold a JSON object");
+  return value;
+}
+
+Expected<HeadSizes> einhead::importer::readHeadSizes(const std::string &path) {
+  Expected<json::Value> value = readObject(path);
+  if (!value)
+    return value.takeError();
+  Fields fields(path, *value->getAsObject());
+  HeadSizes sizes;
+  if (Error e = readHeads(fields, sizes))
+    return e;
+  if (Error e = read(sizes.initializerRange,
+                     fields.positive("initializer_range", 0.02)))
+    return e;
+  return sizes;
+}
+
+Expected<LlamaConfig>
+einhead::importer::readLlamaConfig(const std::string &path) {
+  Expected<json::Value> value = readObject(path);
+  if (!value)
+    return value.takeError();
   Fields fields(path, *value->getAsObject());
   LlamaConfig config;
   if (Error e = checkFamily(fields, config))

@@ -15,6 +15,17 @@
 
 namespace einhead::importer {
 
+/// The heads of a model.
+struct HeadSizes {
+  int64_t hidden = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;    ///< query heads
+  int64_t groups = 0;   ///< key/value heads
+  int64_t headSize = 0; ///< of query, key and value
+  /// Standard deviation of the numbers that training started from.
+  double initializerRange = 0;
+};
+
 /// What config.json says, checked, with the defaults filled in.
 struct LlamaConfig {
   std::string modelType;
@@ -33,6 +44,10 @@ struct LlamaConfig {
 
 /// Reads and checks config.json.
 llvm::Expected<LlamaConfig> readLlamaConfig(const std::string &path);
+
+/// Reads and checks of config.json what speaks of heads, for any model that
+/// has these keys.
+llvm::Expected<HeadSizes> readHeadSizes(const std::string &path);
 
 } // namespace einhead::importer
 

@@ -41,6 +41,7 @@ static std::optional<DataType> parseDescriptor(llvm::StringRef text) {
       .Case("<i4", DataType::I32)
       .Cases({"|i1", "<i1"}, DataType::I8)
       .Cases({"|u1", "<u1"}, DataType::U8)
+      .Case("|b1", DataType::Bool)
       .Default(std::nullopt);
 }
 
@@ -91,8 +92,8 @@ llvm::Expected<HostTensor> readNpy(llvm::StringRef path) {
 }
 
 llvm::Error writeNpy(llvm::StringRef path, const HostTensor &tensor) {
-  static const char *const descriptors[] = {"<f8", "<f4", "<f2", nullptr,
-                                            "<i8", "<i4", "|i1", "|u1"};
+  static const char *const descriptors[] = {"<f8", "<f4", "<f2", nullptr, "<i8",
+                                            "<i4", "|i1", "|u1", "|b1"};
   HostTensor widened = tensor;
   if (tensor.type == DataType::BF16) { // numpy has no bf16
     widened = HostTensor(DataType::F32, tensor.shape);

@@ -33,6 +33,13 @@ static reference::Mask maskOf(State &state,
           }};
 }
 
+static reference::Sink sinkOf(State &state, Value scores,
+                              std::optional<StringRef> letters) {
+  if (!scores)
+    return {};
+  return {letters.value_or("").str(), *state.tensor(scores)};
+}
+
 static std::vector<int64_t> integersOf(State &state, Value value) {
   return value ? state.integers(value) : std::vector<int64_t>();
 }
@@ -82,7 +89,8 @@ static Error evaluateSoftmax(State &state, Operation *op) {
                 softmax.getOver().front(),
                 integersOf(state, softmax.getValid()),
                 maskOf(state, softmax.getMask(), softmax.getMaskSymbols()),
-                storageOf(softmax.getType())));
+                storageOf(softmax.getType()),
+                sinkOf(state, softmax.getSink(), softmax.getSinkLetters())));
   return Error::success();
 }
 
@@ -96,11 +104,44 @@ static Error evaluateAppend(State &state, Operation *op) {
   return Error::success();
 }
 
-static Error evaluateAttention(State &state, Operation *op) {
-  auto attention = cast<attn::AttentionOp>(op);
-  if (op->getNumResults() != 1)
-    return failure(op, "it works on buffers");
-  TensorRef key = state.tensor(attention.getKey());
+namespace {
+/// An error inside a score region, on its way out of the reference's loops.
+struct RegionError : std::exception {
+  explicit RegionError(Error error) : text(llvm::toString(std::move(error))) {}
+  std::string text;
+};
+} // namespace
+
+/// The region as a function of the score and the indices.
+static reference::ScoreFunction scoreOf(State &state,
+                                        attn::AttentionOp attention) {
+  if (attention.getScore().empty())
+    return nullptr;
+  Block &block = attention.getScore().front().front();
+  return [&state, &block](Number score, const Point &indices) {
+    if (block.getNumArguments() != indices.size() + 1)
+      throw std::invalid_argument("a score region of other indices");
+    state.set(block.getArgument(0), score);
+    for (auto [argument, index] :
+         llvm::zip(block.getArguments().drop_front(), indices))
+      state.set(argument, Number{double(index), 0});
+    if (Error error = state.run(block))
+      throw RegionError(std::move(error));
+    return state.number(block.getTerminator()->getOperand(0));
+  };
+}
+
+static reference::Blocks blocksOf(State &state, attn::AttentionOp attention) {
+  Value lists = attention.getBlocks();
+  if (!lists)
+    return {};
+  state.integers(lists); // which are exact
+  return {attention.getBlockLetters().value_or("").str(), *state.tensor(lists),
+          static_cast<int64_t>(*attention.getBlockSize())};
+}
+
+static reference::AttentionOptions optionsOf(State &state,
+                                             attn::AttentionOp attention) {
   reference::AttentionOptions options;
   options.scale = attention.getScale().convertToDouble();
   if (Value bias = attention.getBias()) {
@@ -113,17 +154,60 @@ static Error evaluateAttention(State &state, Operation *op) {
   options.offsetLetters = attention.getOffsetLetters().value_or("").str();
   for (Value offset : attention.getOffsets())
     options.offsets.push_back(state.integer(offset));
-  options.output = storageOf(op->getResult(0).getType());
+  options.score = scoreOf(state, attention);
+  options.blocks = blocksOf(state, attention);
+  options.sink = sinkOf(state, attention.getSink(), attention.getSinkLetters());
+  options.output = storageOf(attention->getResult(0).getType());
   options.keysPerBlock = state.options.keysPerBlock;
+  TensorRef key = state.tensor(attention.getKey());
   int64_t keys = 1;
   for (char letter : attn::rolesOf(attention).key)
     keys *= key->shape[attn::indexOf(attn::rolesOf(attention).keyTerm, letter)];
   options.splits = llvm::divideCeil(keys, state.options.chunk);
-  state.set(op->getResult(0),
-            reference::attention(attention.getSpec().str(),
-                                 *state.tensor(attention.getQuery()), *key,
-                                 *state.tensor(attention.getValue()), options)
-                .output);
+  return options;
+}
+
+/// The output, and the log-sum-exp where the op gives it.
+static void setResults(State &state, Operation *op,
+                       reference::AttentionResult results) {
+  state.set(op->getResult(0), std::move(results.output));
+  if (op->getNumResults() == 1)
+    return;
+  Value lse = op->getResult(1);
+  state.set(lse,
+            storageOf(lse.getType()) == storageOf(op->getResult(0).getType())
+                ? std::move(results.logSumExp)
+                : reference::store(std::move(results.logSumExp),
+                                   storageOf(lse.getType())));
+}
+
+static Error evaluateAttention(State &state, Operation *op) {
+  auto attention = cast<attn::AttentionOp>(op);
+  if (op->getNumResults() == 0)
+    return failure(op, "it works on buffers");
+  try {
+    setResults(state, op,
+               reference::attention(attention.getSpec().str(),
+                                    *state.tensor(attention.getQuery()),
+                                    *state.tensor(attention.getKey()),
+                                    *state.tensor(attention.getValue()),
+                                    optionsOf(state, attention)));
+  } catch (const RegionError &error) {
+    return llvm::createStringError(error.text);
+  }
+  return Error::success();
+}
+
+static Error evaluateMerge(State &state, Operation *op) {
+  auto merge = cast<attn::MergeOp>(op);
+  if (op->getNumResults() == 0)
+    return failure(op, "it works on buffers");
+  setResults(state, op,
+             reference::merge(merge.getSpec().str(),
+                              *state.tensor(merge.getMax()),
+                              *state.tensor(merge.getSum()),
+                              *state.tensor(merge.getAccumulator()),
+                              storageOf(op->getResult(0).getType())));
   return Error::success();
 }
 
@@ -132,6 +216,7 @@ void addAttnOps(llvm::StringMap<OpFunction> &table) {
   table["attn.softmax"] = evaluateSoftmax;
   table["attn.append"] = evaluateAppend;
   table["attn.attention"] = evaluateAttention;
+  table["attn.merge"] = evaluateMerge;
 }
 
 } // namespace einhead::tool::oracle

@@ -108,6 +108,24 @@ struct Divide {
 struct Remainder {
   int64_t operator()(int64_t x, int64_t y) const { return x % divisor(y); }
 };
+struct DivideFloor {
+  int64_t operator()(int64_t x, int64_t y) const {
+    return x / divisor(y) - (x % y != 0 && (x < 0) != (y < 0));
+  }
+};
+struct DivideCeil {
+  int64_t operator()(int64_t x, int64_t y) const {
+    return x / divisor(y) + (x % y != 0 && (x < 0) == (y < 0));
+  }
+};
+struct ShiftLeft {
+  int64_t operator()(int64_t x, int64_t y) const {
+    return static_cast<int64_t>(static_cast<uint64_t>(x) << (y & 63));
+  }
+};
+struct ShiftRight {
+  int64_t operator()(int64_t x, int64_t y) const { return x >> (y & 63); }
+};
 struct Larger {
   int64_t operator()(int64_t x, int64_t y) const { return std::max(x, y); }
 };
@@ -249,6 +267,10 @@ static void addIntegerOps(llvm::StringMap<ScalarFunction> &table) {
   table["arith.muli"] = integerOp<std::multiplies<int64_t>>;
   table["arith.divsi"] = integerOp<Divide>;
   table["arith.remsi"] = integerOp<Remainder>;
+  table["arith.floordivsi"] = integerOp<DivideFloor>;
+  table["arith.ceildivsi"] = integerOp<DivideCeil>;
+  table["arith.shli"] = integerOp<ShiftLeft>;
+  table["arith.shrsi"] = integerOp<ShiftRight>;
   table["arith.maxsi"] = integerOp<Larger>;
   table["arith.minsi"] = integerOp<Smaller>;
   table["arith.andi"] = integerOp<std::bit_and<int64_t>>;

@@ -9,6 +9,8 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include <cmath>
 
 using namespace mlir;
@@ -38,8 +40,19 @@ static Error evaluateConstant(State &state, Operation *op) {
     return Error::success();
   }
   auto elements = dyn_cast<DenseElementsAttr>(value);
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    bool isSplat = false; // One element's bytes are too few here.
+    if (blob &&
+        DenseElementsAttr::isValidRawBuffer(resource.getType(), blob->getData(),
+                                            isSplat) &&
+        (!isSplat || resource.getType().getNumElements() == 1))
+      elements = DenseElementsAttr::getFromRawBuffer(resource.getType(),
+                                                     blob->getData());
+  }
   if (!elements)
-    return failure(op, "only dense and splat constants are known");
+    return failure(op, "only dense constants are known whose elements are in "
+                       "the file");
   Tensor tensor(elements.getType().getShape());
   if (isa<FloatType>(elements.getElementType())) {
     for (auto [to, from] :

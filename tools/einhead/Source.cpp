@@ -39,7 +39,12 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
                 cl::sub(command), cl::cat(optionCategory())),
       requireFused("require-fused",
                    cl::desc("A softmax that is not fused is an error"),
-                   cl::sub(command), cl::cat(optionCategory())) {}
+                   cl::sub(command), cl::cat(optionCategory())),
+      reproducer("reproducer",
+                 cl::desc("Where a failed pass leaves its input (default: a "
+                          "temporary file), or none"),
+                 cl::value_desc("file"), cl::init("temp"), cl::sub(command),
+                 cl::cat(optionCategory())) {}
 
 llvm::Expected<CompileOptions> CompileFlags::options() const {
   auto bindings = parseSizes(sizes);
@@ -55,6 +60,8 @@ llvm::Expected<CompileOptions> CompileFlags::options() const {
   options.fuse = !noFuse;
   options.shareKV = !noShareKV;
   options.requireFused = requireFused;
+  if (reproducer != "none")
+    options.reproducer = reproducer;
   for (const auto &[name, extent] : *bindings)
     options.sizes.push_back({name, extent});
   return options;
@@ -174,6 +181,9 @@ llvm::Expected<std::string> Source::compile(EmitKind kind,
     code = Exit::Missing;
   else if (kindOfError == std::errc::state_not_recoverable)
     code = Exit::Internal;
+  if (!options.startFrom.empty() && code == Exit::Invalid)
+    return failure(code, errorCount ? std::string() : message,
+                   "docs/Pipeline.md says what holds at each level");
   return failure(code, errorCount ? std::string() : message,
                  name == "bench"
                      ? "'einhead bench --print-graph' prints the graph"

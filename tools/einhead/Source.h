@@ -32,6 +32,7 @@ public:
   llvm::cl::opt<std::string> cpu;
   llvm::cl::list<std::string> sizes;
   llvm::cl::opt<bool> noFuse, noShareKV, requireFused;
+  llvm::cl::opt<std::string> reproducer;
 };
 
 /// A parsed module.  Diagnostics go to standard error with their line.

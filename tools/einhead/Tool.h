@@ -71,6 +71,7 @@ std::unique_ptr<Verb> createCompileVerb();
 std::unique_ptr<Verb> createExplainVerb();
 std::unique_ptr<Verb> createBenchVerb();
 std::unique_ptr<Verb> createImportVerb();
+std::unique_ptr<Verb> createConvertHeadsVerb();
 std::unique_ptr<Verb> createInspectVerb();
 std::unique_ptr<Verb> createDoctorVerb();
 

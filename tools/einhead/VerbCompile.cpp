@@ -7,6 +7,7 @@
 
 #include "Source.h"
 #include "Tool.h"
+#include "einhead/Pipelines/CPU.h"
 #include "llvm/Support/Path.h"
 
 namespace cl = llvm::cl;
@@ -20,6 +21,8 @@ public:
   llvm::Error run() override;
 
 private:
+  llvm::Error checkLevels() const;
+
   cl::opt<std::string> file{cl::Positional, cl::desc("FILE.mlir"), cl::Required,
                             cl::sub(command), cl::cat(optionCategory())};
   cl::opt<std::string> output{"o",
@@ -44,6 +47,11 @@ private:
       cl::desc("With --emit=mlir, the last level: attention, shared, "
                "scheduled, tiled, vector, llvm"),
       cl::value_desc("level"), cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<std::string> from{
+      "from",
+      cl::desc("The level that FILE.mlir is at (default: graph), as written "
+               "by --stop-after or --dump-stages"),
+      cl::value_desc("level"), cl::sub(command), cl::cat(optionCategory())};
   cl::opt<std::string> dumpStages{
       "dump-stages", cl::desc("Write the IR after each level there"),
       cl::value_desc("folder"), cl::sub(command), cl::cat(optionCategory())};
@@ -57,6 +65,32 @@ private:
   CompileFlags flags{command};
 };
 
+/// The levels of --from and --stop-after exist and lie in this order.
+llvm::Error CompileVerb::checkLevels() const {
+  std::optional<Level> start = Level::Graph;
+  if (!from.empty() && from != "graph")
+    start = parseLevel(from);
+  std::optional<Level> last = parseLevel(stopAfter);
+  if (!start || !last)
+    return failure(Exit::Usage,
+                   "no level '" + (start ? stopAfter : from).getValue() + "'",
+                   "the levels are attention, shared, scheduled, tiled, "
+                   "vector, llvm");
+  if (*start == Level::Graph)
+    return llvm::Error::success();
+  if (!stopAfter.empty() && *start >= *last)
+    return failure(Exit::Usage,
+                   "--stop-after=" + stopAfter +
+                       " does not lie "
+                       "after --from=" +
+                       from,
+                   "give a later level, or no --stop-after");
+  if (!flags.sizes.empty())
+    return failure(Exit::Usage, "--size with --from=" + from,
+                   "sizes are given where the graph is compiled");
+  return llvm::Error::success();
+}
+
 llvm::Error CompileVerb::run() {
   auto options = flags.options();
   if (!options)
@@ -66,15 +100,12 @@ llvm::Error CompileVerb::run() {
     if (kind != EmitKind::MLIR && emit.getNumOccurrences())
       return failure(Exit::Usage, "--stop-after needs --emit=mlir",
                      "give --emit=mlir, or no --stop-after");
-    static const char *const levels[] = {"attention", "shared", "scheduled",
-                                         "tiled",     "vector", "llvm"};
-    if (!llvm::is_contained(levels, stopAfter.getValue()))
-      return failure(Exit::Usage, "no level '" + stopAfter + "'",
-                     "the levels are attention, shared, scheduled, tiled, "
-                     "vector, llvm");
     kind = EmitKind::MLIR;
   }
+  if (llvm::Error error = checkLevels())
+    return error;
   options->stopAfter = stopAfter;
+  options->startFrom = from;
   options->dumpStages = dumpStages;
 
   auto source = Source::load(file);

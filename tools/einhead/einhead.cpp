@@ -33,7 +33,7 @@ static void printVersion(llvm::raw_ostream &os) {
 static void printVerbs(const std::vector<std::unique_ptr<Verb>> &verbs) {
   llvm::outs() << "USAGE: einhead VERB [FILE] [options]\n";
   for (auto &verb : verbs)
-    llvm::outs() << "  " << llvm::left_justify(verb->command.getName(), 8)
+    llvm::outs() << "  " << llvm::left_justify(verb->command.getName(), 13)
                  << " " << verb->command.getDescription() << "\n";
 }
 
@@ -48,6 +48,7 @@ int main(int argc, char **argv) {
   verbs.push_back(createExplainVerb());
   verbs.push_back(createBenchVerb());
   verbs.push_back(createImportVerb());
+  verbs.push_back(createConvertHeadsVerb());
   verbs.push_back(createInspectVerb());
   verbs.push_back(createDoctorVerb());
   cl::HideUnrelatedOptions(optionCategory());

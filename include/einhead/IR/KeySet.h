@@ -41,6 +41,8 @@ struct SparseKeys {
   int64_t sign = 1, stride = 1, run = 1;
   mlir::AffineExpr base;
   KeyBound firstBlock, lastBlock;
+  /// Every key of the list exists and is in the mask.
+  bool isExact = false;
 
   /// The map (i)[firstBlock, base] -> key.
   mlir::AffineMap map(mlir::MLIRContext *context) const;

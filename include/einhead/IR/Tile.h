@@ -49,6 +49,7 @@ struct KeyList {
   mlir::AffineMap map;
   llvm::SmallVector<mlir::Value> symbols;
   mlir::Value count;
+  bool isExact = false; ///< no listed key needs a test
 };
 
 /// The operands of a tile of an attention, all but the outputs.
@@ -70,8 +71,8 @@ bool hasKeyList(AttentionLike op);
 /// or all of K.
 mlir::OpFoldResult keyLoopExtent(mlir::OpBuilder &builder, AttentionLike op);
 
-/// The letters other than the key letter whose index a key list depends on: a
-/// tile holds one index of each.
+/// The batch and row letters on whose index the list of keys depends: a tile
+/// holds one index of each.  "" where there is no list.
 std::string choosingLetters(AttentionLike op);
 
 /// Slices the operands; where `dropValid`, the tile's keys are known to be
@@ -88,6 +89,10 @@ PartialAttentionOp buildPartial(mlir::OpBuilder &builder, AttentionLike op,
                                 const TiledOperands &operands,
                                 mlir::ValueRange states,
                                 mlir::IntegerAttr chunk);
+
+/// The largest tile of `extent` rows up to `limit`: a divisor if there is one
+/// that is not much smaller, so that all tiles have one static shape.
+int64_t rowTileOf(int64_t extent, int64_t limit);
 
 /// The schedule of an attention, or null.
 ScheduleAttr scheduleOf(AttentionLike op);

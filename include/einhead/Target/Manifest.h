@@ -46,6 +46,17 @@ public:
   mlir::LogicalResult collect(mlir::ModuleOp module);
   /// Adds the traffic of each function's attentions (level 2).
   void addTraffic(mlir::ModuleOp module);
+  /// Whether both describe one signature; traffic is left aside.
+  bool sameSignatures(const Manifest &other) const;
+  /// The functions as an attribute `einhead.manifest` of the module, so that a
+  /// level past which nothing can be read off still tells them.
+  void attach(mlir::ModuleOp module) const;
+  /// Takes them from there and removes the attribute; false where there is
+  /// none.  An error where it is damaged.
+  mlir::FailureOr<bool> detach(mlir::ModuleOp module);
+  bool hasTraffic() const;
+  /// The first function that reads parameters, or "".
+  llvm::StringRef readerOfParameters() const;
   /// The JSON text.
   std::string json(const TargetInfo &target,
                    llvm::ArrayRef<std::string> parameterFiles) const;

@@ -93,6 +93,19 @@ def SchedulePass : Pass<"attn-schedule", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::einhead::attn::AttnDialect"];
 }
 
+def StateTrafficPass : Pass<"attn-state-traffic", "::mlir::func::FuncOp"> {
+  let summary = "Write down the K/V bytes that scheduled attention must read";
+  let description = [{
+    The traffic contract, first half.  For example sizes of what is dynamic, the
+    least K/V bytes of all scheduled attentions: the keys that some row attends,
+    counted one by one, times the bytes of a key; once more for each further
+    block of rows (`row_tile`).  The number and the sizes stand in the attribute
+    `attn.traffic` of the function until `--attn-check-traffic`.
+
+    Level after: 3 (scheduled).
+  }];
+}
+
 def SplitKeysPass : Pass<"attn-split-keys", "::mlir::func::FuncOp"> {
   let summary = "Split attention over chunks of keys, joined by attn.merge";
   let description = [{
@@ -117,6 +130,18 @@ def TileDecodePass : Pass<"attn-tile-decode", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::einhead::attn::AttnDialect",
     "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
     "::mlir::affine::AffineDialect"];
+}
+
+def CheckTrafficPass : Pass<"attn-check-traffic", "::mlir::func::FuncOp"> {
+  let summary = "Fail if the tiled loops read more K/V than they must";
+  let description = [{
+    The traffic contract, second half.  Runs the index arithmetic of the loops
+    with the sizes of `attn.traffic`, adds up the K/V bytes of each partial
+    attention that they reach, and compares.  More than the stated bytes and the
+    padding of the first and last key tile of each loop is an error.
+
+    Level after: 4 (tiled).
+  }];
 }
 
 def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg", "::mlir::func::FuncOp"> {
@@ -176,6 +201,62 @@ def EmitEntryPointsPass : Pass<"attn-emit-entry-points", "::mlir::ModuleOp"> {
     and `einhead_module_host`; and the allocation functions, which ask the host.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def ConvertHeadsPass : Pass<"attn-convert-heads", "::mlir::ModuleOp"> {
+  let summary = "Pool the heads of keys and values into fewer";
+  let description = [{
+    At level 0, the head conversion of grouped-query attention: keys and values
+    get `kv-heads` heads, each the mean of a group of consecutive heads, the
+    first of them, or new random numbers.
+
+    In each einsum - softmax - einsum chain the heads are the letter that query
+    and key share and that comes from the weight of the key's projection, an
+    einsum which sums over all letters that its operands share.  From key and
+    value the heads are followed upwards, through einsums, appends, reshapes and
+    elementwise ops, to parameters (constants, arguments with `attn.parameter`,
+    weights of projections) and caches.  Constants are pooled here, arguments by
+    ops that run in each call; `einhead convert-heads` pools a checkpoint
+    instead.  A mean of arguments is taken in f32 and rounded to
+    their element type.  With `random` an argument with `attn.parameter` gives way
+    to a constant; what is added, a bias, becomes 0.  Caches shrink; the
+    query is reshaped, and scores, softmax and values get a row letter for the
+    heads of one group.
+
+    Before, with `--attn-convert-heads=kv-heads=2`:
+    ```mlir
+    %k = attn.einsum "bd, hkd -> bhk"(%x, %wk)
+      : (tensor<1x64xf32>, tensor<8x16x64xf32>) -> tensor<1x8x16xf32>
+    %s = attn.einsum "bhk, bhmk -> bhm"(%q, %keys)
+      : (tensor<1x8x16xf32>, tensor<1x8x?x16xf32>) -> tensor<1x8x?xf32>
+    ```
+    After:
+    ```mlir
+    %k = attn.einsum "bd, hkd -> bhk"(%x, %pooled)
+      : (tensor<1x64xf32>, tensor<2x16x64xf32>) -> tensor<1x2x16xf32>
+    %s = attn.einsum "bhrk, bhmk -> bhrm"(%rows, %keys)
+      : (tensor<1x2x4x16xf32>, tensor<1x2x?x16xf32>) -> tensor<1x2x4x?xf32>
+    ```
+
+    Either the whole module is converted or, with an error at the op in the way,
+    nothing: where the number of heads is dynamic or no multiple of `kv-heads`,
+    keys are an input without a projection, an op between mixes heads or
+    multiplies two parameters that have them, a mask or lengths depend on the
+    head, or keys and values are used elsewhere.  `attn.attention` is refused:
+    the pass stands before `--attn-raise`.  Chains that have `kv-heads` heads
+    already stay as they are.
+  }];
+  let options = [
+    Option<"kvHeads", "kv-heads", "int64_t", "0",
+           "heads of keys and values afterwards; must be given">,
+    Option<"method", "method", "std::string", "\"mean\"",
+           "mean, first or random">,
+    Option<"seed", "seed", "uint64_t", "0", "of the random numbers">,
+    Option<"deviation", "deviation", "double", "0.02",
+           "standard deviation of the random numbers; the default is that of "
+           "Hugging Face's configurations">];
+  let dependentDialects = ["::einhead::attn::AttnDialect",
+    "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }
 
 #endif // EINHEAD_TRANSFORMS_PASSES_TD

@@ -1,0 +1,286 @@
+//===- ExtentClasses.cpp - Which extents are one ----------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ExtentClasses.h"
+#include "einhead/IR/ShapeNames.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace einhead::attn;
+using namespace einhead::reducer;
+
+ExtentClasses::ExtentClasses(func::FuncOp function) : function(function) {
+  for (BlockArgument argument : function.getArguments())
+    add(argument);
+  function.walk([&](Operation *op) {
+    for (Value result : op->getResults())
+      add(result);
+  });
+  function.walk([&](Operation *op) {
+    if (op != function)
+      relate(op);
+  });
+  joinNames();
+}
+
+void ExtentClasses::add(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type)
+    return;
+  for (int64_t d = 0; d < type.getRank(); ++d) {
+    unsigned id = points.size();
+    ids[{value, d}] = id;
+    points.push_back({value, d, id, false});
+  }
+}
+
+unsigned ExtentClasses::find(unsigned id) {
+  while (points[id].parent != id)
+    id = points[id].parent = points[points[id].parent].parent;
+  return id;
+}
+
+/// The class of the earlier point becomes that of both.
+void ExtentClasses::join(Value a, int64_t i, Value b, int64_t j) {
+  auto first = ids.find({a, i}), second = ids.find({b, j});
+  if (first == ids.end() || second == ids.end())
+    return;
+  unsigned x = find(first->second), y = find(second->second);
+  if (x > y)
+    std::swap(x, y);
+  points[y].parent = x;
+  points[x].pinned |= points[y].pinned;
+}
+
+void ExtentClasses::pin(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  for (int64_t d = 0; type && d < type.getRank(); ++d)
+    if (auto at = ids.find({value, d}); at != ids.end())
+      points[find(at->second)].pinned = true;
+}
+
+/// Dimension by dimension; ranks that differ (a scalar among tensors) stay out.
+void ExtentClasses::joinAll(ValueRange values) {
+  Value first;
+  for (Value value : values) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type)
+      continue;
+    if (!first)
+      first = value;
+    if (cast<RankedTensorType>(first.getType()).getRank() != type.getRank())
+      continue;
+    for (int64_t d = 0; d < type.getRank(); ++d)
+      join(first, d, value, d);
+  }
+}
+
+/// One extent for each letter.
+void ExtentClasses::joinTerms(
+    llvm::ArrayRef<std::pair<llvm::StringRef, Value>> terms) {
+  llvm::DenseMap<char, std::pair<Value, int64_t>> first;
+  for (auto [term, value] : terms)
+    for (auto [d, letter] : llvm::enumerate(term)) {
+      auto [at, isNew] = first.try_emplace(letter, value, d);
+      if (!isNew)
+        join(at->second.first, at->second.second, value, d);
+    }
+}
+
+/// Dimensions of arguments that have one name and one extent.
+void ExtentClasses::joinNames() {
+  llvm::StringMap<std::pair<Value, int64_t>> first;
+  for (BlockArgument argument : function.getArguments()) {
+    auto text = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
+                                                      "attn.shape");
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    auto names = parseShapeNames(text ? text.getValue() : "");
+    if (!text || !type || failed(names))
+      continue;
+    for (auto [d, name] : llvm::enumerate(*names)) {
+      if (name.name.empty())
+        continue;
+      auto [at, isNew] = first.try_emplace(name.str(), argument, d);
+      auto [other, dimension] = at->second;
+      if (!isNew &&
+          cast<RankedTensorType>(other.getType()).getDimSize(dimension) ==
+              type.getDimSize(d))
+        join(other, dimension, argument, d);
+    }
+  }
+}
+
+void ExtentClasses::relateAttention(Operation *op) {
+  auto like = cast<AttentionLike>(op);
+  AttentionRoles roles = rolesOf(like);
+  SmallVector<std::pair<llvm::StringRef, Value>> terms = {
+      {roles.queryTerm, like.getQuery()},
+      {roles.keyTerm, like.getKey()},
+      {roles.valueTerm, like.getValue()}};
+  if (like.getBias())
+    terms.push_back({*like.getBiasLetters(), like.getBias()});
+  std::string state = roles.state();
+  if (auto partial = dyn_cast<PartialAttentionOp>(op)) {
+    // The number of chunks follows from the keys, not from a letter.
+    if (partial.getChunk()) {
+      for (Value value : op->getOperands())
+        pin(value);
+      for (Value value : op->getResults())
+        pin(value);
+      return;
+    }
+    for (Value value : {partial.getMax(), partial.getSum()})
+      terms.push_back({state, value});
+    terms.push_back({roles.outputTerm, partial.getAccumulator()});
+    for (auto [i, result] : llvm::enumerate(op->getResults()))
+      terms.push_back(
+          {i < 2 ? llvm::StringRef(state) : roles.outputTerm, result});
+  } else {
+    terms.push_back({roles.outputTerm, cast<AttentionOp>(op).getOutput()});
+    for (Value result : op->getResults())
+      terms.push_back({roles.outputTerm, result});
+  }
+  joinTerms(terms);
+  if (Value valid = like.getValid())
+    join(like.getQuery(), 0, valid, 0);
+}
+
+void ExtentClasses::relateLinalg(Operation *op) {
+  auto linalgOp = cast<linalg::LinalgOp>(op);
+  llvm::DenseMap<unsigned, std::pair<Value, int64_t>> first;
+  for (OpOperand &operand : op->getOpOperands()) {
+    AffineMap map = linalgOp.getMatchingIndexingMap(&operand);
+    for (auto [d, expression] : llvm::enumerate(map.getResults())) {
+      auto dimension = dyn_cast<AffineDimExpr>(expression);
+      if (!dimension) {
+        pin(operand.get());
+        continue;
+      }
+      auto [at, isNew] =
+          first.try_emplace(dimension.getPosition(), operand.get(), d);
+      if (!isNew)
+        join(at->second.first, at->second.second, operand.get(), d);
+    }
+    if (OpResult result = linalgOp.isDpsInit(&operand) && op->getNumResults()
+                              ? linalgOp.getTiedOpResult(&operand)
+                              : OpResult())
+      joinAll({operand.get(), result});
+  }
+}
+
+void ExtentClasses::relate(Operation *op) {
+  if (auto einsum = dyn_cast<EinsumOp>(op)) {
+    EinsumSpec spec = *EinsumSpec::parse(einsum.getSpec());
+    SmallVector<std::pair<llvm::StringRef, Value>> terms;
+    for (auto [term, input] : llvm::zip(spec.inputs, einsum.getInputs()))
+      terms.push_back({term, input});
+    terms.push_back({spec.output, einsum.getResult()});
+    return joinTerms(terms);
+  }
+  if (auto softmax = dyn_cast<SoftmaxOp>(op)) {
+    joinAll({softmax.getInput(), softmax.getResult()});
+    if (Value valid = softmax.getValid())
+      join(softmax.getInput(), 0, valid, 0);
+    return;
+  }
+  if (auto append = dyn_cast<AppendOp>(op)) {
+    EinsumSpec spec = *EinsumSpec::parse(append.getSpec());
+    joinTerms({{spec.inputs[0], append.getNewRows()},
+               {spec.output, append.getCache()},
+               {spec.output, append.getResult()}});
+    return join(append.getCache(), 0, append.getPosition(), 0);
+  }
+  if (isa<AttentionLike>(op))
+    return relateAttention(op);
+  if (isa<linalg::LinalgOp>(op))
+    return relateLinalg(op);
+  if (op->hasTrait<OpTrait::Elementwise>() || isa<tensor::CastOp>(op)) {
+    SmallVector<Value> values(op->getOperands());
+    values.append(op->result_begin(), op->result_end());
+    return joinAll(values);
+  }
+  if (isa<tensor::EmptyOp, tensor::SplatOp, tensor::DimOp, func::ReturnOp>(op))
+    return;
+  if (auto constant = dyn_cast<arith::ConstantOp>(op))
+    if (isa<SplatElementsAttr>(constant.getValue()))
+      return;
+  for (Value value : op->getOperands())
+    pin(value);
+  for (Value value : op->getResults())
+    pin(value);
+}
+
+std::vector<ExtentClasses::Class> ExtentClasses::shrinkable() {
+  std::vector<Class> classes;
+  llvm::DenseMap<unsigned, unsigned> at;
+  for (unsigned id = 0; id < points.size(); ++id) {
+    unsigned root = find(id);
+    int64_t extent = cast<RankedTensorType>(points[id].value.getType())
+                         .getDimSize(points[id].dimension);
+    if (points[root].pinned || ShapedType::isDynamic(extent) || extent < 2)
+      continue;
+    if (at.try_emplace(root, classes.size()).second)
+      classes.push_back({root, extent});
+  }
+  return classes;
+}
+
+bool ExtentClasses::has(unsigned root, Value value, int64_t dimension) {
+  auto at = ids.find({value, dimension});
+  return at != ids.end() && find(at->second) == root;
+}
+
+/// `attn.shape` with the extents of `type` where numbers stand, or null.
+static StringAttr renamed(StringAttr text, Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  auto names = parseShapeNames(text ? text.getValue() : "");
+  if (!text || !tensor || failed(names))
+    return nullptr;
+  std::string all;
+  for (auto [name, extent] : llvm::zip(*names, tensor.getShape())) {
+    if (name.name.empty() && !ShapedType::isDynamic(extent))
+      name.offset = extent;
+    all += (all.empty() ? "" : ", ") + name.str();
+  }
+  return StringAttr::get(text.getContext(), all);
+}
+
+static void rename(func::FuncOp function) {
+  constexpr llvm::StringLiteral key = "attn.shape";
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
+    if (StringAttr text =
+            renamed(function.getArgAttrOfType<StringAttr>(i, key), type))
+      function.setArgAttr(i, key, text);
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    if (StringAttr text =
+            renamed(function.getResultAttrOfType<StringAttr>(i, key), type))
+      function.setResultAttr(i, key, text);
+}
+
+void ExtentClasses::resize(unsigned root, int64_t extent) {
+  for (unsigned id = 0; id < points.size(); ++id) {
+    auto [value, dimension, parent, pinned] = points[id];
+    auto type = cast<RankedTensorType>(value.getType());
+    if (find(id) != root || type.isDynamicDim(dimension))
+      continue;
+    SmallVector<int64_t> shape(type.getShape());
+    shape[dimension] = extent;
+    value.setType(type.clone(shape));
+    if (auto constant = value.getDefiningOp<arith::ConstantOp>())
+      constant.setValueAttr(
+          cast<SplatElementsAttr>(constant.getValue())
+              .resizeSplat(cast<ShapedType>(value.getType())));
+  }
+  SmallVector<Type> inputs(function.getBody().getArgumentTypes());
+  SmallVector<Type> results(function.getResultTypes());
+  if (auto end = dyn_cast<func::ReturnOp>(function.front().getTerminator()))
+    results.assign(end.getOperandTypes().begin(), end.getOperandTypes().end());
+  function.setType(FunctionType::get(function.getContext(), inputs, results));
+  rename(function);
+}
