@@ -79,14 +79,28 @@ def FuseSharedKVPass : Pass<"attn-fuse-shared-kv", "::mlir::func::FuncOp"> {
   let summary = "Share K/V loads between all rows that K and V lack";
   let description = [{
     Brings each attention into the normal form in which one K/V tile serves all
-    rows: K/V operands that only repeat rows (broadcasts) are read directly, and
-    sibling attentions over one K/V become one.  Reports the least K/V bytes that
-    one evaluation can read, before and after.  An attention that this pass has
-    not seen walks K and V once for each row.
+    rows.  What counts is which elements K and V are, as an affine map from
+    their indices, not how that is spelled (broadcasts, generics, gathers,
+    reshapes, slices, insertions, concatenations):
+    - *RepeatedKV*: K and V that are the same for all indices of a letter are
+      read without it; where they are the same for groups of indices, the letter
+      is split in two (`"bhk, bhmk, bhmv -> bhv"` becomes `"bgrk, bgmk, bgmv ->
+      bgrv"`).
+    - *SiblingAttention*: attentions over one K and V become one, with the rows
+      of all: read in place where the queries are slices of one tensor, else
+      stacked or concatenated.
+    - *PrefixSuffix*: K and V of parts, of which one repeats, become an
+      attention for each part, joined by `attn.merge`.
+
+    Each decision is a remark with the K/V bytes before and after, or the reason
+    why not.  An attention that this pass has not seen walks K and V once for
+    each row.
 
     Level after: 2 (shared).
   }];
   let dependentDialects = ["::einhead::attn::AttnDialect",
+                           "::mlir::affine::AffineDialect",
+                           "::mlir::arith::ArithDialect",
                            "::mlir::tensor::TensorDialect"];
 }
 
