@@ -193,7 +193,7 @@ TEST_P(ScoreForm, BooleanMask) {
   for (int64_t valid : kPositions) {
     // Every density, from none at all.
     for (int64_t i = 0; i < newTokens * kCapacity; ++i)
-      keep[i] = random() % 100 < (valid * 37) % 101;
+      keep[i] = int64_t(random() % 100) < (valid * 37) % 101;
     auto kept = [&](const Pair &at) {
       return keep[at.token * kCapacity + at.key];
     };
