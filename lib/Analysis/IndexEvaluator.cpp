@@ -158,9 +158,8 @@ std::optional<int64_t> IndexEvaluator::value(OpFoldResult result) const {
 
 static std::optional<int64_t> binary(Operation *op, int64_t a, int64_t b) {
   using namespace arith;
-  bool divides =
-      isa<DivUIOp, DivSIOp, CeilDivSIOp, CeilDivUIOp, FloorDivSIOp, RemUIOp,
-          RemSIOp>(op);
+  bool divides = isa<DivUIOp, DivSIOp, CeilDivSIOp, CeilDivUIOp, FloorDivSIOp,
+                     RemUIOp, RemSIOp>(op);
   if (divides && b == 0)
     return std::nullopt;
   return llvm::TypeSwitch<Operation *, std::optional<int64_t>>(op)
@@ -280,9 +279,8 @@ bool IndexEvaluator::runBlock(Block &block) {
   return true;
 }
 
-Operation *
-IndexEvaluator::run(func::FuncOp function,
-                    llvm::function_ref<void(Operation *)> onOp) {
+Operation *IndexEvaluator::run(func::FuncOp function,
+                               llvm::function_ref<void(Operation *)> onOp) {
   known.clear();
   stuck = nullptr;
   visit = onOp;

@@ -161,8 +161,7 @@ CachePolicy CachePolicy::of(AttentionLike op) {
 }
 
 std::string CachePolicy::str() const {
-  std::string last =
-      keys == 1 ? "key" : std::to_string(keys) + " keys";
+  std::string last = keys == 1 ? "key" : std::to_string(keys) + " keys";
   switch (kind) {
   case Kind::Unknown:
     return "no symbol of the mask is known to be the position of the new "
@@ -175,8 +174,8 @@ std::string CachePolicy::str() const {
            "that the cache must hold";
   case Kind::Summary:
     return "further back than " + last +
-           " before its first token a later step reads " +
-           std::to_string(run) + " of every " + std::to_string(stride) +
+           " before its first token a later step reads " + std::to_string(run) +
+           " of every " + std::to_string(stride) +
            " keys for a head: the others may be forgotten";
   }
   llvm_unreachable("all kinds are listed");

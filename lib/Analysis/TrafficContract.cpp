@@ -243,9 +243,8 @@ LoopBytes einhead::loopBytes(func::FuncOp function, IndexEvaluator at) {
     }
     result.bytes += *keys * *batches * *bytes;
     // Two tiles for each loop over keys: the ops of one body share a visit.
-    int64_t tile = partial.getScheduleAttr()
-                       ? partial.getScheduleAttr().getKeyTile()
-                       : 0;
+    int64_t tile =
+        partial.getScheduleAttr() ? partial.getScheduleAttr().getKeyTile() : 0;
     if (!visits[op->getParentOp()]++)
       result.padding += 2 * tile * *batches * *bytes;
   });

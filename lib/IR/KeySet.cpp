@@ -138,8 +138,7 @@ IntegerPolyhedron TileSpace::box() const {
 /// the floor of (symbols and symbolic locals) / `divisor`.  Presburger's own
 /// search may find another pair, of a quotient of the key.
 static AffineExpr symbolicDividend(const IntegerRelation &relation,
-                                   unsigned local,
-                                   ArrayRef<AffineExpr> locals,
+                                   unsigned local, ArrayRef<AffineExpr> locals,
                                    MLIRContext *context, int64_t &divisor) {
   unsigned dims = relation.getNumDimVars(),
            outer = relation.getNumDimAndSymbolVars();

@@ -44,8 +44,8 @@ Value einhead::attn::buildMaskTest(OpBuilder &builder, Location loc,
 bool einhead::attn::contains(IntegerSet set, ArrayRef<int64_t> point,
                              int64_t symbol) {
   MLIRContext *context = set.getContext();
-  SmallVector<AffineExpr> dims, symbols(set.getNumSymbols(),
-                                        getAffineConstantExpr(symbol, context));
+  SmallVector<AffineExpr> dims,
+      symbols(set.getNumSymbols(), getAffineConstantExpr(symbol, context));
   for (int64_t coordinate : point)
     dims.push_back(getAffineConstantExpr(coordinate, context));
   for (unsigned i = 0; i < set.getNumConstraints(); ++i) {

@@ -54,11 +54,10 @@ struct CheckTrafficPass final
       return;
     }
     if (loops.bytes > stated + loops.padding) {
-      function.emitError()
-          << "the loops read " << loops.bytes
-          << " bytes of K and V, the letters and masks need " << stated
-          << " (and " << loops.padding
-          << " of padding): something is loaded again";
+      function.emitError() << "the loops read " << loops.bytes
+                           << " bytes of K and V, the letters and masks need "
+                           << stated << " (and " << loops.padding
+                           << " of padding): something is loaded again";
       return signalPassFailure();
     }
     remarkAnalysis(function.getLoc(), "attn-check-traffic", "Counted",

@@ -65,9 +65,9 @@ struct StateTrafficPass final
     Builder b(&getContext());
     function->setAttr(
         "attn.traffic",
-        b.getDictionaryAttr({b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes)),
-                             b.getNamedAttr("sizes", b.getDenseI64ArrayAttr(
-                                                         listed(at)))}));
+        b.getDictionaryAttr(
+            {b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes)),
+             b.getNamedAttr("sizes", b.getDenseI64ArrayAttr(listed(at)))}));
   }
 };
 } // namespace

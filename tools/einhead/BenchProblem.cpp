@@ -63,10 +63,11 @@ static llvm::Error parseMask(llvm::StringRef mask, BenchProblem &problem) {
     return failure(Exit::Usage, "--mask needs exactly one key letter",
                    "leave --mask out");
   llvm::StringRef width = mask;
-  problem.mask =
-      width.consume_front("window=") ? "window(" + width.str() + ")" : mask.str();
+  problem.mask = width.consume_front("window=") ? "window(" + width.str() + ")"
+                                                : mask.str();
   char token = problem.newTokenLetter();
-  problem.maskLetters = (token ? std::string(1, token) : "") + problem.roles.key;
+  problem.maskLetters =
+      (token ? std::string(1, token) : "") + problem.roles.key;
   auto parsed = std::make_shared<ParsedMask>();
   parsed->context.loadDialect<attn::AttnDialect>();
   std::string message;
@@ -86,7 +87,8 @@ static llvm::Error parseMask(llvm::StringRef mask, BenchProblem &problem) {
   problem.maskSymbols =
       parsed->mask.getSets().front().getValue().getNumSymbols();
   if (problem.maskSymbols > 1)
-    return failure(Exit::Usage, "--mask=" + mask + " needs more than a position",
+    return failure(Exit::Usage,
+                   "--mask=" + mask + " needs more than a position",
                    "give its sizes as numbers, for example "
                    "--mask='window(128)'");
   problem.holds = [parsed](llvm::ArrayRef<int64_t> point, int64_t position) {

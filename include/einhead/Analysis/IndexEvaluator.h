@@ -29,9 +29,8 @@ public:
 
   /// Calls `visit` for each op that is reached, in order, after its operands
   /// are known.  Returns the op that it cannot run, or null.
-  mlir::Operation *
-  run(mlir::func::FuncOp function,
-      llvm::function_ref<void(mlir::Operation *)> visit);
+  mlir::Operation *run(mlir::func::FuncOp function,
+                       llvm::function_ref<void(mlir::Operation *)> visit);
 
   /// The number that an integer is, at this point of the run.
   std::optional<int64_t> value(mlir::Value value) const;

@@ -30,8 +30,9 @@ std::optional<int64_t> leastBytes(attn::AttentionOp op,
 
 /// What the loops of a function read.
 struct LoopBytes {
-  int64_t bytes = 0;   ///< of K and V, by all partial attentions
-  int64_t padding = 0; ///< what the first and last key tile of each loop may add
+  int64_t bytes = 0; ///< of K and V, by all partial attentions
+  int64_t padding =
+      0; ///< what the first and last key tile of each loop may add
   mlir::Operation *stuck = nullptr; ///< an op that could not be run
 };
 LoopBytes loopBytes(mlir::func::FuncOp function, IndexEvaluator at);
