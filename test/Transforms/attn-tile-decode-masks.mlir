@@ -10,7 +10,7 @@
 // CHECK: scf.forall
 // CHECK: scf.for
 // CHECK: attn.partial_attention
-// CHECK-SAME: tensor<4x32x16xf32>
+// CHECK-SAME: tensor<1x32x16xf32>
 // CHECK-NOT: mask
 // CHECK-SAME: outs
 // CHECK: scf.for
