@@ -153,7 +153,7 @@ static void takeBias(Value &value, ScoreChain &chain, llvm::StringRef letters,
   stripViews(bias, term);
   // What is computed for each score need not be stored.
   bool whole = term.size() == letters.size();
-  if (whole && !operandsToFollow(bias).empty())
+  if (term.empty() || (whole && !operandsToFollow(bias).empty()))
     return;
   if (auto op = bias.getDefiningOp<linalg::LinalgOp>())
     if (whole && isParallelLinalg(op))
