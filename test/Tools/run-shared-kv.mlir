@@ -12,6 +12,7 @@
 // RUN: %einhead run %s --function=rows --size=b=2,m=37,n=3,o=5 --repeat=1 | FileCheck %s
 // RUN: %einhead run %s --function=stacked --repeat=1 | FileCheck %s
 // RUN: %einhead run %s --function=masked_rows --repeat=1 | FileCheck %s
+// RUN: %einhead run %s --function=columns --repeat=1 | FileCheck %s
 // CHECK: pass
 // CHECK-NOT: FAIL
 
@@ -39,6 +40,8 @@
 // EXPLAIN: 2 attentions over one K and V are one: their queries are stacked along the new row letter 's'
 // EXPLAIN-LABEL: @masked_rows
 // EXPLAIN: 2 attentions over one K and V are one: their queries are concatenated along 'n'
+// EXPLAIN-LABEL: @columns
+// EXPLAIN: 2 attentions over one K and V are one: their queries are rows 'h' of one tensor, read in place, "bkh, bmk, bmv -> bhv"
 
 func.func @repeat_kv(
     %q: tensor<2x6x5xf32> {attn.name = "query", attn.shape = "2, 6, 5"},
@@ -195,4 +198,21 @@ func.func @masked_rows(
   %p1 = attn.softmax "bnm" over "m"(%s1) mask <"nm", "(n, m) : (n - m + 4 >= 0)">() : tensor<2x5x37xf32>
   %y1 = attn.einsum "bnm, bmv -> bnv"(%p1, %k) : (tensor<2x5x37xf32>, tensor<2x37x5xf32>) -> tensor<2x5x5xf32>
   return %y0, %y1 : tensor<2x3x5xf32>, tensor<2x5x5xf32>
+}
+
+// Queries that are columns of one tensor.
+func.func @columns(
+    %q: tensor<2x5x3xf32> {attn.name = "query", attn.shape = "2, 5, 3"},
+    %k: tensor<2x37x5xf32> {attn.name = "key", attn.shape = "2, 37, 5"})
+    -> (tensor<2x5xf32> {attn.name = "second", attn.shape = "2, 5"},
+        tensor<2x5xf32> {attn.name = "third", attn.shape = "2, 5"}) {
+  %q1 = tensor.extract_slice %q[0, 0, 1] [2, 5, 1] [1, 1, 1] : tensor<2x5x3xf32> to tensor<2x5xf32>
+  %s1 = attn.einsum "bk, bmk -> bm"(%q1, %k) : (tensor<2x5xf32>, tensor<2x37x5xf32>) -> tensor<2x37xf32>
+  %p1 = attn.softmax "bm" over "m"(%s1) : tensor<2x37xf32>
+  %y1 = attn.einsum "bm, bmv -> bv"(%p1, %k) : (tensor<2x37xf32>, tensor<2x37x5xf32>) -> tensor<2x5xf32>
+  %q2 = tensor.extract_slice %q[0, 0, 2] [2, 5, 1] [1, 1, 1] : tensor<2x5x3xf32> to tensor<2x5xf32>
+  %s2 = attn.einsum "bk, bmk -> bm"(%q2, %k) : (tensor<2x5xf32>, tensor<2x37x5xf32>) -> tensor<2x37xf32>
+  %p2 = attn.softmax "bm" over "m"(%s2) : tensor<2x37xf32>
+  %y2 = attn.einsum "bm, bmv -> bv"(%p2, %k) : (tensor<2x37xf32>, tensor<2x37x5xf32>) -> tensor<2x5xf32>
+  return %y1, %y2 : tensor<2x5xf32>, tensor<2x5xf32>
 }

@@ -163,6 +163,27 @@ func.func @copied_heads(%q: tensor<2x4x7xf32>, %k: tensor<2x2x9x7xf32>, %init: t
   return %y : tensor<2x4x7xf32>
 }
 
+// A permutation before the repetition stays, one behind it goes; the number of
+// heads is 3 times one that is not known.
+// REMARK: RepeatedKV{{.*}}(linalg.broadcast, tensor.collapse_shape, linalg.transpose): 'h' is "gr"{{.*}}, "bgrk, bmgk, bmgv -> bgrv"
+// CHECK-LABEL: func.func @permuted
+func.func @permuted(%q: tensor<2x?x7xf32>, %k: tensor<2x?x9x7xf32>, %re: tensor<2x9x?x3x7xf32>, %te: tensor<2x?x9x7xf32>,
+                    %init: tensor<2x?x7xf32>) -> tensor<2x?x7xf32> {
+  // CHECK: %[[PERMUTED:.*]] = attn.einsum "bgmk -> bmgk"
+  // CHECK-NOT: linalg
+  // CHECK: attn.attention "bgrk, bmgk, bmgv -> bgrv"
+  // CHECK-SAME: key(%[[PERMUTED]] :
+  // CHECK-SAME: value(%[[PERMUTED]] :
+  %m = attn.einsum "bgmk -> bmgk"(%k) : (tensor<2x?x9x7xf32>) -> tensor<2x9x?x7xf32>
+  %r = linalg.broadcast ins(%m : tensor<2x9x?x7xf32>) outs(%re : tensor<2x9x?x3x7xf32>) dimensions = [3]
+  %c = tensor.collapse_shape %r [[0], [1], [2, 3], [4]] : tensor<2x9x?x3x7xf32> into tensor<2x9x?x7xf32>
+  %h = linalg.transpose ins(%c : tensor<2x9x?x7xf32>) outs(%te : tensor<2x?x9x7xf32>) permutation = [0, 2, 1, 3]
+  %y = attn.attention "bhk, bhmk, bhmv -> bhv" query(%q : tensor<2x?x7xf32>)
+    key(%h : tensor<2x?x9x7xf32>) value(%h : tensor<2x?x9x7xf32>) scale 0.5
+    outs(%init : tensor<2x?x7xf32>) -> tensor<2x?x7xf32>
+  return %y : tensor<2x?x7xf32>
+}
+
 //===----------------------------------------------------------------------===//
 // What is no sharing
 //===----------------------------------------------------------------------===//
