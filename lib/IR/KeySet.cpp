@@ -19,7 +19,6 @@
 
 #include "einhead/IR/KeySet.h"
 #include "Polyhedra.h"
-#include "mlir/Analysis/FlatLinearValueConstraints.h"
 #include "mlir/Analysis/Presburger/PresburgerRelation.h"
 #include "mlir/IR/IntegerSet.h"
 
@@ -39,7 +38,7 @@ public:
   TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes);
 
   /// The set in these variables; nothing if it is not affine.
-  std::optional<IntegerPolyhedron> polyhedron(IntegerSet set) const;
+  std::optional<AffineSet> affine(IntegerSet set) const;
   /// The indices that the tile holds.
   IntegerPolyhedron box() const;
 
@@ -98,16 +97,9 @@ TileSpace::TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes)
   ++symbols; // the number of keys
 }
 
-std::optional<IntegerPolyhedron> TileSpace::polyhedron(IntegerSet set) const {
-  for (AffineExpr constraint : set.getConstraints())
-    if (!constraint.isPureAffine())
-      return std::nullopt;
-  FlatLinearValueConstraints flat(
+std::optional<AffineSet> TileSpace::affine(IntegerSet set) const {
+  return AffineSet::get(
       set.replaceDimsAndSymbols(dimOf, symbolOf, dims, symbols));
-  IntegerPolyhedron result(
-      PresburgerSpace::getSetSpace(dims, symbols, flat.getNumLocalVars()));
-  copyConstraints(flat, result);
-  return result;
 }
 
 IntegerPolyhedron TileSpace::box() const {
@@ -264,6 +256,21 @@ static IntegerPolyhedron existing(const TileSpace &space) {
   return result;
 }
 
+/// key < 0, and key >= the number of keys.
+static Polyhedra absent(const TileSpace &space) {
+  Polyhedra result;
+  for (bool above : {false, true}) {
+    IntegerPolyhedron part = space.box();
+    SmallVector<int64_t> row(part.getNumCols());
+    row[space.keyVar()] = above ? 1 : -1;
+    row[space.limitVar()] = above ? -1 : 0;
+    row.back() = above ? 0 : -1;
+    part.addInequality(row);
+    result.push_back(part);
+  }
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Lists of keys
 //===----------------------------------------------------------------------===//
@@ -277,8 +284,8 @@ static std::optional<int64_t> difference(AffineExpr a, AffineExpr b,
   return std::nullopt;
 }
 
-/// Whether each key of the list is in `inside`, for all values of the symbols.
-static bool listsOnly(const SparseKeys &keys, const IntegerRelation &inside,
+/// Whether no key of the list is in `outside`, for all values of the symbols.
+static bool listsOnly(const SparseKeys &keys, const Polyhedra &outside,
                       const TileSpace &space) {
   if (space.dims != 1) // the key is not the only dimension
     return false;
@@ -292,22 +299,23 @@ static bool listsOnly(const SparseKeys &keys, const IntegerRelation &inside,
   for (AffineExpr high : keys.lastBlock.parts.front())
     constraints.push_back(high - block);
   equal.resize(constraints.size(), false);
-  FlatLinearValueConstraints flat(
-      IntegerSet::get(3, space.symbols, constraints, equal));
-  IntegerPolyhedron list(
-      PresburgerSpace::getSetSpace(3, space.symbols, flat.getNumLocalVars()));
-  copyConstraints(flat, list);
-  IntegerRelation all = inside;
-  all.insertVar(VarKind::SetDim, 1, 2); // any block, any place in it
-  return PresburgerSet(list)
-      .subtract(PresburgerSet(IntegerPolyhedron(std::move(all))))
-      .isIntegerEmpty();
+  IntegerPolyhedron list =
+      AffineSet::get(IntegerSet::get(3, space.symbols, constraints, equal))
+          ->polyhedron();
+  for (IntegerPolyhedron part : outside) {
+    part.insertVar(VarKind::SetDim, 1, 2); // any block, any place in it
+    if (!list.intersect(part).isIntegerEmpty())
+      return false;
+  }
+  return true;
 }
 
 /// The list that local variable `local` of `set` makes, where it is the
 /// quotient of (+-key + ...) and the remainders are few.
-static std::optional<SparseKeys>
-listOf(const IntegerRelation &set, unsigned local, const TileSpace &space) {
+static std::optional<SparseKeys> listOf(const IntegerRelation &set,
+                                        const Polyhedra &outside,
+                                        unsigned local,
+                                        const TileSpace &space) {
   DivisionRepr divisions = set.getLocalReprs();
   if (!divisions.hasRepr(local))
     return std::nullopt;
@@ -352,7 +360,7 @@ listOf(const IntegerRelation &set, unsigned local, const TileSpace &space) {
     return std::nullopt;
   keys.firstBlock = {true, {blocks.lower}};
   keys.lastBlock = {false, {blocks.upper}};
-  keys.isExact = listsOnly(keys, inside, space);
+  keys.isExact = listsOnly(keys, outside, space);
   return keys;
 }
 
@@ -362,14 +370,13 @@ listOf(const IntegerRelation &set, unsigned local, const TileSpace &space) {
 
 /// What lies outside of `set` for some row of the tile cuts the full keys down:
 /// from below where it has no lower bound, from above otherwise.
-static void cutFull(const PresburgerSet &set, const TileSpace &space,
+static void cutFull(const Polyhedra &outside, const TileSpace &space,
                     KeySet &keys) {
   keys.mayBeFull = true;
   IntegerPolyhedron box = space.box();
   SmallVector<AffineExpr, 2> firsts, lasts;
-  PresburgerSet outside = set.complement();
-  for (const IntegerRelation &part : outside.getAllDisjuncts()) {
-    IntegerRelation in = part.intersect(box);
+  for (const IntegerPolyhedron &part : outside) {
+    IntegerPolyhedron in = part.intersect(box);
     if (in.isEmpty())
       continue;
     Bounds bounds = boundsOfVar(in, space.keyVar(), space.context);
@@ -393,26 +400,27 @@ KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
   keys.numSymbols = space.symbols;
   if (!mask.getLetters().contains(key))
     return keys;
-  PresburgerSet all = PresburgerSet::getEmpty(
-      PresburgerSpace::getSetSpace(space.dims, space.symbols));
+  Polyhedra outside;
   std::optional<IntegerPolyhedron> only;
   KeySet none = keys;
   for (IntegerSetAttr set : mask.getSets()) {
-    std::optional<IntegerPolyhedron> part = space.polyhedron(set.getValue());
+    std::optional<AffineSet> part = space.affine(set.getValue());
     if (!part)
       return none;
-    all.unionInPlace(*part);
-    Bounds bounds = boundsOfVar(part->intersect(existing(space)),
+    outside = only ? intersectAll(outside, part->outside(/*disjoint=*/false))
+                   : part->outside(/*disjoint=*/false);
+    only = part->polyhedron();
+    Bounds bounds = boundsOfVar(only->intersect(existing(space)),
                                 space.keyVar(), space.context);
     keys.first.parts.push_back(bounds.lower);
     keys.last.parts.push_back(bounds.upper);
-    only = part;
   }
-  cutFull(all, space, keys);
+  cutFull(outside, space, keys);
   if (mask.getSets().size() != 1)
     return keys;
+  outside.append(absent(space));
   for (unsigned i = 0; i < only->getNumLocalVars() && !keys.sparse; ++i)
-    keys.sparse = listOf(*only, i, space);
+    keys.sparse = listOf(*only, outside, i, space);
   return keys;
 }
 

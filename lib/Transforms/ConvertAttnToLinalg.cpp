@@ -458,10 +458,12 @@ struct ConvertAttnToLinalgPass final
   void runOnOperation() override {
     if (failed(decomposeUnscheduled(getOperation())))
       return signalPassFailure();
-    RewritePatternSet patterns(&getContext());
-    patterns.add<SplitLongEinsum, LowerEinsum, LowerSoftmax, LowerAppend>(
-        &getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    // Einsums first: they ask whether an operand is a softmax.
+    RewritePatternSet einsums(&getContext()), others(&getContext());
+    einsums.add<SplitLongEinsum, LowerEinsum>(&getContext());
+    others.add<LowerSoftmax, LowerAppend>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(einsums))) ||
+        failed(applyPatternsGreedily(getOperation(), std::move(others))))
       return signalPassFailure();
     WalkResult left = getOperation().walk([](Operation *op) {
       if (!isa<EinsumOp, SoftmaxOp, AppendOp>(op))

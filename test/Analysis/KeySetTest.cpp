@@ -7,9 +7,9 @@
 
 #include "einhead/IR/KeySet.h"
 #include "einhead/IR/Mask.h"
-#include "gtest/gtest.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/MLIRContext.h"
+#include "gtest/gtest.h"
 #include <set>
 
 using namespace einhead::attn;
@@ -21,11 +21,12 @@ class Masks : public testing::TestWithParam<const char *> {
 protected:
   MaskAttr parse(llvm::StringRef name) {
     context.loadDialect<AttnDialect>();
-    return cast<MaskAttr>(parseAttribute(
-        "#attn.mask<\"nm\", " + name.str() + ">", &context));
+    return cast<MaskAttr>(
+        parseAttribute("#attn.mask<\"nm\", " + name.str() + ">", &context));
   }
 
-  /// Whether query n (with the position p) attends key m: the union of the sets.
+  /// Whether query n (with the position p) attends key m: the union of the
+  /// sets.
   static bool holds(MaskAttr mask, int64_t n, int64_t m, int64_t p) {
     return llvm::any_of(mask.getSets(), [&](IntegerSetAttr set) {
       return contains(set.getValue(), {n, m}, p);
