@@ -93,6 +93,9 @@ llvm::Error Call::run() {
     for (const Dim &dim : operand->dims)
       if (dim.dynamic)
         sizes.emplace(dim.name, dim.extent);
+  // A result may leave open what all arguments say.
+  for (char letter : problem.dynamic)
+    sizes.emplace(std::string("x") + letter, problem.extentOf(letter));
   std::vector<std::string> missing;
   for (const Argument &argument : function->arguments)
     argument.extents(sizes, missing);

@@ -91,7 +91,7 @@ public:
   Crew(const WorkerOptions &options, const std::function<Work()> &start,
        const std::function<void(const CaseResult &)> &onResult)
       : options(options), startWorker(start), onResult(onResult),
-        nextCase(options.first), workers(std::max(1, options.processes)) {}
+        nextCase(options.first), workers(options.processes) {}
 
   void run();
 
@@ -229,6 +229,15 @@ void Crew::run() {
 void runCases(const WorkerOptions &options,
               const std::function<Work()> &startWorker,
               const std::function<void(const CaseResult &)> &onResult) {
+  if (options.processes == 0) {
+    Work run = startWorker();
+    for (uint64_t i = 0; i < options.count; ++i) {
+      double begin = now();
+      Outcome outcome = run(options.first + i);
+      onResult({options.first + i, outcome, now() - begin});
+    }
+    return;
+  }
   Crew(options, startWorker, onResult).run();
 }
 

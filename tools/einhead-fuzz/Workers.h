@@ -24,7 +24,7 @@ using Work = std::function<Outcome(uint64_t)>;
 
 struct WorkerOptions {
   uint64_t first = 0, count = 0;
-  int processes = 1;
+  int processes = 1; ///< 0: in this one, for a debugger
   unsigned secondsPerCase = 120;
   /// Cases of one process; a new one starts without what they left.
   uint64_t batch = 200;

@@ -35,7 +35,7 @@ struct Flags {
   cl::opt<uint64_t> first{"first",
                           cl::desc("Skip that many cases of the seed (0)"),
                           cl::value_desc("K"), cl::init(0), cl::cat(category)};
-  cl::opt<int> threads{"threads", cl::desc("Processes at a time (2)"),
+  cl::opt<int> threads{"threads", cl::desc("Processes at a time (2); 0: in this one"),
                        cl::value_desc("T"), cl::init(2), cl::cat(category)};
   cl::opt<std::string> out{"out",
                            cl::desc("Folder for the modules of findings"),
@@ -113,10 +113,10 @@ int main(int argc, char **argv) {
   cl::ParseCommandLineOptions(
       argc, argv,
       "Random modules, valid and nearly valid: compiled, run, checked\n");
-  if (flags.threads < 1 || flags.threads > 256 || flags.count < 1 ||
+  if (flags.threads < 0 || flags.threads > 256 || flags.count < 1 ||
       flags.optLevel > 3) {
-    llvm::errs() << "einhead-fuzz: error: --threads and --count are at least "
-                    "1, --opt-level is at most 3\n";
+    llvm::errs() << "einhead-fuzz: error: --count is at least 1, --threads at "
+                    "least 0, --opt-level at most 3\n";
     return static_cast<int>(Exit::Usage);
   }
   if (!flags.print)
