@@ -9,11 +9,7 @@
 #include "Call.h"
 #include "File.h"
 #include "mlir/IR/Diagnostics.h"
-#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
-#include "mlir/Pass/Pass.h"
-#include "mlir/Pass/PassInstrumentation.h"
-#include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringExtras.h"
 
 using llvm::StringRef;
@@ -32,7 +28,7 @@ public:
         }) {}
 
   int errors = 0;
-  std::string first, last;
+  std::string first, last; ///< of errors
   std::string fault; ///< of a diagnostic itself
 
 private:
@@ -52,35 +48,6 @@ private:
   }
 
   mlir::ScopedDiagnosticHandler handler;
-};
-
-/// Finds out which pass left what does not verify.
-class VerifyWatch final : public mlir::PassInstrumentation {
-public:
-  VerifyWatch(const Diagnostics &diagnostics, std::string &brokenBy)
-      : diagnostics(diagnostics), brokenBy(brokenBy) {}
-
-  void runAfterPassFailed(mlir::Pass *pass, mlir::Operation *op) override {
-    if (!brokenBy.empty())
-      return;
-    std::string text;
-    mlir::ScopedDiagnosticHandler quiet(
-        op->getContext(), [&](mlir::Diagnostic &diagnostic) {
-          if (text.empty())
-            text = diagnostic.str();
-          return mlir::success();
-        });
-    // Sizes may contradict the letters: the verifier says so.
-    if (pass->getArgument() == "attn-specialize")
-      return;
-    // A pass that refuses may leave anything, but says something of its own.
-    if (mlir::failed(mlir::verify(op)) && text == diagnostics.last)
-      brokenBy = pass->getName().str();
-  }
-
-private:
-  const Diagnostics &diagnostics;
-  std::string &brokenBy;
 };
 
 } // namespace
@@ -181,18 +148,19 @@ Outcome Bench::execute(const Problem &problem, const ExecuteOptions &options) {
   if (!module)
     return refused("parse", "");
 
-  std::string brokenBy;
-  CompileOptions compiling = compileOptions(problem, options);
-  compiling.onPasses = [&](mlir::PassManager &passes) {
-    passes.addInstrumentation(
-        std::make_unique<VerifyWatch>(diagnostics, brokenBy));
-  };
-  auto bytes = compile(*module, EmitKind::Module, compiling);
+  auto bytes = compile(*module, EmitKind::Module,
+                       compileOptions(problem, options));
   if (!bytes) {
-    std::string why = llvm::toString(bytes.takeError());
-    if (!brokenBy.empty())
+    std::string why;
+    bool isBroken = false;
+    llvm::handleAllErrors(bytes.takeError(), [&](const llvm::ErrorInfoBase &e) {
+      why = e.message();
+      isBroken = e.convertToErrorCode() == std::errc::state_not_recoverable;
+    });
+    // A pass that left what does not verify, or code that LLVM does not take.
+    if (isBroken)
       return outcomeOf(Outcome::Finding,
-                       "does not verify after " + brokenBy + ": " + why);
+                       "broken: " + why + " (" + diagnostics.last + ")");
     return refused("compile", why);
   }
   if (diagnostics.errors)
