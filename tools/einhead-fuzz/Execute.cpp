@@ -126,6 +126,8 @@ static Outcome runCompiled(const std::string &bytes, const Problem &problem,
 }
 
 Outcome Bench::execute(const Problem &problem, const ExecuteOptions &options) {
+  if (options.plant == Plant::Crash)
+    std::abort();
   remarks.clear();
   Diagnostics diagnostics(&context);
   auto refused = [&](StringRef stage, const llvm::Twine &why) {

@@ -25,7 +25,7 @@ struct Outcome {
 };
 
 /// A wrong result on purpose: what must be found.
-enum class Plant { None, Scale, Mask, Result };
+enum class Plant { None, Scale, Mask, Result, Crash };
 
 struct ExecuteOptions {
   unsigned optLevel = 1;

@@ -21,7 +21,8 @@ static std::string firstWords(StringRef why) {
   std::string words;
   bool quoted = false;
   int count = 0;
-  for (char c : why.take_front(300)) {
+  why = why.take_front(std::min<size_t>(why.find("FAIL"), 300));
+  for (char c : why) {
     if (c == '\n')
       break;
     if (c == '"' || c == '`') {
@@ -41,6 +42,13 @@ static std::string firstWords(StringRef why) {
     words += c;
   }
   return words;
+}
+
+/// The command that shows a result again.
+std::string Report::replayOf(const CaseResult &result) const {
+  return replay + " --seed=" + std::to_string(seed + result.since) +
+         " --count=" + std::to_string(result.number - result.since + 1) +
+         (result.since < result.number ? " --threads=1" : "");
 }
 
 void Report::writeModule(const CaseResult &result,
@@ -66,8 +74,7 @@ void Report::writeModule(const CaseResult &result,
   for (char &c : why)
     c = c == '\n' ? ' ' : c;
   file << "// " << why << "\n// " << problem.traits() << "\n// "
-       << problem.settings() << "\n// " << replay
-       << " --seed=" << problem.seed << " --count=1\n"
+       << problem.settings() << "\n// " << replayOf(result) << "\n"
        << moduleText(problem);
 }
 
@@ -106,8 +113,7 @@ void Report::add(const CaseResult &result) {
   writeModule(result, problem);
   if (group.count <= 3)
     llvm::outs() << "finding: " << outcome.why << "\n  (" << problem.traits()
-                 << ") replay: " << replay << " --seed=" << problem.seed
-                 << " --count=1\n";
+                 << ") replay: " << replayOf(result) << "\n";
 }
 
 void Report::print(llvm::raw_ostream &os, double seconds,

@@ -29,6 +29,7 @@ private:
   struct Group {
     uint64_t count = 0, firstCase = 0;
   };
+  std::string replayOf(const CaseResult &result) const;
   void writeModule(const CaseResult &result, const Problem &problem) const;
 
   uint64_t seed;

@@ -26,6 +26,10 @@ namespace {
 /// A forked process and the cases that it has still to do.
 struct Worker {
   uint64_t next = 0, end = 0; ///< `next` is under way, or starts
+  uint64_t begin = 0;         ///< the first of the process
+  /// A crash that is tried again in a new process, and where its old one began.
+  std::string crash;
+  uint64_t crashed = 0, since = 0;
   pid_t process = -1;
   int results = -1, errors = -1; ///< descriptors
   std::string buffer;
@@ -74,7 +78,7 @@ CaseResult parseLine(llvm::StringRef line) {
     return result;
   }
   const json::Object &object = *value->getAsObject();
-  result.number = object.getInteger("n").value_or(0);
+  result.number = result.since = object.getInteger("n").value_or(0);
   result.outcome.kind =
       static_cast<Outcome::Kind>(object.getInteger("kind").value_or(0));
   result.outcome.why = object.getString("why").value_or("").str();
@@ -141,6 +145,7 @@ void Crew::launch(Worker &worker) {
   fclose(errors);
   close(ends[1]);
   worker.process = process;
+  worker.begin = worker.next;
   worker.results = ends[0];
   worker.buffer.clear();
 }
@@ -185,6 +190,15 @@ void Crew::receive(Worker &worker) {
     CaseResult result = parseLine(worker.buffer.substr(0, newline));
     worker.buffer.erase(0, newline + 1);
     worker.next = result.number + 1;
+    // Memory that another case has damaged, most likely: it is in `since` to
+    // this one.
+    if (!worker.crash.empty() && worker.crashed == result.number &&
+        result.outcome.kind != Outcome::Finding) {
+      result.outcome.kind = Outcome::Finding;
+      result.outcome.why = "crash after other cases: " + worker.crash;
+      result.since = worker.since;
+    }
+    worker.crash.clear();
     onResult(result);
   }
 }
@@ -194,11 +208,20 @@ void Crew::ended(Worker &worker) {
   waitpid(worker.process, &status, 0);
   worker.process = -1;
   if (worker.next < worker.end) {
-    CaseResult result;
-    result.number = worker.next++;
-    result.outcome.kind = Outcome::Finding;
-    result.outcome.why = "crash: " + lastWords(worker, status);
-    onResult(result);
+    std::string words = lastWords(worker, status);
+    bool isAlone = worker.next == worker.begin;
+    if (isAlone) {
+      CaseResult result;
+      result.number = result.since = worker.next++;
+      result.outcome.kind = Outcome::Finding;
+      result.outcome.why = "crash: " + words;
+      worker.crash.clear();
+      onResult(result);
+    } else {
+      worker.crash = words;
+      worker.crashed = worker.next;
+      worker.since = worker.begin;
+    }
   }
   close(worker.results);
   close(worker.errors);
@@ -234,7 +257,7 @@ void runCases(const WorkerOptions &options,
     for (uint64_t i = 0; i < options.count; ++i) {
       double begin = now();
       Outcome outcome = run(options.first + i);
-      onResult({options.first + i, outcome, now() - begin});
+      onResult({options.first + i, outcome, now() - begin, options.first + i});
     }
     return;
   }

@@ -17,6 +17,9 @@ struct CaseResult {
   uint64_t number = 0;
   Outcome outcome;
   double seconds = 0;
+  /// For a crash that the case alone does not show: the first case of the
+  /// process.
+  uint64_t since = 0;
 };
 
 /// What a worker does with a case; made in the worker.

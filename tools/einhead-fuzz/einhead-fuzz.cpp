@@ -48,6 +48,9 @@ struct Flags {
                               cl::desc("Seconds for one case (120)"),
                               cl::value_desc("S"), cl::init(120),
                               cl::cat(category)};
+  cl::opt<unsigned> twins{
+      "twins", cl::desc("Each T-th case, an error must be refused (8)"),
+      cl::value_desc("T"), cl::init(8), cl::cat(category)};
   cl::opt<bool> print{"print", cl::desc("Print the modules, run nothing"),
                       cl::cat(category)};
   cl::opt<Plant> plant{
@@ -55,13 +58,11 @@ struct Flags {
       cl::values(clEnumValN(Plant::None, "none", "nothing (default)"),
                  clEnumValN(Plant::Scale, "scale", "compile another scale"),
                  clEnumValN(Plant::Mask, "mask", "compile no mask"),
-                 clEnumValN(Plant::Result, "result", "change an element")),
+                 clEnumValN(Plant::Result, "result", "change an element"),
+                 clEnumValN(Plant::Crash, "crash", "end the process")),
       cl::init(Plant::None), cl::cat(category)};
 };
 } // namespace
-
-/// Every so many cases a planted error must be refused.
-static constexpr uint64_t twinEvery = 8;
 
 static double now() {
   using namespace std::chrono;
@@ -83,7 +84,8 @@ static Work startWorker(const Flags &flags) {
     ExecuteOptions options;
     options.optLevel = flags.optLevel;
     options.plant = flags.plant;
-    options.twin = number % twinEvery == 0 && options.plant == Plant::None;
+    options.twin = flags.twins && number % flags.twins == 0 &&
+                   options.plant == Plant::None;
     return bench->execute(makeProblem(flags.seed + number), options);
   };
 }
