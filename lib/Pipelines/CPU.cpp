@@ -72,6 +72,8 @@ static void addLinalg(OpPassManager &pm) {
 }
 
 static void addBufferization(OpPassManager &pm) {
+  // A private function that nobody calls is no entry, only work.
+  pm.addPass(createSymbolDCEPass());
   pm.addPass(createDestinationResultsPass());
   addCleanup(pm);
   pm.addPass(bufferization::createEmptyTensorEliminationPass());

@@ -99,6 +99,31 @@ template <typename OpTy> static bool dropBias(OpTy op, unsigned &n) {
   return true;
 }
 
+template <typename OpTy> static bool dropSink(OpTy op, unsigned &n) {
+  if (!op.getSink() || n-- != 0)
+    return false;
+  op.getSinkMutable().clear();
+  op.removeSinkLettersAttr();
+  return true;
+}
+
+template <typename OpTy> static bool dropBlocks(OpTy op, unsigned &n) {
+  if (!op.getBlocks() || n-- != 0)
+    return false;
+  op.getBlocksMutable().clear();
+  op.removeBlockLettersAttr();
+  op.removeBlockSizeAttr();
+  return true;
+}
+
+template <typename OpTy> static bool dropOffsets(OpTy op, unsigned &n) {
+  if (!op.getOffsetLetters() || n-- != 0)
+    return false;
+  op.getOffsetsMutable().clear();
+  op.removeOffsetLettersAttr();
+  return true;
+}
+
 template <typename OpTy> static bool dropSchedule(OpTy op, unsigned &n) {
   if (!op.getSchedule() || n-- != 0)
     return false;
@@ -113,19 +138,100 @@ static bool dropSharing(AttentionOp op, unsigned &n) {
   return true;
 }
 
+static bool dropSparse(PartialAttentionOp op, unsigned &n) {
+  if (!op.getSparse() || n-- != 0)
+    return false;
+  op.setSparse(false);
+  return true;
+}
+
+/// The keys are then those of K and V.
+static bool dropKeys(PartialAttentionOp op, unsigned &n) {
+  if (!op.getKeyMap() || n-- != 0)
+    return false;
+  op.getKeySymbolsMutable().clear();
+  op.getKeyCountMutable().clear();
+  op.removeKeyMapAttr();
+  return true;
+}
+
+/// `op` with fewer results or without its region: neither goes in place.
+static void rebuild(Operation *op, unsigned results, bool keepRegions) {
+  OpBuilder builder(op);
+  OperationState state(op->getLoc(), op->getName(), op->getOperands(),
+                       op->getResults().take_front(results).getTypes(),
+                       op->getDiscardableAttrDictionary().getValue());
+  state.propertiesAttr = op->getPropertiesAsAttribute();
+  for (Region &region : op->getRegions())
+    if (keepRegions)
+      state.addRegion()->takeBody(region);
+  Operation *smaller = builder.create(state);
+  for (unsigned i = 0; i < results; ++i)
+    op->getResult(i).replaceAllUsesWith(smaller->getResult(i));
+  op->erase();
+}
+
+/// A log-sum-exp that is used stays.
+template <typename OpTy> static bool dropLse(OpTy op, unsigned &n) {
+  bool used = op->getNumResults() == 2 && !op->getResult(1).use_empty();
+  if (!op.getLse() || used || n-- != 0)
+    return false;
+  op.getLseMutable().clear();
+  rebuild(op, op->getNumResults() == 0 ? 0 : 1, /*keepRegions=*/true);
+  return true;
+}
+
+/// Whole, or one op of it that another score can stand for.
+static bool dropScore(AttentionLike op, unsigned &n) {
+  Block *score = scoreOf(op);
+  if (!score)
+    return false;
+  if (n-- == 0) {
+    rebuild(op, op->getNumResults(), /*keepRegions=*/false);
+    return true;
+  }
+  for (Operation &step : llvm::reverse(score->without_terminator())) {
+    if (step.getNumResults() != 1)
+      continue;
+    Value result = step.getResult(0);
+    auto same = llvm::find_if(step.getOperands(), [&](Value operand) {
+      return operand.getType() == result.getType();
+    });
+    if (same == step.operand_end() || n-- != 0)
+      continue;
+    result.replaceAllUsesWith(*same);
+    for (Operation &dead : llvm::make_early_inc_range(llvm::reverse(*score)))
+      if (isOpTriviallyDead(&dead))
+        dead.erase();
+    return true;
+  }
+  return false;
+}
+
+static bool dropPartOf(Operation *op, unsigned &n) {
+  if (auto softmax = dyn_cast<SoftmaxOp>(op))
+    return dropMask(softmax, n) || dropValid(softmax, n) ||
+           dropSink(softmax, n);
+  if (auto merge = dyn_cast<MergeOp>(op))
+    return dropLse(merge, n);
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return dropMask(attention, n) || dropValid(attention, n) ||
+           dropBias(attention, n) || dropOffsets(attention, n) ||
+           dropBlocks(attention, n) || dropSink(attention, n) ||
+           dropSchedule(attention, n) || dropSharing(attention, n) ||
+           dropLse(attention, n) || dropScore(attention, n);
+  if (auto partial = dyn_cast<PartialAttentionOp>(op))
+    return dropSparse(partial, n) || dropMask(partial, n) ||
+           dropValid(partial, n) || dropBias(partial, n) ||
+           dropOffsets(partial, n) || dropBlocks(partial, n) ||
+           dropKeys(partial, n) || dropSchedule(partial, n) ||
+           dropScore(partial, n);
+  return false;
+}
+
 bool einhead::reducer::dropPart(func::FuncOp function, unsigned n) {
   WalkResult walk = function.walk([&](Operation *op) {
-    bool done = false;
-    if (auto softmax = dyn_cast<SoftmaxOp>(op))
-      done = dropMask(softmax, n) || dropValid(softmax, n);
-    else if (auto attention = dyn_cast<AttentionOp>(op))
-      done = dropMask(attention, n) || dropValid(attention, n) ||
-             dropBias(attention, n) || dropSchedule(attention, n) ||
-             dropSharing(attention, n);
-    else if (auto partial = dyn_cast<PartialAttentionOp>(op))
-      done =
-          dropMask(partial, n) || dropValid(partial, n) || dropBias(partial, n);
-    return done ? WalkResult::interrupt() : WalkResult::advance();
+    return dropPartOf(op, n) ? WalkResult::interrupt() : WalkResult::advance();
   });
   return walk.wasInterrupted();
 }

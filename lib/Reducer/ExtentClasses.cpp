@@ -116,25 +116,36 @@ void ExtentClasses::joinNames() {
   }
 }
 
+/// Whatever `op` is on, by value and not by letter.
+void ExtentClasses::pinAll(Operation *op) {
+  for (Value value : op->getOperands())
+    pin(value);
+  for (Value value : op->getResults())
+    pin(value);
+}
+
 void ExtentClasses::relateAttention(Operation *op) {
   auto like = cast<AttentionLike>(op);
   AttentionRoles roles = rolesOf(like);
+  auto partial = dyn_cast<PartialAttentionOp>(op);
+  // The number of chunks follows from the keys, not from a letter.
+  if (partial && partial.getChunk())
+    return pinAll(op);
   SmallVector<std::pair<llvm::StringRef, Value>> terms = {
       {roles.queryTerm, like.getQuery()},
       {roles.keyTerm, like.getKey()},
       {roles.valueTerm, like.getValue()}};
   if (like.getBias())
     terms.push_back({*like.getBiasLetters(), like.getBias()});
+  // The last dimension, the list itself, has an extent of its own.
+  if (like.getBlocks())
+    terms.push_back({*like.getBlockLetters(), like.getBlocks()});
   std::string state = roles.state();
-  if (auto partial = dyn_cast<PartialAttentionOp>(op)) {
-    // The number of chunks follows from the keys, not from a letter.
-    if (partial.getChunk()) {
-      for (Value value : op->getOperands())
+  if (partial) {
+    // A list names keys of K by number.
+    if (partial.getKeyMap())
+      for (Value value : {like.getKey(), like.getValue()})
         pin(value);
-      for (Value value : op->getResults())
-        pin(value);
-      return;
-    }
     for (Value value : {partial.getMax(), partial.getSum()})
       terms.push_back({state, value});
     terms.push_back({roles.outputTerm, partial.getAccumulator()});
@@ -142,13 +153,36 @@ void ExtentClasses::relateAttention(Operation *op) {
       terms.push_back(
           {i < 2 ? llvm::StringRef(state) : roles.outputTerm, result});
   } else {
-    terms.push_back({roles.outputTerm, cast<AttentionOp>(op).getOutput()});
-    for (Value result : op->getResults())
-      terms.push_back({roles.outputTerm, result});
+    auto attention = cast<AttentionOp>(op);
+    if (attention.getSink())
+      terms.push_back({*attention.getSinkLetters(), attention.getSink()});
+    terms.push_back({roles.outputTerm, attention.getOutput()});
+    if (attention.getLse())
+      terms.push_back({state, attention.getLse()});
+    for (auto [i, result] : llvm::enumerate(op->getResults()))
+      terms.push_back(
+          {i == 0 ? llvm::StringRef(roles.outputTerm) : state, result});
   }
   joinTerms(terms);
   if (Value valid = like.getValid())
     join(like.getQuery(), 0, valid, 0);
+}
+
+void ExtentClasses::relateMerge(MergeOp op) {
+  EinsumSpec spec = *EinsumSpec::parse(op.getSpec());
+  // The splits have no letter; '#' is none.
+  std::string state = "#" + spec.inputs[0], accumulator = "#" + spec.inputs[1];
+  SmallVector<std::pair<llvm::StringRef, Value>> terms = {
+      {state, op.getMax()},
+      {state, op.getSum()},
+      {accumulator, op.getAccumulator()},
+      {spec.output, op.getOutput()}};
+  if (op.getLse())
+    terms.push_back({spec.inputs[0], op.getLse()});
+  for (auto [i, result] : llvm::enumerate(op->getResults()))
+    terms.push_back(
+        {i == 0 ? llvm::StringRef(spec.output) : spec.inputs[0], result});
+  joinTerms(terms);
 }
 
 void ExtentClasses::relateLinalg(Operation *op) {
@@ -185,6 +219,9 @@ void ExtentClasses::relate(Operation *op) {
   }
   if (auto softmax = dyn_cast<SoftmaxOp>(op)) {
     joinAll({softmax.getInput(), softmax.getResult()});
+    if (Value sink = softmax.getSink())
+      joinTerms({{softmax.getLetters(), softmax.getInput()},
+                 {*softmax.getSinkLetters(), sink}});
     if (Value valid = softmax.getValid())
       join(softmax.getInput(), 0, valid, 0);
     return;
@@ -198,6 +235,8 @@ void ExtentClasses::relate(Operation *op) {
   }
   if (isa<AttentionLike>(op))
     return relateAttention(op);
+  if (auto merge = dyn_cast<MergeOp>(op))
+    return relateMerge(merge);
   if (isa<linalg::LinalgOp>(op))
     return relateLinalg(op);
   if (op->hasTrait<OpTrait::Elementwise>() || isa<tensor::CastOp>(op)) {
@@ -210,10 +249,7 @@ void ExtentClasses::relate(Operation *op) {
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     if (isa<SplatElementsAttr>(constant.getValue()))
       return;
-  for (Value value : op->getOperands())
-    pin(value);
-  for (Value value : op->getResults())
-    pin(value);
+  pinAll(op);
 }
 
 std::vector<ExtentClasses::Class> ExtentClasses::shrinkable() {

@@ -43,11 +43,13 @@ private:
   unsigned find(unsigned id);
   void join(mlir::Value a, int64_t i, mlir::Value b, int64_t j);
   void pin(mlir::Value value);
+  void pinAll(mlir::Operation *op);
   void joinAll(mlir::ValueRange values);
   void joinTerms(llvm::ArrayRef<std::pair<llvm::StringRef, mlir::Value>> terms);
   void joinNames();
   void relate(mlir::Operation *op);
   void relateAttention(mlir::Operation *op);
+  void relateMerge(attn::MergeOp op);
   void relateLinalg(mlir::Operation *op);
 
   mlir::func::FuncOp function;

@@ -22,7 +22,9 @@ using Reduction = bool (*)(mlir::func::FuncOp function, unsigned n);
 bool bypassOp(mlir::func::FuncOp function, unsigned n);
 /// Replaces an op's result by a new argument: what came before it can go.
 bool cutBeforeOp(mlir::func::FuncOp function, unsigned n);
-/// Drops a bias, a mask, a number of valid keys, a schedule, `shared_kv`.
+/// Drops a bias, a mask, a number of valid keys, offsets, lists of keys, a
+/// sink, a log-sum-exp without use, a score region or a step of it, a schedule,
+/// `shared_kv`.
 bool dropPart(mlir::func::FuncOp function, unsigned n);
 /// Returns what a returned op is made of, in its stead.
 bool returnOperand(mlir::func::FuncOp function, unsigned n);

@@ -50,6 +50,22 @@ static void markArguments(func::FuncOp function) {
   }
 }
 
+/// The layouts of a private function's arguments: rows of any distance, at any
+/// place, but contiguous.  Otherwise bufferization takes every stride for
+/// unknown, and rows cannot be loaded as vectors.
+static void markPrivate(func::FuncOp function) {
+  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i) {
+    auto type = dyn_cast<RankedTensorType>(function.getArgument(i).getType());
+    if (!type || type.getRank() == 0)
+      continue;
+    SmallVector<int64_t> strides(type.getRank(), ShapedType::kDynamic);
+    strides.back() = 1;
+    function.setArgAttr(i, BufferizationDialect::kBufferLayoutAttrName,
+                        StridedLayoutAttr::get(function.getContext(),
+                                               ShapedType::kDynamic, strides));
+  }
+}
+
 /// Checks that a result with `attn.cache` belongs to a cache argument.
 static LogicalResult checkCache(func::FuncOp function, unsigned result,
                                 Attribute attribute) {
@@ -143,10 +159,14 @@ namespace {
 struct DestinationResultsPass final
     : einhead::impl::DestinationResultsPassBase<DestinationResultsPass> {
   void runOnOperation() override {
-    for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
-      if (function.isPublic() && !function.isExternal() &&
-          failed(rewriteFunction(function)))
+    for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isExternal())
+        continue;
+      if (function.isPrivate())
+        markPrivate(function);
+      else if (failed(rewriteFunction(function)))
         return signalPassFailure();
+    }
   }
 };
 } // namespace

@@ -38,7 +38,7 @@ func.func @step(%k: tensor<2x?xf32> {attn.cache, attn.name = "k0", attn.shape = 
   return %k : tensor<2x?xf32>
 }
 // CHECK-LABEL: func.func private @helper
-// CHECK-SAME: (%{{.*}}: tensor<4xf32>) -> tensor<4xf32>
+// CHECK-SAME: (%{{.*}}: tensor<4xf32> {bufferization.buffer_layout = strided<[1], offset: ?>}) -> tensor<4xf32>
 func.func private @helper(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %x : tensor<4xf32>
 }
