@@ -298,8 +298,7 @@ void Writer::scoreRegion() {
     break;
   case Score::Slope:
     os << "      %slope = arith.constant " << number(p.cap / 16) << " : f32\n"
-       << "      %a0 = arith.subi %i" << last << ", %i" << first
-       << " : index\n"
+       << "      %a0 = arith.subi %i" << last << ", %i" << first << " : index\n"
        << "      %a1 = arith.index_cast %a0 : index to i64\n"
        << "      %a2 = arith.sitofp %a1 : i64 to f32\n"
        << "      %a3 = arith.mulf %a2, %slope : f32\n"
@@ -399,8 +398,7 @@ Writer::Term Writer::scaledScores() {
                 left, right, g.scoreTerm, a.name, b.name, a.type, b.type, type);
   std::string at = "%s0";
   if (p.scale != 1) {
-    std::string factor =
-        uniform(g.scoreTerm, g.divide ? 1 / p.scale : p.scale);
+    std::string factor = uniform(g.scoreTerm, g.divide ? 1 / p.scale : p.scale);
     os << formatv("  %s1 = arith.{0} %s0, {1} : {2}\n",
                   g.divide ? "divf" : "mulf", factor, type);
     at = "%s1";
@@ -432,10 +430,10 @@ void Writer::graph() {
       else if (isScore)
         result += static_cast<char>('a' + at);
       else
-        result += static_cast<char>(
-            'A' + (p.value.find(letter) == std::string::npos
-                       ? 20
-                       : p.value.find(letter)));
+        result +=
+            static_cast<char>('A' + (p.value.find(letter) == std::string::npos
+                                         ? 20
+                                         : p.value.find(letter)));
     }
     return result;
   };

@@ -140,9 +140,8 @@ void mutate(Problem &p, Random &random) {
   case 7:
     if (p.append) {
       p.mutation = "append";
-      return changeLetters(random.percent(50) ? p.newKeys.letters
-                                              : p.keys.letters,
-                           random);
+      return changeLetters(
+          random.percent(50) ? p.newKeys.letters : p.keys.letters, random);
     }
     break;
   case 8:
