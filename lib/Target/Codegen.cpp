@@ -127,14 +127,13 @@ void einhead::optimize(Module &module, TargetMachine &machine,
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  const OptimizationLevel levels[] = {OptimizationLevel::O0,
-                                      OptimizationLevel::O1,
-                                      OptimizationLevel::O2,
-                                      OptimizationLevel::O3};
+  const OptimizationLevel levels[] = {
+      OptimizationLevel::O0, OptimizationLevel::O1, OptimizationLevel::O2,
+      OptimizationLevel::O3};
   OptimizationLevel level = levels[std::min(optLevel, 3u)];
-  ModulePassManager passes =
-      optLevel ? builder.buildPerModuleDefaultPipeline(level)
-               : builder.buildO0DefaultPipeline(level);
+  ModulePassManager passes = optLevel
+                                 ? builder.buildPerModuleDefaultPipeline(level)
+                                 : builder.buildO0DefaultPipeline(level);
   passes.run(module, modules);
 }
 

@@ -58,8 +58,7 @@ HostTensor Call::filled(const Argument &argument) {
   int64_t count = tensor.elementCount();
   if (from && from->fill != Fill::Normal) {
     for (int64_t i = 0; i < count; ++i)
-      tensor.set(i, static_cast<double>(
-                        from->values[i % from->values.size()]));
+      tensor.set(i, static_cast<double>(from->values[i % from->values.size()]));
     return tensor;
   }
   Random random(problem.seed ^ llvm::xxh3_64bits(argument.name));
@@ -69,8 +68,8 @@ HostTensor Call::filled(const Argument &argument) {
                                          : double(random.range(0, 3)));
   bool isValue = argument.name == "v";
   if (from && (isValue || argument.name == "k") &&
-      poison >= (isValue || problem.valueIsKey ? Poison::KeyAndValue
-                                               : Poison::Key))
+      poison >=
+          (isValue || problem.valueIsKey ? Poison::KeyAndValue : Poison::Key))
     poisonKeys(tensor, *from);
   return tensor;
 }

@@ -10,8 +10,8 @@
 
 #include "Execute.h"
 #include "HostTensor.h"
-#include "Session.h"
 #include "Reference.h"
+#include "Session.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace einhead::fuzz {
@@ -40,8 +40,7 @@ private:
   tool::HostTensor filled(const tool::Argument &argument);
   void poisonKeys(tool::HostTensor &tensor, const Operand &operand);
   llvm::Error setLengths();
-  llvm::Expected<std::vector<reference::Tensor>>
-  expected(mlir::ModuleOp graph);
+  llvm::Expected<std::vector<reference::Tensor>> expected(mlir::ModuleOp graph);
 
   const tool::Module &module;
   const Problem &problem;

@@ -29,7 +29,7 @@ public:
 
   int errors = 0;
   std::string first, last; ///< of errors
-  std::string fault; ///< of a diagnostic itself
+  std::string fault;       ///< of a diagnostic itself
 
 private:
   void add(mlir::Diagnostic &diagnostic) {
@@ -132,9 +132,8 @@ Outcome Bench::execute(const Problem &problem, const ExecuteOptions &options) {
   Diagnostics diagnostics(&context);
   auto refused = [&](StringRef stage, const llvm::Twine &why) {
     if (diagnostics.errors == 0)
-      return outcomeOf(Outcome::Finding, stage +
-                                             " failed without a diagnostic: " +
-                                             why);
+      return outcomeOf(Outcome::Finding,
+                       stage + " failed without a diagnostic: " + why);
     if (!diagnostics.fault.empty())
       return outcomeOf(Outcome::Finding, diagnostics.fault);
     return outcomeOf(Outcome::Refused, stage + ": " + diagnostics.first);
@@ -150,8 +149,8 @@ Outcome Bench::execute(const Problem &problem, const ExecuteOptions &options) {
   if (!module)
     return refused("parse", "");
 
-  auto bytes = compile(*module, EmitKind::Module,
-                       compileOptions(problem, options));
+  auto bytes =
+      compile(*module, EmitKind::Module, compileOptions(problem, options));
   if (!bytes) {
     std::string why;
     bool isBroken = false;
@@ -166,8 +165,8 @@ Outcome Bench::execute(const Problem &problem, const ExecuteOptions &options) {
     return refused("compile", why);
   }
   if (diagnostics.errors)
-    return outcomeOf(Outcome::Finding, "compiled in spite of an error: " +
-                                           diagnostics.first);
+    return outcomeOf(Outcome::Finding,
+                     "compiled in spite of an error: " + diagnostics.first);
   Outcome outcome = runCompiled(*bytes, problem, poisonFor(problem, remarks),
                                 *graph, options);
   for (const CompilerRemark &remark : remarks)

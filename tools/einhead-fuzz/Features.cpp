@@ -156,8 +156,8 @@ static void affineMask(Problem &p, Random &random) {
       body += (body.empty() ? "" : ", ") + constraint(p, random, symbols);
     std::string set = head + " : (" + body + ")";
     p.maskSets += i ? ", " : "";
-    p.maskSets += random.percent(80) ? "\"" + set + "\""
-                                     : "affine_set<" + set + ">";
+    p.maskSets +=
+        random.percent(80) ? "\"" + set + "\"" : "affine_set<" + set + ">";
   }
 }
 
@@ -205,8 +205,8 @@ void addFeatures(Problem &p, Random &random) {
       affineMask(p, random);
   }
   if (random.percent(20)) {
-    p.biasLetters = random.percent(60) ? p.scores()
-                                       : random.subset(p.scores(), 3);
+    p.biasLetters =
+        random.percent(60) ? p.scores() : random.subset(p.scores(), 3);
     if (random.percent(20))
       random.shuffle(p.biasLetters);
     p.bias = makeOperand(p, "bias", p.biasLetters,
@@ -217,8 +217,8 @@ void addFeatures(Problem &p, Random &random) {
     p.sink = makeOperand(p, "sink", p.sinkLetters, "f32", random);
   }
   if (random.percent(15)) {
-    p.score = random.pick({Score::SoftCap, Score::Slope, Score::Select,
-                           Score::Table});
+    p.score = random.pick(
+        {Score::SoftCap, Score::Slope, Score::Select, Score::Table});
     p.cap = random.pick({0.75, 0.125, 2.0, 30.0});
     p.tableLetters = random.subset(p.scores(), 2);
     if (p.score == Score::Table)

@@ -298,8 +298,7 @@ void Writer::scoreRegion() {
     break;
   case Score::Slope:
     os << "      %slope = arith.constant " << number(p.cap / 16) << " : f32\n"
-       << "      %a0 = arith.subi %i" << last << ", %i" << first
-       << " : index\n"
+       << "      %a0 = arith.subi %i" << last << ", %i" << first << " : index\n"
        << "      %a1 = arith.index_cast %a0 : index to i64\n"
        << "      %a2 = arith.sitofp %a1 : i64 to f32\n"
        << "      %a3 = arith.mulf %a2, %slope : f32\n"
@@ -399,8 +398,7 @@ Writer::Term Writer::scaledScores() {
                 left, right, g.scoreTerm, a.name, b.name, a.type, b.type, type);
   std::string at = "%s0";
   if (p.scale != 1) {
-    std::string factor =
-        uniform(g.scoreTerm, g.divide ? 1 / p.scale : p.scale);
+    std::string factor = uniform(g.scoreTerm, g.divide ? 1 / p.scale : p.scale);
     os << formatv("  %s1 = arith.{0} %s0, {1} : {2}\n",
                   g.divide ? "divf" : "mulf", factor, type);
     at = "%s1";
@@ -432,10 +430,10 @@ void Writer::graph() {
       else if (isScore)
         result += static_cast<char>('a' + at);
       else
-        result += static_cast<char>(
-            'A' + (p.value.find(letter) == std::string::npos
-                       ? 20
-                       : p.value.find(letter)));
+        result +=
+            static_cast<char>('A' + (p.value.find(letter) == std::string::npos
+                                         ? 20
+                                         : p.value.find(letter)));
     }
     return result;
   };
@@ -464,48 +462,6 @@ void Writer::graph() {
                 "    : ({5}, {6}) -> {7}\n",
                 left, right, renamed(p.outputTerm), a.name, b.name, a.type,
                 b.type, typeOf(p.outputTerm, p.output));
-}
-
-//===----------------------------------------------------------------------===//
-// Changed tokens
-//===----------------------------------------------------------------------===//
-
-/// The text with one token left out, doubled, or exchanged with another.
-static std::string changeToken(const std::string &text, Random &random) {
-  std::vector<std::string> tokens;
-  auto isWord = [](char c) {
-    return llvm::isAlnum(c) || c == '_' || c == '.' || c == '%';
-  };
-  for (char c : text) {
-    if (tokens.empty() || !isWord(c) || !isWord(tokens.back().back()))
-      tokens.emplace_back();
-    tokens.back() += c;
-  }
-  auto any = [&] {
-    size_t at = 0;
-    do
-      at = random.range(0, tokens.size() - 1);
-    while (llvm::isSpace(tokens[at][0]));
-    return at;
-  };
-  size_t at = any();
-  switch (random.range(0, 3)) {
-  case 0:
-    tokens[at].clear();
-    break;
-  case 1:
-    tokens[at] += " " + tokens[at];
-    break;
-  case 2:
-    tokens[at] = tokens[any()];
-    break;
-  default:
-    std::swap(tokens[at], tokens[any()]);
-  }
-  std::string result;
-  for (const std::string &token : tokens)
-    result += token;
-  return result;
 }
 
 std::string moduleText(const Problem &problem) {

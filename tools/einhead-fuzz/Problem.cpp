@@ -112,10 +112,9 @@ Operand makeOperand(const Problem &problem, StringRef name, StringRef letters,
   operand.element = element.str();
   for (char letter : letters)
     // Now and then one operand says what another leaves open.
-    operand.dims.push_back({"x" + std::string(1, letter),
-                            problem.extentOf(letter),
-                            StringRef(problem.dynamic).contains(letter) &&
-                                random.percent(90)});
+    operand.dims.push_back(
+        {"x" + std::string(1, letter), problem.extentOf(letter),
+         StringRef(problem.dynamic).contains(letter) && random.percent(90)});
   return operand;
 }
 
@@ -233,11 +232,11 @@ static void makeLetters(Problem &p, Random &random) {
   for (char letter : p.batch)
     p.extents[letter] = random.range(1, 3);
   for (char letter : p.row)
-    p.extents[letter] = random.percent(10) ? random.range(8, 40)
-                                           : random.range(1, 6);
+    p.extents[letter] =
+        random.percent(10) ? random.range(8, 40) : random.range(1, 6);
   for (char letter : p.key)
-    p.extents[letter] = p.key.size() == 1 ? keyCount(random)
-                                          : random.range(1, 9);
+    p.extents[letter] =
+        p.key.size() == 1 ? keyCount(random) : random.range(1, 9);
   for (char letter : p.depth + p.value)
     p.extents[letter] = columnCount(random);
   makeTerms(p, random);
@@ -352,8 +351,8 @@ static void makeCaches(Problem &p, Random &random) {
     if (perSequence && cache->letters[0] != p.queryTerm[0])
       return;
   p.appendsTokens = random.percent(40);
-  p.newRows = p.appendsTokens ? random.range(1, std::min<int64_t>(capacity, 5))
-                              : 1;
+  p.newRows =
+      p.appendsTokens ? random.range(1, std::min<int64_t>(capacity, 5)) : 1;
   p.append = true;
   for (int64_t &value : p.valid->values)
     value = std::min(value, capacity - p.newRows);

@@ -29,9 +29,9 @@ struct Operand {
   std::string letters; ///< one for each dimension
   std::vector<Dim> dims;
   Fill fill = Fill::Normal;
-  std::vector<int64_t> values;   ///< of lengths, symbols and blocks
-  std::string attributes;        ///< "attn.cache, "
-  bool isScalar = false;         ///< index, or i64 where `element` says so
+  std::vector<int64_t> values; ///< of lengths, symbols and blocks
+  std::string attributes;      ///< "attn.cache, "
+  bool isScalar = false;       ///< index, or i64 where `element` says so
   bool isCache() const { return attributes.find("cache") != attributes.npos; }
   bool isLength() const { return attributes.find("length") != attributes.npos; }
 
@@ -63,9 +63,9 @@ struct Problem {
 
   // The operands.
   Operand query, keys, values;
-  bool valueIsKey = false;      ///< one operand for both
-  int64_t keyColumns = 0;       ///< not 0: V is a slice of K's last dimension
-  std::string output = "f32";   ///< element type
+  bool valueIsKey = false;    ///< one operand for both
+  int64_t keyColumns = 0;     ///< not 0: V is a slice of K's last dimension
+  std::string output = "f32"; ///< element type
   double scale = 1;
 
   // What shapes the scores.
@@ -93,8 +93,8 @@ struct Problem {
   int threads = 1;
   double spread = 1; ///< of query's elements
 
-  std::string mutation;     ///< what was made invalid, or ""
-  uint64_t textSeed = 0;    ///< not 0: some token of the text is changed
+  std::string mutation;  ///< what was made invalid, or ""
+  uint64_t textSeed = 0; ///< not 0: some token of the text is changed
 
   /// 1 for a letter that the problem does not have.
   int64_t extentOf(char letter) const {
@@ -118,6 +118,9 @@ void addFeatures(Problem &problem, Random &random);
 
 /// Makes one thing wrong, or at least other.
 void mutate(Problem &problem, Random &random);
+
+/// A text with one token left out, doubled, or exchanged with another.
+std::string changeToken(const std::string &text, Random &random);
 
 /// The module.
 std::string moduleText(const Problem &problem);

@@ -56,13 +56,13 @@ void Report::writeModule(const CaseResult &result,
   if (folder.empty())
     return;
   if (std::error_code error = llvm::sys::fs::create_directories(folder)) {
-    llvm::errs() << "einhead-fuzz: error: " << folder << ": "
-                 << error.message() << "\n";
+    llvm::errs() << "einhead-fuzz: error: " << folder << ": " << error.message()
+                 << "\n";
     return;
   }
   llvm::SmallString<128> path(folder);
-  llvm::sys::path::append(path, "case-" + std::to_string(problem.seed) +
-                                    ".mlir");
+  llvm::sys::path::append(path,
+                          "case-" + std::to_string(problem.seed) + ".mlir");
   std::error_code error;
   llvm::raw_fd_ostream file(path, error);
   if (error) {
@@ -116,8 +116,7 @@ void Report::add(const CaseResult &result) {
                  << ") replay: " << replayOf(result) << "\n";
 }
 
-void Report::print(llvm::raw_ostream &os, double seconds,
-                   int processes) const {
+void Report::print(llvm::raw_ostream &os, double seconds, int processes) const {
   os << cases << " cases (" << mutants << " made invalid): " << agreed
      << " compiled and agreed (" << tiled << " tiled), " << refused
      << " refused, " << findingCount << " findings\n";
@@ -128,7 +127,8 @@ void Report::print(llvm::raw_ostream &os, double seconds,
                "%llu)\n",
                seconds, cases ? seconds * 1e3 / cases : 0.0, processes, slowest,
                static_cast<unsigned long long>(seed + slowestCase));
-  auto table = [&](StringRef title, const std::map<std::string, Group> &groups) {
+  auto table = [&](StringRef title,
+                   const std::map<std::string, Group> &groups) {
     if (!groups.empty())
       os << title << "\n";
     std::vector<std::pair<std::string, Group>> sorted(groups.begin(),

@@ -52,15 +52,15 @@ double now() {
     double begin = now();
     Outcome outcome = run(number);
     alarm(0);
-    out << json::Value(json::Object{
-               {"n", static_cast<int64_t>(number)},
-               {"kind", static_cast<int64_t>(outcome.kind)},
-               {"why", json::fixUTF8(outcome.why)},
-               // JSON has no infinity.
-               {"ratio", std::min(outcome.ratio, 1e300)},
-               {"tiled", outcome.tiled},
-               {"twin", outcome.twin},
-               {"seconds", now() - begin}})
+    out << json::Value(
+               json::Object{{"n", static_cast<int64_t>(number)},
+                            {"kind", static_cast<int64_t>(outcome.kind)},
+                            {"why", json::fixUTF8(outcome.why)},
+                            // JSON has no infinity.
+                            {"ratio", std::min(outcome.ratio, 1e300)},
+                            {"tiled", outcome.tiled},
+                            {"twin", outcome.twin},
+                            {"seconds", now() - begin}})
         << "\n";
     out.flush();
   }

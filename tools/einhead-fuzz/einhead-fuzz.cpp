@@ -35,19 +35,18 @@ struct Flags {
   cl::opt<uint64_t> first{"first",
                           cl::desc("Skip that many cases of the seed (0)"),
                           cl::value_desc("K"), cl::init(0), cl::cat(category)};
-  cl::opt<int> threads{"threads", cl::desc("Processes at a time (2); 0: in this one"),
+  cl::opt<int> threads{"threads",
+                       cl::desc("Processes at a time (2); 0: in this one"),
                        cl::value_desc("T"), cl::init(2), cl::cat(category)};
   cl::opt<std::string> out{"out",
                            cl::desc("Folder for the modules of findings"),
                            cl::value_desc("DIR"), cl::cat(category)};
-  cl::opt<unsigned> optLevel{"opt-level",
-                             cl::desc("How hard LLVM optimizes (1)"),
-                             cl::value_desc("0..3"), cl::init(1),
-                             cl::cat(category)};
-  cl::opt<unsigned> timeLimit{"time-limit",
-                              cl::desc("Seconds for one case (120)"),
-                              cl::value_desc("S"), cl::init(120),
-                              cl::cat(category)};
+  cl::opt<unsigned> optLevel{
+      "opt-level", cl::desc("How hard LLVM optimizes (1)"),
+      cl::value_desc("0..3"), cl::init(1), cl::cat(category)};
+  cl::opt<unsigned> timeLimit{
+      "time-limit", cl::desc("Seconds for one case (120)"), cl::value_desc("S"),
+      cl::init(120), cl::cat(category)};
   cl::opt<unsigned> twins{
       "twins", cl::desc("Each T-th case, an error must be refused (8)"),
       cl::value_desc("T"), cl::init(8), cl::cat(category)};
