@@ -156,4 +156,46 @@ void mutate(Problem &p, Random &random) {
   changeTerm(p, random);
 }
 
+//===----------------------------------------------------------------------===//
+// Changed tokens
+//===----------------------------------------------------------------------===//
+
+/// The text with one token left out, doubled, or exchanged with another.
+std::string changeToken(const std::string &text, Random &random) {
+  std::vector<std::string> tokens;
+  auto isWord = [](char c) {
+    return llvm::isAlnum(c) || c == '_' || c == '.' || c == '%';
+  };
+  for (char c : text) {
+    if (tokens.empty() || !isWord(c) || !isWord(tokens.back().back()))
+      tokens.emplace_back();
+    tokens.back() += c;
+  }
+  auto any = [&] {
+    size_t at = 0;
+    do
+      at = random.range(0, tokens.size() - 1);
+    while (llvm::isSpace(tokens[at][0]));
+    return at;
+  };
+  size_t at = any();
+  switch (random.range(0, 3)) {
+  case 0:
+    tokens[at].clear();
+    break;
+  case 1:
+    tokens[at] += " " + tokens[at];
+    break;
+  case 2:
+    tokens[at] = tokens[any()];
+    break;
+  default:
+    std::swap(tokens[at], tokens[any()]);
+  }
+  std::string result;
+  for (const std::string &token : tokens)
+    result += token;
+  return result;
+}
+
 } // namespace einhead::fuzz

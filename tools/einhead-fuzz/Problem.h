@@ -119,6 +119,9 @@ void addFeatures(Problem &problem, Random &random);
 /// Makes one thing wrong, or at least other.
 void mutate(Problem &problem, Random &random);
 
+/// A text with one token left out, doubled, or exchanged with another.
+std::string changeToken(const std::string &text, Random &random);
+
 /// The module.
 std::string moduleText(const Problem &problem);
 

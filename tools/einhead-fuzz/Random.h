@@ -20,14 +20,10 @@ namespace einhead::fuzz {
 /// SplitMix64: the same numbers from the same seed, on every machine.
 class Random {
 public:
-  explicit Random(uint64_t seed) : state(seed * 0x9E3779B97F4A7C15u) { next(); }
+  /// Scrambled: seeds side by side would else give the same numbers, shifted.
+  explicit Random(uint64_t seed) : state(scrambled(seed + step)) {}
 
-  uint64_t next() {
-    uint64_t z = (state += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-  }
+  uint64_t next() { return scrambled(state += step); }
   /// first ... last, both included.
   int64_t range(int64_t first, int64_t last) {
     return first + static_cast<int64_t>(next() % (last - first + 1));
@@ -59,6 +55,14 @@ public:
   }
 
 private:
+  static constexpr uint64_t step = 0x9E3779B97F4A7C15u;
+
+  static uint64_t scrambled(uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+  }
+
   uint64_t state;
 };
 
