@@ -8,6 +8,7 @@
 #include "einhead/Analysis/Remark.h"
 #include "einhead/Analysis/Traffic.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/Transforms.h"
 
 namespace einhead {
 #define GEN_PASS_DEF_FUSESHAREDKVPASS
@@ -32,14 +33,20 @@ static void report(AttentionLike op) {
                    "); operations: " + toString(traffic.operations));
 }
 
+LogicalResult einhead::fuseSharedKV(func::FuncOp function) {
+  function.walk([](AttentionOp op) {
+    op.setSharedKv(true);
+    report(cast<AttentionLike>(op.getOperation()));
+  });
+  return success();
+}
+
 namespace {
 struct FuseSharedKVPass final
     : einhead::impl::FuseSharedKVPassBase<FuseSharedKVPass> {
   void runOnOperation() override {
-    getOperation().walk([](AttentionOp op) {
-      op.setSharedKv(true);
-      report(cast<AttentionLike>(op.getOperation()));
-    });
+    if (failed(fuseSharedKV(getOperation())))
+      signalPassFailure();
   }
 };
 } // namespace
