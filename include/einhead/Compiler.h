@@ -58,6 +58,9 @@ struct CompileOptions {
   /// should have taken: "" = none, "temp" = a new one in the temporary folder.
   /// Not for what is refused in words.  Catches signals while passes run.
   std::string reproducer;
+  /// How hard LLVM optimizes, 0 to 3.  Less than 3 is for tests that compile
+  /// many small modules: it changes the speed of the code and nothing else.
+  unsigned optLevel = 3;
 };
 
 /// One decision of the compiler.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Analysis/Traffic.h"
+#include "einhead/Analysis/ValueInKey.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -85,7 +86,7 @@ AttentionTraffic AttentionTraffic::of(AttentionLike op) {
           product(op, rows + letters, roles.key, bytes));
   };
   read(roles.keyTerm, op.getKey());
-  if (op.getValue() != op.getKey())
+  if (!ValueInKey::of(op).holds)
     read(roles.valueTerm, op.getValue());
   std::string scores = roles.batch + rows + roles.key;
   addTo(traffic.operations, product(op, scores + roles.depth, roles.key, 2));

@@ -225,7 +225,8 @@ static LogicalResult verifyBlocks(AttentionLike op, const AttentionRoles &roles,
            << "blocks need one key letter, got \"" << roles.key << "\"";
   if (op.getBlockSize().value_or(0) < 1)
     return op->emitOpError("a block has at least one key");
-  return extents.bind("the block lists", letters + "#", blocks.getType());
+  // The list's dimension is no letter, nor a state's leading one ('#').
+  return extents.bind("the block lists", letters + "*", blocks.getType());
 }
 
 /// `score` maps a score and its indices to a score, and does nothing else.

@@ -19,7 +19,6 @@
 
 #include "einhead/IR/KeySet.h"
 #include "Polyhedra.h"
-#include "mlir/Analysis/FlatLinearValueConstraints.h"
 #include "mlir/Analysis/Presburger/PresburgerRelation.h"
 #include "mlir/IR/IntegerSet.h"
 
@@ -39,7 +38,7 @@ public:
   TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes);
 
   /// The set in these variables; nothing if it is not affine.
-  std::optional<IntegerPolyhedron> polyhedron(IntegerSet set) const;
+  std::optional<AffineSet> affine(IntegerSet set) const;
   /// The indices that the tile holds.
   IntegerPolyhedron box() const;
 
@@ -98,16 +97,9 @@ TileSpace::TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes)
   ++symbols; // the number of keys
 }
 
-std::optional<IntegerPolyhedron> TileSpace::polyhedron(IntegerSet set) const {
-  for (AffineExpr constraint : set.getConstraints())
-    if (!constraint.isPureAffine())
-      return std::nullopt;
-  FlatLinearValueConstraints flat(
+std::optional<AffineSet> TileSpace::affine(IntegerSet set) const {
+  return AffineSet::get(
       set.replaceDimsAndSymbols(dimOf, symbolOf, dims, symbols));
-  IntegerPolyhedron result(
-      PresburgerSpace::getSetSpace(dims, symbols, flat.getNumLocalVars()));
-  copyConstraints(flat, result);
-  return result;
 }
 
 IntegerPolyhedron TileSpace::box() const {
@@ -134,44 +126,59 @@ IntegerPolyhedron TileSpace::box() const {
 // Projection
 //===----------------------------------------------------------------------===//
 
+/// The dividend of local variable `local`, if two inequalities say that it is
+/// the floor of (symbols and symbolic locals) / `divisor`.  Presburger's own
+/// search may find another pair, of a quotient of the key.
+static AffineExpr symbolicDividend(const IntegerRelation &relation,
+                                   unsigned local, ArrayRef<AffineExpr> locals,
+                                   MLIRContext *context, int64_t &divisor) {
+  unsigned dims = relation.getNumDimVars(),
+           outer = relation.getNumDimAndSymbolVars();
+  for (unsigned i = 0; i < relation.getNumInequalities(); ++i) {
+    SmallVector<int64_t, 8> low = relation.getInequality64(i);
+    divisor = -low[outer + local];
+    if (divisor < 2)
+      continue;
+    AffineExpr dividend = getAffineConstantExpr(low.back(), context);
+    for (unsigned v = 0; v + 1 < low.size() && dividend; ++v) {
+      if (!low[v] || v == outer + local)
+        continue;
+      AffineExpr term = v >= outer  ? locals[v - outer]
+                        : v >= dims ? getAffineSymbolExpr(v - dims, context)
+                                    : AffineExpr();
+      dividend = term ? dividend + term * low[v] : AffineExpr();
+    }
+    if (!dividend)
+      continue;
+    for (unsigned j = 0; j < relation.getNumInequalities(); ++j) {
+      SmallVector<int64_t, 8> high = relation.getInequality64(j);
+      for (auto [x, y] : llvm::zip(high, low))
+        x += y;
+      int64_t rest = high.pop_back_val();
+      if (rest >= 0 && rest < divisor && llvm::all_equal(high) && !high[0])
+        return dividend;
+    }
+  }
+  return {};
+}
+
 /// Local variables that depend on symbols alone, as expressions; null for the
 /// others.
 static SmallVector<AffineExpr> symbolicLocals(const IntegerRelation &relation,
                                               MLIRContext *context) {
-  unsigned dims = relation.getNumDimVars(),
-           symbols = relation.getNumSymbolVars(),
-           locals = relation.getNumLocalVars();
-  DivisionRepr divisions = relation.getLocalReprs();
-  SmallVector<AffineExpr> exprs(locals);
+  SmallVector<AffineExpr> exprs(relation.getNumLocalVars());
   // A division may use others: as many rounds as it takes.
   for (bool changed = true; changed;) {
     changed = false;
-    for (unsigned i = 0; i < locals; ++i) {
-      if (exprs[i] || !divisions.hasRepr(i))
+    for (unsigned i = 0; i < exprs.size(); ++i) {
+      int64_t divisor;
+      if (exprs[i])
         continue;
-      ArrayRef<DynamicAPInt> dividend = divisions.getDividend(i);
-      AffineExpr sum =
-          getAffineConstantExpr(static_cast<int64_t>(dividend.back()), context);
-      bool symbolic = true;
-      for (unsigned v = 0; v + 1 < dividend.size(); ++v) {
-        int64_t factor = static_cast<int64_t>(dividend[v]);
-        if (!factor)
-          continue;
-        AffineExpr term;
-        if (v >= dims + symbols)
-          term = exprs[v - dims - symbols];
-        else if (v >= dims)
-          term = getAffineSymbolExpr(v - dims, context);
-        if (!term) {
-          symbolic = false;
-          break;
-        }
-        sum = sum + term * factor;
+      if (AffineExpr dividend =
+              symbolicDividend(relation, i, exprs, context, divisor)) {
+        exprs[i] = dividend.floorDiv(divisor);
+        changed = true;
       }
-      if (!symbolic)
-        continue;
-      exprs[i] = sum.floorDiv(static_cast<int64_t>(divisions.getDenom(i)));
-      changed = true;
     }
   }
   return exprs;
@@ -249,6 +256,21 @@ static IntegerPolyhedron existing(const TileSpace &space) {
   return result;
 }
 
+/// key < 0, and key >= the number of keys.
+static Polyhedra absent(const TileSpace &space) {
+  Polyhedra result;
+  for (bool above : {false, true}) {
+    IntegerPolyhedron part = space.box();
+    SmallVector<int64_t> row(part.getNumCols());
+    row[space.keyVar()] = above ? 1 : -1;
+    row[space.limitVar()] = above ? -1 : 0;
+    row.back() = above ? 0 : -1;
+    part.addInequality(row);
+    result.push_back(part);
+  }
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Lists of keys
 //===----------------------------------------------------------------------===//
@@ -262,8 +284,8 @@ static std::optional<int64_t> difference(AffineExpr a, AffineExpr b,
   return std::nullopt;
 }
 
-/// Whether each key of the list is in `inside`, for all values of the symbols.
-static bool listsOnly(const SparseKeys &keys, const IntegerRelation &inside,
+/// Whether no key of the list is in `outside`, for all values of the symbols.
+static bool listsOnly(const SparseKeys &keys, const Polyhedra &outside,
                       const TileSpace &space) {
   if (space.dims != 1) // the key is not the only dimension
     return false;
@@ -277,22 +299,23 @@ static bool listsOnly(const SparseKeys &keys, const IntegerRelation &inside,
   for (AffineExpr high : keys.lastBlock.parts.front())
     constraints.push_back(high - block);
   equal.resize(constraints.size(), false);
-  FlatLinearValueConstraints flat(
-      IntegerSet::get(3, space.symbols, constraints, equal));
-  IntegerPolyhedron list(
-      PresburgerSpace::getSetSpace(3, space.symbols, flat.getNumLocalVars()));
-  copyConstraints(flat, list);
-  IntegerRelation all = inside;
-  all.insertVar(VarKind::SetDim, 1, 2); // any block, any place in it
-  return PresburgerSet(list)
-      .subtract(PresburgerSet(IntegerPolyhedron(std::move(all))))
-      .isIntegerEmpty();
+  IntegerPolyhedron list =
+      AffineSet::get(IntegerSet::get(3, space.symbols, constraints, equal))
+          ->polyhedron();
+  for (IntegerPolyhedron part : outside) {
+    part.insertVar(VarKind::SetDim, 1, 2); // any block, any place in it
+    if (!list.intersect(part).isIntegerEmpty())
+      return false;
+  }
+  return true;
 }
 
 /// The list that local variable `local` of `set` makes, where it is the
 /// quotient of (+-key + ...) and the remainders are few.
-static std::optional<SparseKeys>
-listOf(const IntegerRelation &set, unsigned local, const TileSpace &space) {
+static std::optional<SparseKeys> listOf(const IntegerRelation &set,
+                                        const Polyhedra &outside,
+                                        unsigned local,
+                                        const TileSpace &space) {
   DivisionRepr divisions = set.getLocalReprs();
   if (!divisions.hasRepr(local))
     return std::nullopt;
@@ -337,7 +360,7 @@ listOf(const IntegerRelation &set, unsigned local, const TileSpace &space) {
     return std::nullopt;
   keys.firstBlock = {true, {blocks.lower}};
   keys.lastBlock = {false, {blocks.upper}};
-  keys.isExact = listsOnly(keys, inside, space);
+  keys.isExact = listsOnly(keys, outside, space);
   return keys;
 }
 
@@ -347,14 +370,13 @@ listOf(const IntegerRelation &set, unsigned local, const TileSpace &space) {
 
 /// What lies outside of `set` for some row of the tile cuts the full keys down:
 /// from below where it has no lower bound, from above otherwise.
-static void cutFull(const PresburgerSet &set, const TileSpace &space,
+static void cutFull(const Polyhedra &outside, const TileSpace &space,
                     KeySet &keys) {
   keys.mayBeFull = true;
   IntegerPolyhedron box = space.box();
   SmallVector<AffineExpr, 2> firsts, lasts;
-  PresburgerSet outside = set.complement();
-  for (const IntegerRelation &part : outside.getAllDisjuncts()) {
-    IntegerRelation in = part.intersect(box);
+  for (const IntegerPolyhedron &part : outside) {
+    IntegerPolyhedron in = part.intersect(box);
     if (in.isEmpty())
       continue;
     Bounds bounds = boundsOfVar(in, space.keyVar(), space.context);
@@ -378,26 +400,27 @@ KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
   keys.numSymbols = space.symbols;
   if (!mask.getLetters().contains(key))
     return keys;
-  PresburgerSet all = PresburgerSet::getEmpty(
-      PresburgerSpace::getSetSpace(space.dims, space.symbols));
+  Polyhedra outside;
   std::optional<IntegerPolyhedron> only;
   KeySet none = keys;
   for (IntegerSetAttr set : mask.getSets()) {
-    std::optional<IntegerPolyhedron> part = space.polyhedron(set.getValue());
+    std::optional<AffineSet> part = space.affine(set.getValue());
     if (!part)
       return none;
-    all.unionInPlace(*part);
-    Bounds bounds = boundsOfVar(part->intersect(existing(space)),
+    outside = only ? intersectAll(outside, part->outside(/*disjoint=*/false))
+                   : part->outside(/*disjoint=*/false);
+    only = part->polyhedron();
+    Bounds bounds = boundsOfVar(only->intersect(existing(space)),
                                 space.keyVar(), space.context);
     keys.first.parts.push_back(bounds.lower);
     keys.last.parts.push_back(bounds.upper);
-    only = part;
   }
-  cutFull(all, space, keys);
+  cutFull(outside, space, keys);
   if (mask.getSets().size() != 1)
     return keys;
+  outside.append(absent(space));
   for (unsigned i = 0; i < only->getNumLocalVars() && !keys.sparse; ++i)
-    keys.sparse = listOf(*only, i, space);
+    keys.sparse = listOf(*only, outside, i, space);
   return keys;
 }
 

@@ -40,3 +40,20 @@ Value einhead::attn::buildMaskTest(OpBuilder &builder, Location loc,
   }
   return any;
 }
+
+bool einhead::attn::contains(IntegerSet set, ArrayRef<int64_t> point,
+                             int64_t symbol) {
+  MLIRContext *context = set.getContext();
+  SmallVector<AffineExpr> dims,
+      symbols(set.getNumSymbols(), getAffineConstantExpr(symbol, context));
+  for (int64_t coordinate : point)
+    dims.push_back(getAffineConstantExpr(coordinate, context));
+  for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
+    auto number = dyn_cast<AffineConstantExpr>(
+        set.getConstraint(i).replaceDimsAndSymbols(dims, symbols));
+    int64_t value = number ? number.getValue() : -1;
+    if (set.isEq(i) ? value != 0 : value < 0)
+      return false;
+  }
+  return true;
+}

@@ -8,27 +8,21 @@
 #include "Polyhedra.h"
 #include "einhead/IR/KeySet.h"
 #include "mlir/Analysis/FlatLinearValueConstraints.h"
-#include "mlir/Analysis/Presburger/PresburgerRelation.h"
 #include "mlir/IR/IntegerSet.h"
 
 using namespace mlir;
 using namespace mlir::presburger;
 using namespace einhead::attn;
 
-/// The sets of `part`, in the variables of the mask; nothing if one cannot be
-/// written.
-static std::optional<SmallVector<IntegerSet>> setsOf(const PresburgerSet &part,
+/// The sets that are `parts`; nothing if one cannot be written.
+static std::optional<SmallVector<IntegerSet>> setsOf(const Polyhedra &parts,
                                                      MLIRContext *context) {
   SmallVector<IntegerSet> sets;
-  for (const IntegerRelation &disjunct : part.getAllDisjuncts()) {
-    if (disjunct.isIntegerEmpty())
-      continue;
-    IntegerRelation simple = disjunct;
-    simple.removeRedundantConstraints();
-    FlatLinearConstraints flat(simple.getNumDimVars(),
-                               simple.getNumSymbolVars(),
-                               simple.getNumLocalVars());
-    copyConstraints(simple, flat);
+  for (IntegerPolyhedron part : parts) {
+    part.removeRedundantConstraints();
+    FlatLinearConstraints flat(part.getNumDimVars(), part.getNumSymbolVars(),
+                               part.getNumLocalVars());
+    copyConstraints(part, flat);
     IntegerSet set = flat.getAsIntegerSet(context);
     if (!set)
       return std::nullopt;
@@ -40,20 +34,15 @@ static std::optional<SmallVector<IntegerSet>> setsOf(const PresburgerSet &part,
 SmallVector<MaskAttr> einhead::attn::disjointMasks(MaskAttr mask) {
   MLIRContext *context = mask.getContext();
   SmallVector<MaskAttr> result;
-  std::optional<PresburgerSet> before;
+  Polyhedra before, outsideBefore;
   for (IntegerSetAttr attr : mask.getSets()) {
-    IntegerSet set = attr.getValue();
-    for (AffineExpr constraint : set.getConstraints())
-      if (!constraint.isPureAffine())
-        return {mask};
-    FlatLinearValueConstraints flat(set);
-    IntegerPolyhedron polyhedron(PresburgerSpace::getSetSpace(
-        set.getNumDims(), set.getNumSymbols(), flat.getNumLocalVars()));
-    copyConstraints(flat, polyhedron);
-    PresburgerSet part(polyhedron);
-    SmallVector<IntegerSet> sets = {set};
-    if (before && !before->intersect(part).isIntegerEmpty()) {
-      auto rest = setsOf(part.subtract(*before), context);
+    std::optional<AffineSet> part = AffineSet::get(attr.getValue());
+    if (!part)
+      return {mask};
+    SmallVector<IntegerSet> sets = {attr.getValue()};
+    Polyhedra own = {part->polyhedron()};
+    if (!intersectAll(before, own).empty()) {
+      auto rest = setsOf(intersectAll(own, outsideBefore), context);
       if (!rest)
         return {mask};
       sets = *rest;
@@ -61,7 +50,11 @@ SmallVector<MaskAttr> einhead::attn::disjointMasks(MaskAttr mask) {
     for (IntegerSet one : sets)
       result.push_back(
           MaskAttr::get(context, mask.getLetters(), IntegerSetAttr::get(one)));
-    before = before ? before->unionSet(part) : part;
+    outsideBefore =
+        before.empty()
+            ? part->outside(/*disjoint=*/true)
+            : intersectAll(outsideBefore, part->outside(/*disjoint=*/true));
+    before.append(own);
   }
   return result;
 }

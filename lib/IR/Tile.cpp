@@ -40,6 +40,17 @@ Value LetterTile::slice(OpBuilder &builder, Location loc, Value value,
                                         strides);
 }
 
+int64_t einhead::attn::rowTileOf(int64_t extent, int64_t limit) {
+  if (ShapedType::isDynamic(extent))
+    return limit;
+  if (extent <= limit)
+    return extent;
+  for (int64_t tile = limit; 2 * tile > limit; --tile)
+    if (extent % tile == 0)
+      return tile;
+  return limit;
+}
+
 ScheduleAttr einhead::attn::scheduleOf(AttentionLike op) {
   if (auto whole = dyn_cast<AttentionOp>(op.getOperation()))
     return whole.getScheduleAttr();

@@ -154,6 +154,8 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     addCleanup(pm);
     if (!options.fuse)
       return;
+    // Before raise, which then sees attention to the latent.
+    pm.addNestedPass<func::FuncOp>(createAbsorbPass());
     RaisePassOptions raise;
     raise.requireFused = options.requireFused;
     pm.addNestedPass<func::FuncOp>(createRaisePass(raise));
@@ -172,6 +174,9 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     schedule.cpu = options.cpu;
     schedule.requireFused = options.requireFused;
     functions.addPass(createSchedulePass(schedule));
+    // Without sharing the loops read more, on purpose.
+    if (options.shareKV)
+      functions.addPass(createStateTrafficPass());
     return;
   }
   case Level::Tiled:
@@ -179,7 +184,10 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
       return;
     functions.addPass(createSplitKeysPass());
     functions.addPass(createTileDecodePass());
-    return addCleanup(pm);
+    functions.addPass(createFuseProjectionsPass());
+    addCleanup(pm);
+    pm.addNestedPass<func::FuncOp>(createCheckTrafficPass());
+    return;
   case Level::Vector:
     return addVector(pm, /*reassociate=*/options.fuse);
   case Level::LLVM:

@@ -242,12 +242,12 @@ llvm::Expected<std::string> Compilation::generate() {
   if (!code)
     return firstError.error(std::errc::state_not_recoverable,
                             "translation to LLVM IR failed");
-  auto machine = createMachine(target);
+  auto machine = createMachine(target, options.optLevel);
   if (!machine)
     return machine.takeError();
   std::string wrong;
   llvm::raw_string_ostream why(wrong);
-  optimize(*code, **machine, target);
+  optimize(*code, **machine, target, options.optLevel);
   if (llvm::verifyModule(*code, &why))
     return llvm::createStringError(
         std::make_error_code(std::errc::state_not_recoverable),

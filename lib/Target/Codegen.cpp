@@ -53,7 +53,7 @@ static std::string featureString(const TargetInfo &target) {
 }
 
 Expected<std::unique_ptr<TargetMachine>>
-einhead::createMachine(const TargetInfo &target) {
+einhead::createMachine(const TargetInfo &target, unsigned optLevel) {
   InitializeAllTargetInfos();
   InitializeAllTargets();
   InitializeAllTargetMCs();
@@ -72,7 +72,7 @@ einhead::createMachine(const TargetInfo &target) {
   options.DataSections = true;
   std::unique_ptr<TargetMachine> machine(llvmTarget->createTargetMachine(
       triple, target.cpu, featureString(target), options, Reloc::PIC_,
-      std::nullopt, CodeGenOptLevel::Aggressive));
+      std::nullopt, static_cast<CodeGenOptLevel>(std::min(optLevel, 3u))));
   if (!machine)
     return createStringError(std::make_error_code(std::errc::not_supported),
                              "no target machine for " + target.triple);
@@ -103,7 +103,7 @@ static void setAttributes(Module &module, const TargetInfo &target) {
 }
 
 void einhead::optimize(Module &module, TargetMachine &machine,
-                       const TargetInfo &target) {
+                       const TargetInfo &target, unsigned optLevel) {
   module.setTargetTriple(machine.getTargetTriple());
   module.setDataLayout(machine.createDataLayout());
   setAttributes(module, target);
@@ -127,8 +127,14 @@ void einhead::optimize(Module &module, TargetMachine &machine,
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3)
-      .run(module, modules);
+  const OptimizationLevel levels[] = {
+      OptimizationLevel::O0, OptimizationLevel::O1, OptimizationLevel::O2,
+      OptimizationLevel::O3};
+  OptimizationLevel level = levels[std::min(optLevel, 3u)];
+  ModulePassManager passes = optLevel
+                                 ? builder.buildPerModuleDefaultPipeline(level)
+                                 : builder.buildO0DefaultPipeline(level);
+  passes.run(module, modules);
 }
 
 Expected<std::string> einhead::emitObject(Module &module,

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "EinsumLoops.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/IR/Mask.h"
 #include "einhead/Transforms/Passes.h"
@@ -141,22 +142,13 @@ struct LowerEinsum final : OpRewritePattern<EinsumOp> {
       return rewriter.notifyMatchFailure(op, "not one or two operands");
     Location loc = op.getLoc();
     Type result = op.getType().getElementType();
-    Type sum = result.isF64() ? result : Type(rewriter.getF32Type());
+    Type sum = sumType(rewriter, result);
     ReifiedRankedShapedTypeDims shapes;
     (void)op.reifyResultShapes(rewriter, shapes);
     Value init = filled(rewriter, loc, shapes[0], sum, 0.0);
-    SmallVector<std::pair<Value, std::string>> inputs;
-    for (auto [input, term] : llvm::zip(op.getInputs(), spec.inputs))
-      inputs.push_back({input, term});
-    Value value =
-        generic(rewriter, loc, loopOrder(spec), inputs, init, spec.output,
-                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-                  Value product = widen(b, l, args[0], sum);
-                  if (args.size() == 3)
-                    product = arith::MulFOp::create(b, l, product,
-                                                    widen(b, l, args[1], sum));
-                  return arith::AddFOp::create(b, l, args.back(), product);
-                });
+    Value value = createSumOfProducts(rewriter, loc, spec, loopOrder(spec),
+                                      op.getInputs(), init)
+                      .getResult(0);
     if (sum != result)
       value = arith::TruncFOp::create(rewriter, loc, op.getType(), value);
     rewriter.replaceOp(op, value);
@@ -466,10 +458,12 @@ struct ConvertAttnToLinalgPass final
   void runOnOperation() override {
     if (failed(decomposeUnscheduled(getOperation())))
       return signalPassFailure();
-    RewritePatternSet patterns(&getContext());
-    patterns.add<SplitLongEinsum, LowerEinsum, LowerSoftmax, LowerAppend>(
-        &getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    // Einsums first: they ask whether an operand is a softmax.
+    RewritePatternSet einsums(&getContext()), others(&getContext());
+    einsums.add<SplitLongEinsum, LowerEinsum>(&getContext());
+    others.add<LowerSoftmax, LowerAppend>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(einsums))) ||
+        failed(applyPatternsGreedily(getOperation(), std::move(others))))
       return signalPassFailure();
     WalkResult left = getOperation().walk([](Operation *op) {
       if (!isa<EinsumOp, SoftmaxOp, AppendOp>(op))

@@ -5,10 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SharedKV/SharedKV.h"
 #include "einhead/Analysis/Remark.h"
 #include "einhead/Analysis/Traffic.h"
+#include "einhead/Analysis/ValueInKey.h"
 #include "einhead/Transforms/Passes.h"
 #include "einhead/Transforms/Transforms.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace einhead {
 #define GEN_PASS_DEF_FUSESHAREDKVPASS
@@ -18,6 +22,7 @@ namespace einhead {
 using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
+using namespace einhead::shared_kv;
 
 /// Says what is shared, and what that saves.
 static void report(AttentionLike op) {
@@ -27,16 +32,45 @@ static void report(AttentionLike op) {
       roles.row.empty()
           ? "every row has its own K/V (no row letter): nothing to share"
           : "row letters \"" + roles.row + "\" share each K/V load";
-  remarkPassed(op.getLoc(), "attn-fuse-shared-kv", "SharedKV",
+  remarkPassed(op.getLoc(), passFlag, "SharedKV",
                rows + "; K/V bytes: " + toString(traffic.kvBytes) +
                    " (walked row by row: " + toString(traffic.kvBytesUnshared) +
                    "); operations: " + toString(traffic.operations));
 }
 
+/// Says what looks like sharing and is none.
+static void reportMissed(AttentionOp op) {
+  for (auto [name, why] :
+       {std::pair("RepeatedKV", whyNotRepeatedKV(op)),
+        std::pair("PrefixSuffix", whyNotPrefixSuffix(op)),
+        std::pair("SiblingAttention", whyNotSiblingAttention(op))})
+    if (!why.empty())
+      remarkMissed(op.getLoc(), passFlag, name, why);
+}
+
 LogicalResult einhead::fuseSharedKV(func::FuncOp function) {
+  // Siblings first: they are found by the elements of K and V, before those
+  // are read from elsewhere.
+  for (bool siblings : {true, false}) {
+    RewritePatternSet patterns(function.getContext());
+    if (siblings) {
+      populateSiblingAttentionPatterns(patterns);
+    } else {
+      populatePrefixSuffixPatterns(patterns);
+      populateRepeatedKVPatterns(patterns);
+    }
+    GreedyRewriteConfig config;
+    config.setUseTopDownTraversal().enableFolding(false).enableConstantCSE(
+        false);
+    if (failed(applyPatternsGreedily(function, std::move(patterns), config)))
+      return failure();
+  }
   function.walk([](AttentionOp op) {
+    reportMissed(op);
     op.setSharedKv(true);
     report(cast<AttentionLike>(op.getOperation()));
+    remarkValueInKey(cast<AttentionLike>(op.getOperation()),
+                     "attn-fuse-shared-kv");
   });
   return success();
 }

@@ -5,19 +5,17 @@
 //
 //===----------------------------------------------------------------------===//
 
-// A softmax is the anchor.  Upwards from it: an optional bias (addf), scales
-// (mulf or divf by one number), then the einsum of the scores.  Downwards: the
-// einsum with the values.  All letters are renamed to those of the scores
+// A softmax is the anchor.  Upwards from it: what is done with each score
+// (ScoreChain.cpp), then the einsum of the scores.  Downwards: the einsum with
+// the values.  All letters are renamed to those of the scores
 // einsum, then the roles decide; the first thing that does not fit is the
 // reason of the missed remark.
 
+#include "ScoreChain.h"
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/Transforms/Passes.h"
 #include "einhead/Transforms/Transforms.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -33,10 +31,10 @@ using namespace einhead::attn;
 namespace {
 /// One chain, as far as it has been recognised.
 struct Chain {
-  EinsumOp scores, values;
+  ScoreChain scores;
+  EinsumOp values;
   SoftmaxOp softmax;
-  Value query, key, value, bias;
-  double scale = 1.0;
+  Value query, key, value;
   /// Terms in the letters of the scores einsum.
   std::string queryTerm, keyTerm, scoreTerm, valueTerm, outputTerm;
 
@@ -49,50 +47,6 @@ struct Chain {
 using Reason = std::string;
 } // namespace
 
-/// The one number that all elements of `value` are.
-static std::optional<double> uniformValue(Value value) {
-  while (auto cast = value.getDefiningOp<tensor::CastOp>())
-    value = cast.getSource();
-  DenseElementsAttr dense;
-  if (matchPattern(value, m_Constant(&dense)))
-    if (dense.isSplat() && isa<FloatType>(dense.getElementType()))
-      return dense.getSplatValue<APFloat>().convertToDouble();
-  Value scalar;
-  if (auto splat = value.getDefiningOp<tensor::SplatOp>())
-    scalar = splat.getInput();
-  else if (auto fill = value.getDefiningOp<linalg::FillOp>())
-    scalar = fill.getInputs()[0];
-  FloatAttr number;
-  if (scalar && matchPattern(scalar, m_Constant(&number)))
-    return number.getValueAsDouble();
-  return std::nullopt;
-}
-
-/// Takes one multiplication or division by a number off `value`.
-static bool peelScale(Value &value, double &scale) {
-  Operation *op = value.getDefiningOp();
-  if (!op || !isa<arith::MulFOp, arith::DivFOp>(op))
-    return false;
-  if (std::optional<double> number = uniformValue(op->getOperand(1))) {
-    scale *= isa<arith::MulFOp>(op) ? *number : 1.0 / *number;
-    value = op->getOperand(0);
-    return true;
-  }
-  std::optional<double> number = uniformValue(op->getOperand(0));
-  if (!number || isa<arith::DivFOp>(op))
-    return false;
-  scale *= *number;
-  value = op->getOperand(1);
-  return true;
-}
-
-static Value skipScales(Value value) {
-  double ignored = 1.0;
-  while (peelScale(value, ignored))
-    ;
-  return value;
-}
-
 /// Whether `value` is used by nothing but the chain.
 static Reason usedElsewhere(Value value, llvm::StringRef what) {
   if (value.hasOneUse())
@@ -100,44 +54,15 @@ static Reason usedElsewhere(Value value, llvm::StringRef what) {
   return (what + " are used elsewhere, so they must be stored").str();
 }
 
-/// softmax input = scale * einsum + bias.
+/// softmax input = score(scale * einsum) + bias.
 static Reason matchScores(Chain &chain) {
-  Value at = chain.softmax.getInput();
-  if (Reason why = usedElsewhere(at, "the scores"); !why.empty())
-    return why;
-  double outer = 1.0;
-  while (peelScale(at, outer))
-    ;
-  if (auto add = at.getDefiningOp<arith::AddFOp>()) {
-    if (outer != 1.0)
-      return "the scale follows the bias; scale the scores first";
-    bool left = skipScales(add.getLhs()).getDefiningOp<EinsumOp>() != nullptr;
-    if (!left && !skipScales(add.getRhs()).getDefiningOp<EinsumOp>())
-      return "neither term of the sum is a (scaled) einsum";
-    at = left ? add.getLhs() : add.getRhs();
-    chain.bias = left ? add.getRhs() : add.getLhs();
-  }
-  chain.scale = outer;
-  while (true) {
-    if (Reason why = usedElsewhere(at, "the scores"); !why.empty())
-      return why;
-    if (!peelScale(at, chain.scale))
-      break;
-  }
-  chain.scores = at.getDefiningOp<EinsumOp>();
-  if (!chain.scores)
-    return "its input is no (scaled, biased) einsum of query and key";
-  if (chain.scores.getInputs().size() != 2)
-    return "the scores einsum has " +
-           std::to_string(chain.scores.getInputs().size()) +
-           " operands, expected query and key";
-  return "";
+  return ScoreChain::match(chain.softmax, chain.scores);
 }
 
 /// Which operand of the scores einsum is the key: the one with the softmaxed
 /// letter.
 static Reason matchQueryAndKey(Chain &chain) {
-  EinsumSpec spec = *EinsumSpec::parse(chain.scores.getSpec());
+  EinsumSpec spec = *EinsumSpec::parse(chain.scores.einsum.getSpec());
   chain.scoreTerm = spec.output;
   size_t over = chain.softmax.getLetters().find(chain.softmax.getOver());
   // Softmax and scores may name their letters differently; places agree.
@@ -148,8 +73,8 @@ static Reason matchQueryAndKey(Chain &chain) {
     return std::string("the softmaxed letter '") + keyLetter +
            "' stands in both operands of the scores einsum";
   unsigned key = first ? 0 : 1;
-  chain.key = chain.scores.getInputs()[key];
-  chain.query = chain.scores.getInputs()[1 - key];
+  chain.key = chain.scores.einsum.getInputs()[key];
+  chain.query = chain.scores.einsum.getInputs()[1 - key];
   chain.keyTerm = spec.inputs[key];
   chain.queryTerm = spec.inputs[1 - key];
   return "";
@@ -171,7 +96,8 @@ static char freshLetter(const std::string &taken) {
 static Reason renameValues(Chain &chain, const EinsumSpec &spec,
                            unsigned weights) {
   std::string from = spec.inputs[weights], to = chain.scoreTerm;
-  std::string taken = EinsumSpec::parse(chain.scores.getSpec())->letters();
+  std::string taken =
+      EinsumSpec::parse(chain.scores.einsum.getSpec())->letters();
   for (char letter : spec.letters()) {
     if (from.find(letter) != std::string::npos)
       continue;
@@ -242,7 +168,8 @@ static Reason matchRoles(Chain &chain) {
        roles->batch.find(roles->queryTerm.front()) == std::string::npos))
     return "the lengths are by letter '" + chain.scoreTerm.substr(0, 1) +
            "', which is not a batch letter that leads the query";
-  for (Value scores : {chain.scores.getResult(), chain.softmax.getResult()})
+  for (Value scores :
+       {chain.scores.einsum.getResult(), chain.softmax.getResult()})
     if (!getElementTypeOrSelf(scores).isF32())
       return "the scores are not stored as f32; rounding them is part of the "
              "graph";
@@ -272,7 +199,8 @@ static StringAttr renameSink(Chain &chain) {
   if (!chain.softmax.getSink())
     return nullptr;
   std::string letters;
-  for (char letter : *chain.softmax.getSinkLetters())
+  llvm::StringRef own = *chain.softmax.getSinkLetters();
+  for (char letter : own)
     letters.push_back(chain.scoreTerm[chain.softmax.getLetters().find(letter)]);
   return StringAttr::get(chain.softmax.getContext(), letters);
 }
@@ -285,26 +213,29 @@ static AttentionOp replace(RewriterBase &rewriter, Chain &chain) {
   RankedTensorType type = values.getType();
   Value init = tensor::EmptyOp::create(rewriter, values.getLoc(), shapes[0],
                                        type.getElementType());
+  ScoreChain &scores = chain.scores;
   StringAttr biasLetters =
-      chain.bias ? rewriter.getStringAttr(chain.scoreTerm) : StringAttr();
+      scores.bias ? rewriter.getStringAttr(scores.biasLetters) : StringAttr();
   auto op = AttentionOp::create(
       rewriter, chain.softmax.getLoc(), TypeRange(type),
       rewriter.getStringAttr(chain.spec()), chain.query, chain.key, chain.value,
-      rewriter.getF64FloatAttr(chain.scale), chain.bias, biasLetters,
+      rewriter.getF64FloatAttr(scores.scale), scores.bias, biasLetters,
       chain.softmax.getValid(), renameMask(chain),
       chain.softmax.getMaskSymbols(),
       /*offset_letters=*/StringAttr(), /*offsets=*/ValueRange(),
       /*block_letters=*/StringAttr(), /*blocks=*/Value(),
       /*block_size=*/IntegerAttr(), renameSink(chain), chain.softmax.getSink(),
       /*shared_kv=*/UnitAttr(), /*schedule=*/ScheduleAttr(), init,
-      /*lse=*/Value(), /*scoreCount=*/0);
+      /*lse=*/Value(), /*scoreCount=*/scores.region ? 1 : 0);
+  std::string described = scores.describe();
+  scores.moveInto(op, chain.scoreTerm);
   rewriter.replaceOp(values, op.getResults());
   AttentionRoles roles = rolesOf(cast<AttentionLike>(op.getOperation()));
   remarkPassed(op.getLoc(), "attn-raise", "Attention",
                "attention \"" + chain.spec() + "\": batch \"" + roles.batch +
                    "\", rows \"" + roles.row + "\", key \"" + roles.key +
                    "\", depth \"" + roles.depth + "\", value \"" + roles.value +
-                   "\"");
+                   "\"" + described);
   return op;
 }
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "einhead/Analysis/MaskReport.h"
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/Target/TargetInfo.h"
@@ -74,6 +75,16 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
                            prefetch);
 }
 
+/// What the mask makes the loops visit, and what a cache may forget.
+static void reportMask(AttentionLike op) {
+  if (!op.getMask())
+    return;
+  for (const std::string &line : describeKeys(op))
+    remarkAnalysis(op.getLoc(), "attn-schedule", "Keys", line);
+  remarkAnalysis(op.getLoc(), "attn-schedule", "Cache",
+                 CachePolicy::of(op).str());
+}
+
 namespace {
 struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
   using SchedulePassBase::SchedulePassBase;
@@ -97,6 +108,7 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
       }
       return;
     }
+    reportMask(cast<AttentionLike>(op.getOperation()));
     if (!op.getScheduleAttr())
       op.setScheduleAttr(chooseSchedule(op, target));
     ScheduleAttr schedule = op.getScheduleAttr();

@@ -154,7 +154,8 @@ void Splitter::addSink(SmallVectorImpl<Value> &states) {
   SmallVector<AffineExpr> dims;
   for (char letter : rows)
     shape.push_back(letterExtent(b, like, letter));
-  for (char letter : *op.getSinkLetters())
+  llvm::StringRef sinkLetters = *op.getSinkLetters();
+  for (char letter : sinkLetters)
     dims.push_back(b.getAffineDimExpr(indexOf(rows, letter)));
   Type f32 = b.getF32Type();
   Value empty = tensor::EmptyOp::create(b, loc, shape, f32);

@@ -23,19 +23,6 @@ using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
 
-/// The largest tile of `extent` rows up to `limit`: a divisor if there is one
-/// that is not much smaller, so that all tiles have one static shape.
-static int64_t rowTile(int64_t extent, int64_t limit) {
-  if (ShapedType::isDynamic(extent))
-    return limit;
-  if (extent <= limit)
-    return extent;
-  for (int64_t tile = limit; 2 * tile > limit; --tile)
-    if (extent % tile == 0)
-      return tile;
-  return limit;
-}
-
 /// Tile sizes of the outer loops: one chunk, one of each batch letter, and row
 /// blocks (innermost row letters first), of those letters that no list of keys
 /// depends on.  0 leaves a loop whole.
@@ -49,7 +36,7 @@ static SmallVector<int64_t> outerTiles(PartialAttentionOp op) {
     if (indexOf(roles.row, state[i]) < 0 || indexOf(choosing, state[i]) >= 0)
       continue;
     int64_t extent = staticExtent(like, state[i]);
-    tiles[i] = rowTile(extent, left);
+    tiles[i] = rowTileOf(extent, left);
     left = std::max<int64_t>(1, left / tiles[i]);
   }
   // A loop of one iteration is no loop.

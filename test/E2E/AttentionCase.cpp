@@ -93,13 +93,13 @@ std::string AttentionCase::moduleText(const Text &text) const {
                        qt, kt, form.latent ? "" : ", %v: " + vt, text.arguments,
                        results, form.latent ? slice : "", text.ops, yt, lt)
              .str() +
-         llvm::formatv(
-             "  {0} = attn.attention \"{1}k, {2}k, {2}v -> {1}v\"\n"
-             "    query(%q : {3}) key(%k : {4}) value(%v : {5})\n"
-             "    scale {6} valid(%valid : index) {7} outs(%init : {8}) {9}\n"
-             "    -> {10}\n  return {0} : {10}\n}\n",
-             names, rowLetters, keyLetters, qt, kt, vt, kScale, text.clauses,
-             yt, lse, results)
+         llvm::formatv("  {0} = attn.attention \"{1}k, {2}k, {2}v -> {1}v\"\n"
+                       "    query(%q : {3}) key(%k : {4}) value(%v : {5})\n"
+                       "    scale {6} {11} valid(%valid : index) {7} "
+                       "outs(%init : {8}) {9}\n"
+                       "    -> {10}\n  return {0} : {10}\n}\n",
+                       names, rowLetters, keyLetters, qt, kt, vt, kScale,
+                       text.clauses, yt, lse, results, text.bias)
              .str();
 }
 

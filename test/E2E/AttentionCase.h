@@ -50,7 +50,8 @@ public:
   struct Text {
     std::string arguments; ///< ", %p: index"
     std::string ops;       ///< before the attention
-    std::string clauses;   ///< before `outs`
+    std::string bias;      ///< before `valid`
+    std::string clauses;   ///< behind it, before `outs`
     bool lse = false;      ///< whether it is a second result
   };
 

@@ -16,12 +16,9 @@ using namespace einhead::test;
 
 namespace {
 
-const int64_t kTokens[] = {0, 5};
-
-/// Every form, for one token and for several.
 struct Parameter {
   Form form;
-  int64_t tokens;
+  int64_t tokens; ///< 0: one, without a letter
 };
 
 class ScoreForm : public testing::TestWithParam<Parameter> {
@@ -63,17 +60,19 @@ protected:
                          "  %cap = arith.constant 0.75 : f32\n",
                          std::max<int64_t>(form.rows, 1));
   }
+  void checkBlocks(const std::string &letters, int64_t size, int64_t length);
   int64_t headOf(const Pair &pair) const {
     return pair.group * std::max<int64_t>(form.rows, 1) + pair.row;
   }
 };
 
+/// Each form, and one of them both for one token and for several.
 std::vector<Parameter> parameters() {
-  std::vector<Parameter> all;
-  for (const Form &form : kForms)
-    for (int64_t tokens : kTokens)
-      all.push_back({form, tokens});
-  return all;
+  return {{kForms[0], 5},
+          {kForms[1], 0},
+          {kForms[1], 5},
+          {kForms[2], 0},
+          {kForms[3], 5}};
 }
 
 std::string label(const Parameter &parameter) {
@@ -193,11 +192,45 @@ TEST_P(ScoreForm, BooleanMask) {
   for (int64_t valid : kPositions) {
     // Every density, from none at all.
     for (int64_t i = 0; i < newTokens * kCapacity; ++i)
-      keep[i] = random() % 100 < (valid * 37) % 101;
+      keep[i] = int64_t(random() % 100) < (valid * 37) % 101;
     auto kept = [&](const Pair &at) {
       return keep[at.token * kCapacity + at.key];
     };
     attention.check(attention.run(valid, {&mask}, kept), valid, kept);
+  }
+}
+
+TEST_P(ScoreForm, Sink) {
+  std::string letters = form.groups && form.rows ? "gr"
+                        : form.groups            ? "g"
+                                                 : "r";
+  std::vector<int64_t> shape;
+  for (char letter : letters)
+    shape.push_back(letter == 'g' ? form.groups : form.rows);
+  std::string type = "tensor<";
+  for (int64_t extent : shape)
+    type += std::to_string(extent) + "x";
+  type += "f32>";
+  AttentionCase::Text text;
+  text.arguments = ", %sink: " + type;
+  text.clauses = "sink \"" + letters + "\"(%sink : " + type + ")";
+  text.lse = true;
+  AttentionCase attention(form, tokens, text);
+  ASSERT_EQ(attention.error, "");
+  ref::Tensor scores =
+      ref::random(shape, ref::Distribution::Normal, 5, ref::Type::F32);
+  scores.value[0] = 4;
+  scores.value.back() = -HUGE_VAL; // as if there were none
+  std::vector<float> data = ref::toFloats(scores);
+  View sink(data.data(), shape);
+  for (int64_t valid : kPositions) {
+    ref::AttentionOptions options;
+    options.sink = {letters, scores};
+    AttentionCase::Result result = attention.run(valid, {&sink}, all);
+    attention.check(result, valid, all, options);
+    EXPECT_FALSE(attention.judge(result, valid, all).pass) << valid;
+    options.sink.scores->value[0] = 4.1;
+    EXPECT_FALSE(attention.judge(result, valid, all, options).pass) << valid;
   }
 }
 
@@ -222,6 +255,116 @@ TEST_P(ScoreForm, LogSumExp) {
     EXPECT_FALSE(valid > 0 && attention.judge(result, valid, causal).pass);
     result.lse.back() = 0;
     EXPECT_FALSE(attention.judge(result, valid, causal).pass);
+  }
+}
+
+/// Lists of blocks for each index of `letters`, in any order and not full.
+void ScoreForm::checkBlocks(const std::string &letters, int64_t size,
+                            int64_t length) {
+  std::vector<int64_t> shape;
+  for (char letter : letters)
+    shape.push_back(letter == 'g'   ? form.groups
+                    : letter == 'r' ? form.rows
+                                    : tokens);
+  int64_t lists = ref::elementCount(shape);
+  shape.push_back(length);
+  std::string type = "tensor<";
+  for (int64_t extent : shape)
+    type += std::to_string(extent) + "x";
+  type += "i64>";
+  AttentionCase::Text text;
+  text.arguments = ", %blocks: " + type;
+  text.clauses = llvm::formatv("blocks \"{0}\"(%blocks : {1}) size {2}",
+                               letters, type, size);
+  AttentionCase attention(form, tokens, text);
+  ASSERT_EQ(attention.error, "");
+  std::vector<int64_t> blocks(lists * length);
+  View view(blocks.data(), shape);
+  std::mt19937 random(3);
+  for (int64_t valid : kPositions) {
+    for (int64_t list = 0; list < lists; ++list) {
+      std::vector<int64_t> order;
+      for (int64_t block = 0; block < (valid + size - 1) / size; ++block)
+        order.push_back(block);
+      order.resize(std::max<int64_t>(order.size(), length), -1);
+      std::shuffle(order.begin(), order.end(), random);
+      std::copy_n(order.begin(), length, &blocks[list * length]);
+    }
+    auto listed = [&](const Pair &at) {
+      int64_t list = 0;
+      for (size_t i = 0; i < letters.size(); ++i)
+        list = list * shape[i] + (letters[i] == 'g'   ? at.group
+                                  : letters[i] == 'r' ? at.row
+                                                      : at.token);
+      auto first = blocks.begin() + list * length;
+      return std::find(first, first + length, at.key / size) != first + length;
+    };
+    attention.check(attention.run(valid, {&view}, listed), valid, listed);
+    if (HasFatalFailure())
+      return;
+  }
+}
+
+TEST_P(ScoreForm, BlockLists) { checkBlocks(form.groups ? "g" : "", 16, 6); }
+
+// More listed keys than a chunk has.
+TEST_P(ScoreForm, LongBlockLists) {
+  checkBlocks(form.groups ? "g" : "", 40, 15);
+}
+
+TEST_P(ScoreForm, BlockListsByRow) { checkBlocks(rows(), 16, 6); }
+
+// A bias, a window, a soft-cap, a sink and the log-sum-exp at once.
+TEST_P(ScoreForm, Together) {
+  std::string head = form.rows ? "r" : "g";
+  int64_t headCount = form.rows ? form.rows : form.groups;
+  AttentionCase::Text text;
+  text.arguments = llvm::formatv(", %p: index, %bias: tensor<{0}xf32>, "
+                                 "%sink: tensor<{1}xf32>",
+                                 kCapacity, headCount);
+  text.ops = constants();
+  text.bias = llvm::formatv("bias \"m\"(%bias : tensor<{0}xf32>)", kCapacity);
+  text.clauses = llvm::formatv("mask #attn.mask<\"{0}\", window(70)>(%p) sink "
+                               "\"{1}\"(%sink : tensor<{2}xf32>) score {{\n",
+                               tokens ? "nm" : "m", head, headCount)
+                     .str() +
+                 header() + R"(
+    %a = arith.divf %s, %cap : f32
+    %b = math.tanh %a : f32
+    %c = arith.mulf %b, %cap : f32
+    attn.yield %c : f32
+  })";
+  text.lse = true;
+  AttentionCase attention(form, tokens, text);
+  ASSERT_EQ(attention.error, "");
+  ref::AttentionOptions options;
+  options.hasBias = true;
+  options.biasLetters = "m";
+  options.bias = ref::random({kCapacity}, ref::Distribution::Normal, 8);
+  options.sink = {head, ref::random({headCount}, ref::Distribution::Normal, 9)};
+  options.score = [](ref::Number s, const std::vector<int64_t> &) {
+    return ref::mul(ref::tanh(ref::div(s, {0.75, 0})), {0.75, 0});
+  };
+  std::vector<float> bias = ref::toFloats(options.bias),
+                     sinks = ref::toFloats(*options.sink.scores);
+  View viewBias(bias.data(), {kCapacity}), viewSink(sinks.data(), {headCount});
+  for (int64_t p : kPositions) {
+    int64_t at = p, valid = p + newTokens;
+    View position(&at, {});
+    auto window = [&](const Pair &at) {
+      int64_t q = p + at.token;
+      return at.key <= q && q - at.key < 70;
+    };
+    AttentionCase::Result result =
+        attention.run(valid, {&position, &viewBias, &viewSink}, window);
+    attention.check(result, valid, window, options);
+    ref::AttentionOptions other = options;
+    for (double &x : other.bias.value)
+      x = -x;
+    EXPECT_FALSE(attention.judge(result, valid, window, other).pass) << p;
+    other = options;
+    other.score = nullptr;
+    EXPECT_FALSE(attention.judge(result, valid, window, other).pass) << p;
   }
 }
 

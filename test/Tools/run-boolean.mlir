@@ -11,7 +11,7 @@
 // PERTURB: error: wrong result in @pick
 // RUN: %einhead compile %s -o %t.einhead
 // RUN: %einhead inspect %t.einhead --manifest | FileCheck %s --check-prefix=MANIFEST
-// MANIFEST: "type": "bool"
+// MANIFEST: "type":"bool"
 
 #at = affine_map<(i, j) -> (i, j)>
 #row = affine_map<(i, j) -> (i)>

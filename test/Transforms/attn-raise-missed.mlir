@@ -51,24 +51,6 @@ func.func @weights_returned(%q: tensor<2x5x4xf32>, %k: tensor<2x9x4xf32>)
 // -----
 
 // REMARK: [Missed] NotAttention
-// REMARK-SAME: the scale follows the bias; scale the scores first
-// CHECK-LABEL: func.func @scaled_bias
-func.func @scaled_bias(%q: tensor<2x5x4xf32>, %k: tensor<2x9x4xf32>,
-                       %bias: tensor<2x5x9xf32>) -> tensor<2x5x4xf32> {
-  %s = attn.einsum "bnk, bmk -> bnm"(%q, %k)
-    : (tensor<2x5x4xf32>, tensor<2x9x4xf32>) -> tensor<2x5x9xf32>
-  %t = arith.addf %s, %bias : tensor<2x5x9xf32>
-  %half = arith.constant dense<0.5> : tensor<2x5x9xf32>
-  %u = arith.mulf %t, %half : tensor<2x5x9xf32>
-  %p = attn.softmax "bnm" over "m"(%u) : tensor<2x5x9xf32>
-  %y = attn.einsum "bnm, bmk -> bnk"(%p, %k)
-    : (tensor<2x5x9xf32>, tensor<2x9x4xf32>) -> tensor<2x5x4xf32>
-  return %y : tensor<2x5x4xf32>
-}
-
-// -----
-
-// REMARK: [Missed] NotAttention
 // REMARK-SAME: its input is no (scaled, biased) einsum of query and key
 // CHECK-LABEL: func.func @given_scores
 func.func @given_scores(%s: tensor<2x5x9xf32>, %v: tensor<2x9x4xf32>) -> tensor<2x5x4xf32> {

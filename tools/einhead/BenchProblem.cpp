@@ -8,6 +8,8 @@
 #include "BenchProblem.h"
 #include "Session.h"
 #include "Tool.h"
+#include "einhead/IR/Mask.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/STLExtras.h"
@@ -46,27 +48,54 @@ static std::string tokenMajor(llvm::StringRef term,
   return first + roles.key + rest;
 }
 
+/// Keeps the context in which a mask was parsed alive.
+struct ParsedMask {
+  mlir::MLIRContext context;
+  attn::MaskAttr mask;
+};
+
+/// Any mask that has a name (docs/Spec.md), with its sizes as numbers:
+/// "strided(128)".  `window=W` is `window(W)`.
 static llvm::Error parseMask(llvm::StringRef mask, BenchProblem &problem) {
-  llvm::StringRef text = mask;
-  if (text.consume_front("window=")) {
-    if (text.getAsInteger(10, problem.window) || problem.window < 1)
-      return failure(Exit::Usage, "--mask=" + mask + ": no number of keys",
-                     "write for example --mask=window=128");
-    problem.causal = problem.newTokenLetter() != 0;
-  } else if (text == "causal") {
-    problem.causal = true;
-    if (!problem.newTokenLetter())
-      return failure(Exit::Usage,
-                     "--mask=causal needs a row letter n for the new tokens",
-                     "one token a step sees all keys: leave --mask out, or "
-                     "write --spec='bgrnk, bgmk, bgmv -> bgrnv'");
-  } else if (text != "none") {
-    return failure(Exit::Usage, "no mask '" + mask + "'",
-                   "the masks are none, causal and window=W");
-  }
-  if (problem.isMasked() && problem.roles.key.size() != 1)
+  if (mask == "none")
+    return llvm::Error::success();
+  if (problem.roles.key.size() != 1)
     return failure(Exit::Usage, "--mask needs exactly one key letter",
                    "leave --mask out");
+  llvm::StringRef width = mask;
+  problem.mask = width.consume_front("window=") ? "window(" + width.str() + ")"
+                                                : mask.str();
+  char token = problem.newTokenLetter();
+  problem.maskLetters =
+      (token ? std::string(1, token) : "") + problem.roles.key;
+  auto parsed = std::make_shared<ParsedMask>();
+  parsed->context.loadDialect<attn::AttnDialect>();
+  std::string message;
+  mlir::ScopedDiagnosticHandler capture(&parsed->context,
+                                        [&](mlir::Diagnostic &diagnostic) {
+                                          if (message.empty())
+                                            message = ": " + diagnostic.str();
+                                          return mlir::success();
+                                        });
+  parsed->mask = mlir::dyn_cast_or_null<attn::MaskAttr>(mlir::parseAttribute(
+      "#attn.mask<\"" + problem.maskLetters + "\", " + problem.mask + ">",
+      &parsed->context));
+  if (!parsed->mask)
+    return failure(Exit::Usage, "--mask=" + mask + message,
+                   "write none or a mask of docs/Generated/AttnOps.md, for "
+                   "example --mask='window(128)'");
+  problem.maskSymbols =
+      parsed->mask.getSets().front().getValue().getNumSymbols();
+  if (problem.maskSymbols > 1)
+    return failure(Exit::Usage,
+                   "--mask=" + mask + " needs more than a position",
+                   "give its sizes as numbers, for example "
+                   "--mask='window(128)'");
+  problem.holds = [parsed](llvm::ArrayRef<int64_t> point, int64_t position) {
+    return llvm::any_of(parsed->mask.getSets(), [&](mlir::IntegerSetAttr set) {
+      return attn::contains(set.getValue(), point, position);
+    });
+  };
   return llvm::Error::success();
 }
 
@@ -150,16 +179,34 @@ int64_t BenchProblem::count(llvm::StringRef letters) const {
   return product;
 }
 
-int64_t BenchProblem::firstKey() const {
+int64_t BenchProblem::position() const {
   char token = newTokenLetter();
-  int64_t position = count(roles.key) - (token ? extent.at(token) : 1);
-  return window ? std::max<int64_t>(position - window + 1, 0) : 0;
+  return count(roles.key) - (token ? extent.at(token) : 1);
+}
+
+std::vector<int64_t> BenchProblem::attendedKeys() const {
+  char token = newTokenLetter();
+  int64_t tokens = token ? extent.at(token) : 1;
+  std::vector<int64_t> result;
+  for (int64_t m = 0, keys = count(roles.key); m < keys; ++m)
+    for (int64_t n = 0; n < tokens; ++n)
+      if (attends(n, m)) {
+        result.push_back(m);
+        break;
+      }
+  return result;
+}
+
+int64_t BenchProblem::firstKey() const {
+  return isMasked() && !attendedKeys().empty() ? attendedKeys().front() : 0;
 }
 
 int64_t BenchProblem::leastBytes() const {
   int64_t keys = count(roles.key);
-  return (count(roles.keyTerm) + count(roles.valueTerm)) / keys *
-         (keys - firstKey()) * static_cast<int64_t>(sizeOf(type));
+  int64_t attended =
+      isMasked() ? static_cast<int64_t>(attendedKeys().size()) : keys;
+  return (count(roles.keyTerm) + count(roles.valueTerm)) / keys * attended *
+         static_cast<int64_t>(sizeOf(type));
 }
 
 char BenchProblem::newTokenLetter() const {
@@ -167,30 +214,19 @@ char BenchProblem::newTokenLetter() const {
 }
 
 bool BenchProblem::attends(int64_t n, int64_t m) const {
-  int64_t keys = count(roles.key);
-  char letter = newTokenLetter();
-  int64_t position = keys - (letter ? extent.at(letter) : 1) + n;
-  return (!causal || m <= position) && (!window || m > position - window);
+  if (!isMasked())
+    return true;
+  if (newTokenLetter())
+    return holds({n, m}, position());
+  return holds({m}, position());
 }
 
-/// "mask <"nm", affine_set<...>>(%p)" or nothing.
+/// "mask <"nm", causal>(%p)" or nothing.
 static std::string maskText(const BenchProblem &problem) {
   if (!problem.isMasked())
     return "";
-  char token = problem.newTokenLetter();
-  std::string key = problem.roles.key;
-  std::string letters = (token ? std::string(1, token) : "") + key;
-  std::string position = token ? std::string("p + ") + token : "p";
-  std::string sets;
-  if (problem.causal)
-    sets = position + " - " + key + " >= 0";
-  if (problem.window)
-    sets += (sets.empty() ? "" : ", ") + key + " - (" + position + ") + " +
-            std::to_string(problem.window - 1) + " >= 0";
-  std::string dimensions = llvm::join(
-      llvm::map_range(letters, [](char c) { return std::string(1, c); }), ", ");
-  return " mask <\"" + letters + "\", affine_set<(" + dimensions + ")[p] : (" +
-         sets + ")>>(%p)";
+  return " mask <\"" + problem.maskLetters + "\", " + problem.mask + ">(" +
+         (problem.maskSymbols ? "%p" : "") + ")";
 }
 
 std::string BenchProblem::graph() const {
@@ -206,7 +242,6 @@ std::string BenchProblem::graph() const {
   std::string v = tensor(roles.valueTerm, type);
   std::string o = tensor(roles.outputTerm, wide);
   std::string scores = roles.scores(), s = tensor(scores, wide);
-  char token = newTokenLetter();
 
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -215,8 +250,7 @@ std::string BenchProblem::graph() const {
      << "    %v: " << v << " {attn.name = \"value\"})\n"
      << "    -> (" << o << " {attn.name = \"output\"}) {\n";
   if (isMasked())
-    os << "  %p = arith.constant "
-       << count(roles.key) - (token ? extent.at(token) : 1) << " : index\n";
+    os << "  %p = arith.constant " << position() << " : index\n";
   os << "  %scores = attn.einsum \"" << roles.queryTerm << ", " << roles.keyTerm
      << " -> " << scores << "\"(%q, %k) : (" << q << ", " << k << ") -> " << s
      << "\n"

@@ -20,8 +20,11 @@ struct BenchProblem {
   std::map<char, int64_t> extent;
   DataType type = DataType::F32; ///< of query, key and value
   double scale = 1;
-  bool causal = false;
-  int64_t window = 0; ///< keys that a row sees, 0 = all
+  /// A mask as #attn.mask takes it, "" without one, over these letters; it has
+  /// no symbol or one, the position of the first new token.
+  std::string mask, maskLetters;
+  unsigned maskSymbols = 0;
+  std::function<bool(llvm::ArrayRef<int64_t> point, int64_t position)> holds;
 
   /// What the command line says, unchecked.
   struct Request {
@@ -41,7 +44,11 @@ struct BenchProblem {
   int64_t leastBytes() const;
   /// The row letter whose coordinates the mask looks at, or 0.
   char newTokenLetter() const;
-  bool isMasked() const { return causal || window; }
+  bool isMasked() const { return !mask.empty(); }
+  /// Of the first new token: the last ones of the keys are new.
+  int64_t position() const;
+  /// Keys that some row attends to.
+  std::vector<int64_t> attendedKeys() const;
   /// Whether the new token at `n` (0 without the letter) attends to key `m`.
   bool attends(int64_t n, int64_t m) const;
 

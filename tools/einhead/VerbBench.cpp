@@ -78,7 +78,7 @@ private:
       cl::sub(command),
       cl::cat(optionCategory())};
   Option<std::string> mask{"mask",
-                           cl::desc("none, causal or window=W"),
+                           cl::desc("none, causal, 'window(W)', ..."),
                            cl::value_desc("mask"),
                            cl::init("none"),
                            cl::sub(command),

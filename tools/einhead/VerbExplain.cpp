@@ -86,6 +86,7 @@ llvm::StringRef labelOf(const CompilerRemark &remark) {
       .Case("attn-fuse-shared-kv", "shared")
       .Case("attn-schedule", "scheduled")
       .Case("attn-split-keys", "split")
+      .Cases({"attn-state-traffic", "attn-check-traffic"}, "counted")
       .Default(remark.category);
 }
 

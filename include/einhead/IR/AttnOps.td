@@ -174,10 +174,10 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     s[b, r, m] = score(scale * sum over depth of query * key)  +  bias
     p = softmax of s over the key letters, where m < valid and the mask holds
     result[b, r, v] = sum over the key letters of p * value
-    lse[b, r] = ln(sum over the key letters of exp(s))
+    lse[b, r] = ln(sum over the key letters of exp(s), and exp(sink) of a sink)
     ```
-    A row that attends no key is 0, its `lse` -inf; a score of -inf does not
-    attend.
+    A row that attends no key is 0, its `lse` -inf (the sink, with one); a score
+    of -inf does not attend.
     The spec has three input terms; each letter's role follows from where it
     stands (docs/Spec.md): batch, row, key, depth, value.  Every letter that key
     and value lack is a row: its K/V loads are shared.  `offsets` says where a

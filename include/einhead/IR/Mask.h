@@ -9,6 +9,7 @@
 #define EINHEAD_IR_MASK_H
 
 #include "einhead/IR/Attn.h"
+#include "mlir/IR/IntegerSet.h"
 
 namespace einhead::attn {
 
@@ -17,6 +18,10 @@ namespace einhead::attn {
 mlir::Value buildMaskTest(mlir::OpBuilder &builder, mlir::Location loc,
                           MaskAttr mask, mlir::ValueRange dims,
                           mlir::ValueRange symbols);
+
+/// Whether the set holds at a point, all of its symbols being `symbol`.
+bool contains(mlir::IntegerSet set, llvm::ArrayRef<int64_t> point,
+              int64_t symbol);
 
 } // namespace einhead::attn
 

@@ -90,6 +90,10 @@ PartialAttentionOp buildPartial(mlir::OpBuilder &builder, AttentionLike op,
                                 mlir::ValueRange states,
                                 mlir::IntegerAttr chunk);
 
+/// The largest tile of `extent` rows up to `limit`: a divisor if there is one
+/// that is not much smaller, so that all tiles have one static shape.
+int64_t rowTileOf(int64_t extent, int64_t limit);
+
 /// The schedule of an attention, or null.
 ScheduleAttr scheduleOf(AttentionLike op);
 

@@ -22,13 +22,14 @@ namespace einhead {
 /// asks of a CPU.
 std::vector<std::string> codeFeatures(const TargetInfo &target);
 
-/// The target machine, for position-independent code.
+/// The target machine, for position-independent code.  Levels are LLVM's, 0 to
+/// 3, and more is 3.
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
-createMachine(const TargetInfo &target);
+createMachine(const TargetInfo &target, unsigned optLevel = 3);
 
-/// Runs LLVM's -O3.  Calls come out only to what the runtime offers.
+/// Runs LLVM's -O<level>.  Calls come out only to what the runtime offers.
 void optimize(llvm::Module &module, llvm::TargetMachine &machine,
-              const TargetInfo &target);
+              const TargetInfo &target, unsigned optLevel = 3);
 
 /// The bytes of an ELF object.
 llvm::Expected<std::string> emitObject(llvm::Module &module,

@@ -31,12 +31,40 @@ def SpecializePass : Pass<"attn-specialize", "::mlir::ModuleOp"> {
                             "name=extent pairs, comma-separated">];
 }
 
+def AbsorbPass : Pass<"attn-absorb", "::mlir::func::FuncOp"> {
+  let summary = "Attend to the latent that keys and values are projected from";
+  let description = [{
+    Where keys and values are einsums of a latent and a weight, the weights can
+    go to the other side of the attention: that of the keys to the query, that of
+    the values behind the output.  The attention then reads the latent, which all
+    heads share.  A second score einsum, that of rotary keys beside the latent,
+    joins the first one.  Both forms are counted, and the cheaper one is taken; a
+    remark states both.  Sums are taken in another order.
+
+    Before:
+    ```mlir
+    %k = attn.einsum "bmc, hck -> bhmk"(%latent, %up_k)
+    %s = attn.einsum "bhk, bhmk -> bhm"(%q, %k)
+    ```
+    After:
+    ```mlir
+    %l = attn.einsum "bhk, hck -> bhc"(%q, %up_k)
+    %s = attn.einsum "bhc, bmc -> bhm"(%l, %latent)
+    ```
+  }];
+  let dependentDialects = ["::einhead::attn::AttnDialect",
+                           "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
 def RaisePass : Pass<"attn-raise", "::mlir::func::FuncOp"> {
   let summary = "Recognise attention by its letters";
   let description = [{
-    Finds einsum - (scale, bias) - softmax - einsum chains and makes each one
-    `attn.attention`.  What counts is where the letters stand, not how the chain
-    is spelled.  A softmax whose result feeds no such chain gets a missed remark
+    Finds einsum - softmax - einsum chains and makes each one `attn.attention`.
+    What counts is where the letters stand, not how the chain is spelled.  Between
+    scores and softmax may stand a scale, a bias, and elementwise arith, math and
+    linalg ops (soft-cap, ALiBi, boolean masks), which become the `score` region.
+    A softmax whose result feeds no such chain gets a missed remark
     that says exactly why; with `require-fused` that is an error.
 
     Level after: 1 (attention).
@@ -51,14 +79,28 @@ def FuseSharedKVPass : Pass<"attn-fuse-shared-kv", "::mlir::func::FuncOp"> {
   let summary = "Share K/V loads between all rows that K and V lack";
   let description = [{
     Brings each attention into the normal form in which one K/V tile serves all
-    rows: K/V operands that only repeat rows (broadcasts) are read directly, and
-    sibling attentions over one K/V become one.  Reports the least K/V bytes that
-    one evaluation can read, before and after.  An attention that this pass has
-    not seen walks K and V once for each row.
+    rows.  What counts is which elements K and V are, as an affine map from
+    their indices, not how that is spelled (broadcasts, generics, gathers,
+    reshapes, slices, insertions, concatenations):
+    - *RepeatedKV*: K and V that are the same for all indices of a letter are
+      read without it; where they are the same for groups of indices, the letter
+      is split in two (`"bhk, bhmk, bhmv -> bhv"` becomes `"bgrk, bgmk, bgmv ->
+      bgrv"`).
+    - *SiblingAttention*: attentions over one K and V become one, with the rows
+      of all: read in place where the queries are slices of one tensor, else
+      stacked or concatenated.
+    - *PrefixSuffix*: K and V of parts, of which one repeats, become an
+      attention for each part, joined by `attn.merge`.
+
+    Each decision is a remark with the K/V bytes before and after, or the reason
+    why not.  An attention that this pass has not seen walks K and V once for
+    each row.
 
     Level after: 2 (shared).
   }];
   let dependentDialects = ["::einhead::attn::AttnDialect",
+                           "::mlir::affine::AffineDialect",
+                           "::mlir::arith::ArithDialect",
                            "::mlir::tensor::TensorDialect"];
 }
 
@@ -77,6 +119,19 @@ def SchedulePass : Pass<"attn-schedule", "::mlir::func::FuncOp"> {
     Option<"requireFused", "require-fused", "bool", "false",
            "an attention that cannot be tiled is an error">];
   let dependentDialects = ["::einhead::attn::AttnDialect"];
+}
+
+def StateTrafficPass : Pass<"attn-state-traffic", "::mlir::func::FuncOp"> {
+  let summary = "Write down the K/V bytes that scheduled attention must read";
+  let description = [{
+    The traffic contract, first half.  For example sizes of what is dynamic, the
+    least K/V bytes of all scheduled attentions: the keys that some row attends,
+    counted one by one, times the bytes of a key; once more for each further
+    block of rows (`row_tile`).  The number and the sizes stand in the attribute
+    `attn.traffic` of the function until `--attn-check-traffic`.
+
+    Level after: 3 (scheduled).
+  }];
 }
 
 def SplitKeysPass : Pass<"attn-split-keys", "::mlir::func::FuncOp"> {
@@ -103,6 +158,37 @@ def TileDecodePass : Pass<"attn-tile-decode", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::einhead::attn::AttnDialect",
     "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
     "::mlir::affine::AffineDialect"];
+}
+
+def CheckTrafficPass : Pass<"attn-check-traffic", "::mlir::func::FuncOp"> {
+  let summary = "Fail if the tiled loops read more K/V than they must";
+  let description = [{
+    The traffic contract, second half.  Runs the index arithmetic of the loops
+    with the sizes of `attn.traffic`, adds up the K/V bytes of each partial
+    attention that they reach, and compares.  More than the stated bytes and the
+    padding of the first and last key tile of each loop is an error.
+
+    Level after: 4 (tiled).
+  }];
+}
+
+def FuseProjectionsPass : Pass<"attn-fuse-projections", "::mlir::func::FuncOp"> {
+  let summary = "Project one activation with all its weights in one parallel loop";
+  let description = [{
+    Einsums that read one tensor and sum the same letters of it (query, key and
+    value of one x; gate and up) become one `scf.forall` over blocks of their
+    results, each of which computes a block of every one: one fork and join, and
+    x stays in the cache.  Where x has many rows the blocks are rows of x, else
+    columns of the weights.  How many blocks there are follows from the extents
+    alone, and no sum is cut, so that bits do not depend on threads.  A large
+    einsum without siblings becomes such a loop as well.
+  }];
+  let options = [
+    Option<"minBytes", "min-bytes", "int64_t", "262144",
+           "smaller weights are not worth a fork and a join">];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
 }
 
 def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg", "::mlir::func::FuncOp"> {
