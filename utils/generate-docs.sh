@@ -12,8 +12,10 @@ trap 'rm -rf "$scratch"' EXIT
   include/einhead/IR/AttnOps.td >"$scratch/AttnOps.md"
 "$tblgen" -gen-pass-doc -I include -I "$include" \
   include/einhead/Transforms/Passes.td >"$scratch/Passes.md"
+"$tblgen" -gen-op-doc -I include -I "$include" \
+  include/einhead/TransformOps/AttnTransformOps.td >"$scratch/AttnTransformOps.md"
 # No blanks at line ends, one newline at the end, and no paths of a machine.
-for page in AttnOps.md Passes.md; do
+for page in AttnOps.md AttnTransformOps.md Passes.md; do
   sed -i -e 's/[ \t]*$//' -e "s|\[source\](.*)||" "$scratch/$page"
   sed -i -e :a -e '/^\n*$/{$d;N;ba' -e '}' "$scratch/$page"
 done

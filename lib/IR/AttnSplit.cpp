@@ -64,6 +64,10 @@ FailureOr<TilingResult> AttentionOp::tileToPartialReduction(
   AttentionRoles roles = rolesOf(like);
   if (strategy != ReductionTilingStrategy::PartialReductionOuterParallel)
     return emitOpError("its keys split into parallel parts only");
+  // It is in state 0 before any part is (SplitKeys.cpp); a part cannot know.
+  if (getSink())
+    return emitOpError("its sink belongs to no part of the keys; "
+                       "transform.attn.split_keys takes it along");
   LetterTile tile;
   for (auto [letter, offset, size] : llvm::zip(roles.scores(), offsets, sizes))
     tile.bind(letter, offset, size);

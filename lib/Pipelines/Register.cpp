@@ -9,6 +9,7 @@
 #include "einhead/Compiler.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/Pipelines/CPU.h"
+#include "einhead/TransformOps/AttnTransformOps.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -37,6 +38,7 @@
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/IR/ValueBoundsOpInterfaceImpl.h"
+#include "mlir/Dialect/SCF/TransformOps/SCFTransformOps.h"
 #include "mlir/Dialect/SCF/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/SCF/Transforms/Passes.h"
 #include "mlir/Dialect/Tensor/IR/TensorInferTypeOpInterfaceImpl.h"
@@ -95,6 +97,8 @@ void einhead::registerAllDialects(DialectRegistry &registry) {
   func::registerInlinerExtension(registry);
   // Scripts of the transform dialect, through the interfaces of our ops.
   linalg::registerTransformDialectExtension(registry);
+  scf::registerTransformDialectExtension(registry);
+  registerTransformDialectExtension(registry);
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
 }

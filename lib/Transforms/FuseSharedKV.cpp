@@ -10,6 +10,7 @@
 #include "einhead/Analysis/Traffic.h"
 #include "einhead/Analysis/ValueInKey.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/Transforms.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -47,34 +48,39 @@ static void reportMissed(AttentionOp op) {
       remarkMissed(op.getLoc(), passFlag, name, why);
 }
 
+LogicalResult einhead::fuseSharedKV(func::FuncOp function) {
+  // Siblings first: they are found by the elements of K and V, before those
+  // are read from elsewhere.
+  for (bool siblings : {true, false}) {
+    RewritePatternSet patterns(function.getContext());
+    if (siblings) {
+      populateSiblingAttentionPatterns(patterns);
+    } else {
+      populatePrefixSuffixPatterns(patterns);
+      populateRepeatedKVPatterns(patterns);
+    }
+    GreedyRewriteConfig config;
+    config.setUseTopDownTraversal().enableFolding(false).enableConstantCSE(
+        false);
+    if (failed(applyPatternsGreedily(function, std::move(patterns), config)))
+      return failure();
+  }
+  function.walk([](AttentionOp op) {
+    reportMissed(op);
+    op.setSharedKv(true);
+    report(cast<AttentionLike>(op.getOperation()));
+    remarkValueInKey(cast<AttentionLike>(op.getOperation()),
+                     "attn-fuse-shared-kv");
+  });
+  return success();
+}
+
 namespace {
 struct FuseSharedKVPass final
     : einhead::impl::FuseSharedKVPassBase<FuseSharedKVPass> {
   void runOnOperation() override {
-    // Siblings first: they are found by the elements of K and V, before those
-    // are read from elsewhere.
-    for (bool siblings : {true, false}) {
-      RewritePatternSet patterns(&getContext());
-      if (siblings) {
-        populateSiblingAttentionPatterns(patterns);
-      } else {
-        populatePrefixSuffixPatterns(patterns);
-        populateRepeatedKVPatterns(patterns);
-      }
-      GreedyRewriteConfig config;
-      config.setUseTopDownTraversal().enableFolding(false).enableConstantCSE(
-          false);
-      if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                       config)))
-        return signalPassFailure();
-    }
-    getOperation().walk([](AttentionOp op) {
-      reportMissed(op);
-      op.setSharedKv(true);
-      report(cast<AttentionLike>(op.getOperation()));
-      remarkValueInKey(cast<AttentionLike>(op.getOperation()),
-                       "attn-fuse-shared-kv");
-    });
+    if (failed(fuseSharedKV(getOperation())))
+      signalPassFailure();
   }
 };
 } // namespace

@@ -12,8 +12,8 @@
 // Full tiles come first; one more loop takes the tiles of head and tail, whose
 // scores are tested.
 
-#include "KeyLoops.h"
 #include "einhead/IR/KeyTile.h"
+#include "einhead/Transforms/Transforms.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"

@@ -15,6 +15,7 @@
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/Transforms.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -204,7 +205,7 @@ static StringAttr renameSink(Chain &chain) {
   return StringAttr::get(chain.softmax.getContext(), letters);
 }
 
-static void replace(RewriterBase &rewriter, Chain &chain) {
+static AttentionOp replace(RewriterBase &rewriter, Chain &chain) {
   EinsumOp values = chain.values;
   rewriter.setInsertionPoint(values);
   ReifiedRankedShapedTypeDims shapes;
@@ -235,6 +236,18 @@ static void replace(RewriterBase &rewriter, Chain &chain) {
                    "\", rows \"" + roles.row + "\", key \"" + roles.key +
                    "\", depth \"" + roles.depth + "\", value \"" + roles.value +
                    "\"" + described);
+  return op;
+}
+
+FailureOr<AttentionOp> einhead::raiseAttention(RewriterBase &rewriter,
+                                               SoftmaxOp softmax,
+                                               std::string &why) {
+  Chain chain;
+  chain.softmax = softmax;
+  why = match(chain);
+  if (!why.empty())
+    return failure();
+  return replace(rewriter, chain);
 }
 
 namespace {
@@ -246,13 +259,9 @@ struct RaisePass final : einhead::impl::RaisePassBase<RaisePass> {
     getOperation().walk([&](SoftmaxOp op) { anchors.push_back(op); });
     IRRewriter rewriter(&getContext());
     for (SoftmaxOp softmax : anchors) {
-      Chain chain;
-      chain.softmax = softmax;
-      Reason why = match(chain);
-      if (why.empty()) {
-        replace(rewriter, chain);
+      Reason why;
+      if (succeeded(raiseAttention(rewriter, softmax, why)))
         continue;
-      }
       remarkMissed(softmax.getLoc(), "attn-raise", "NotAttention",
                    "softmax is not fused: " + why);
       if (requireFused) {

@@ -10,6 +10,7 @@
 #include "einhead/IR/Attn.h"
 #include "einhead/Target/TargetInfo.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/Transforms.h"
 #include "mlir/IR/TypeUtilities.h"
 
 namespace einhead {
@@ -21,8 +22,7 @@ using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
 
-/// Why the tiled path cannot take this attention, or "".
-static std::string whyNot(AttentionOp op) {
+std::string einhead::whyNotTiled(AttentionOp op) {
   auto like = cast<AttentionLike>(op.getOperation());
   AttentionRoles roles = rolesOf(like);
   auto one = [](llvm::StringRef role, llvm::StringRef letters) {
@@ -64,7 +64,7 @@ static std::string whyNot(AttentionOp op) {
 /// Sizes for the vector path.  The chunk is a fixed number of keys, so that
 /// neither batch nor threads change a row's bits; 512 keys of K and V are long
 /// enough runs for the prefetchers, and a state is small beside them.
-static ScheduleAttr choose(AttentionOp op, const TargetInfo &target) {
+ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   constexpr int64_t chunk = 512, keyTile = 64, sharedRows = 128;
   auto like = cast<AttentionLike>(op.getOperation());
   int64_t rowBits = staticExtent(like, rolesOf(like).depth.front()) *
@@ -99,7 +99,7 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
   }
 
   void schedule(AttentionOp op, const TargetInfo &target) {
-    if (std::string why = whyNot(op); !why.empty()) {
+    if (std::string why = whyNotTiled(op); !why.empty()) {
       remarkMissed(op.getLoc(), "attn-schedule", "NotTiled",
                    "not tiled: " + why);
       if (requireFused) {
@@ -110,7 +110,7 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
     }
     reportMask(cast<AttentionLike>(op.getOperation()));
     if (!op.getScheduleAttr())
-      op.setScheduleAttr(choose(op, target));
+      op.setScheduleAttr(chooseSchedule(op, target));
     ScheduleAttr schedule = op.getScheduleAttr();
     remarkPassed(op.getLoc(), "attn-schedule", "Scheduled",
                  "chunks of " + llvm::Twine(schedule.getChunk()) +

@@ -14,6 +14,7 @@
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/KeyTile.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/Transforms.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -41,7 +42,7 @@ public:
         loc(op.getLoc()), roles(rolesOf(like)), key(roles.key.front()),
         chunk(op.getScheduleAttr().getChunk()) {}
 
-  LogicalResult run();
+  FailureOr<MergeOp> run();
 
 private:
   std::vector<Part> parts();
@@ -182,7 +183,7 @@ void Splitter::addSink(SmallVectorImpl<Value> &states) {
                                                   offsets, sizes, strides);
 }
 
-LogicalResult Splitter::run() {
+FailureOr<MergeOp> Splitter::run() {
   b.setInsertionPoint(op);
   std::vector<Part> parts = this->parts();
   unsigned keyLoop = roles.state().size();
@@ -213,7 +214,11 @@ LogicalResult Splitter::run() {
                  "one state for each " + llvm::Twine(chunk) +
                      " keys, joined in their order" + more);
   b.replaceOp(op, merged->replacements);
-  return success();
+  return cast<MergeOp>(merged->mergeOps.front());
+}
+
+FailureOr<MergeOp> einhead::splitKeys(RewriterBase &rewriter, AttentionOp op) {
+  return Splitter(rewriter, op).run();
 }
 
 namespace {
@@ -226,7 +231,7 @@ struct SplitKeysPass final : einhead::impl::SplitKeysPassBase<SplitKeysPass> {
     });
     IRRewriter rewriter(&getContext());
     for (AttentionOp op : ops)
-      if (failed(Splitter(rewriter, op).run()))
+      if (failed(splitKeys(rewriter, op)))
         return signalPassFailure();
   }
 };

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "KeyLoops.h"
 #include "einhead/IR/Tile.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/Transforms.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -129,8 +129,8 @@ tileEarlier(RewriterBase &rewriter, ArrayRef<PartialAttentionOp> earlier,
 
 /// One parallel loop over chunks, batch letters and row blocks for `last` and
 /// the ops that it continues; then the loops over keys of each tile.
-static LogicalResult tilePartial(RewriterBase &rewriter,
-                                 PartialAttentionOp last) {
+static FailureOr<scf::ForallOp> tilePartial(RewriterBase &rewriter,
+                                            PartialAttentionOp last) {
   SmallVector<PartialAttentionOp> group = groupOf(last);
   scf::SCFTilingOptions outer;
   outer.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
@@ -158,14 +158,33 @@ static LogicalResult tilePartial(RewriterBase &rewriter,
   for (PartialAttentionOp tile : *tiles)
     if (failed(tileKeys(rewriter, tile)))
       return failure();
-  return success();
+  return cast<scf::ForallOp>(loops->loops.front().getOperation());
 }
 
-/// One task for each state but those along the last letter.
-static LogicalResult tileMerge(RewriterBase &rewriter, MergeOp op) {
+FailureOr<SmallVector<scf::ForallOp>>
+einhead::tileDecode(RewriterBase &rewriter,
+                    ArrayRef<PartialAttentionOp> partials) {
+  SmallVector<scf::ForallOp> loops;
+  // From the last to the first: an op takes those that it continues along.
+  llvm::SmallPtrSet<Operation *, 8> done;
+  for (PartialAttentionOp op : llvm::reverse(partials)) {
+    if (done.contains(op))
+      continue;
+    for (PartialAttentionOp member : groupOf(op))
+      done.insert(member);
+    FailureOr<scf::ForallOp> loop = tilePartial(rewriter, op);
+    if (failed(loop))
+      return failure();
+    loops.push_back(*loop);
+  }
+  return loops;
+}
+
+FailureOr<scf::ForallOp> einhead::tileMerge(RewriterBase &rewriter,
+                                            MergeOp op) {
   size_t letters = EinsumSpec::parse(op.getSpec())->inputs[0].size();
   if (letters < 2)
-    return success();
+    return scf::ForallOp();
   SmallVector<int64_t> sizes(letters, 1);
   sizes.back() = 0;
   scf::SCFTilingOptions options;
@@ -177,7 +196,7 @@ static LogicalResult tileMerge(RewriterBase &rewriter, MergeOp op) {
   if (failed(loops))
     return op.emitOpError("cannot be tiled");
   rewriter.replaceOp(op, loops->replacements);
-  return success();
+  return cast<scf::ForallOp>(loops->loops.front().getOperation());
 }
 
 namespace {
@@ -195,16 +214,8 @@ struct TileDecodePass final
           merges.push_back(merge);
     });
     IRRewriter rewriter(&getContext());
-    // From the last to the first: an op takes those that it continues along.
-    llvm::SmallPtrSet<Operation *, 8> done;
-    for (PartialAttentionOp op : llvm::reverse(partials)) {
-      if (done.contains(op))
-        continue;
-      for (PartialAttentionOp member : groupOf(op))
-        done.insert(member);
-      if (failed(tilePartial(rewriter, op)))
-        return signalPassFailure();
-    }
+    if (failed(tileDecode(rewriter, partials)))
+      return signalPassFailure();
     for (MergeOp op : merges)
       if (failed(tileMerge(rewriter, op)))
         return signalPassFailure();

@@ -60,3 +60,26 @@ module attributes {transform.with_named_sequence} {
     transform.yield
   }
 }
+
+// -----
+
+// A part of the keys would lose the sink.
+module attributes {transform.with_named_sequence} {
+  func.func @sink_of_no_part(%q: tensor<8x64xf32>, %k: tensor<128x64xf32>, %sink: tensor<8xf32>) -> tensor<8x64xf32> {
+    // expected-error @+3 {{its sink belongs to no part of the keys; transform.attn.split_keys takes it along}}
+    // expected-error @+2 {{tile operation}}
+    // expected-error @+1 {{failed to generate tiling loops}}
+    %y = attn.attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<128x64xf32>)
+        value(%k : tensor<128x64xf32>) scale 0.125 sink "h"(%sink : tensor<8xf32>)
+        outs(%q : tensor<8x64xf32>) -> tensor<8x64xf32>
+    return %y : tensor<8x64xf32>
+  }
+  transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    %attention = transform.structured.match ops{["attn.attention"]} in %root : (!transform.any_op) -> !transform.any_op
+    // expected-error @+1 {{could not tile reduction}}
+    %fills:3, %part, %merge, %loop = transform.structured.tile_reduction_using_forall %attention by tile_sizes = [0, 32]
+      : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op, !transform.any_op,
+                                !transform.any_op, !transform.any_op)
+    transform.yield
+  }
+}
