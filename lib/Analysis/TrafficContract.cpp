@@ -212,7 +212,8 @@ std::optional<int64_t> einhead::rowBlocks(AttentionOp op, int64_t rowTile,
     std::optional<int64_t> extent = extentOf(like, letter, at);
     if (!extent)
       return std::nullopt;
-    int64_t tile = rowTileOf(*extent, left);
+    // As the loops are tiled, which is before the size is known.
+    int64_t tile = rowTileOf(staticExtent(like, letter), left);
     blocks *= llvm::divideCeil(*extent, tile);
     left = std::max<int64_t>(1, left / tile);
   }

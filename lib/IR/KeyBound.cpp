@@ -101,3 +101,58 @@ std::string KeyBound::str(ArrayRef<std::string> names) const {
   });
   return text;
 }
+
+//===----------------------------------------------------------------------===//
+// Several rows
+//===----------------------------------------------------------------------===//
+
+/// How an expression changes with a symbol: 1 or -1 if it never falls or never
+/// rises, 0 if it does not depend on it; nothing if it may do both.
+static std::optional<int> direction(AffineExpr expr, unsigned symbol) {
+  if (auto name = dyn_cast<AffineSymbolExpr>(expr))
+    return name.getPosition() == symbol ? 1 : 0;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary)
+    return 0;
+  std::optional<int> left = direction(binary.getLHS(), symbol),
+                     right = direction(binary.getRHS(), symbol);
+  if (!left || !right)
+    return std::nullopt;
+  auto number = dyn_cast<AffineConstantExpr>(binary.getRHS());
+  switch (binary.getKind()) {
+  case AffineExprKind::Add:
+    if (*left && *right && *left != *right)
+      return std::nullopt;
+    return *left ? left : right;
+  case AffineExprKind::Mul:
+  case AffineExprKind::FloorDiv:
+  case AffineExprKind::CeilDiv:
+    if (!number)
+      return *left || *right ? std::nullopt : std::optional(0);
+    return number.getValue() < 0 ? -*left : *left;
+  default: // mod
+    return *left || *right ? std::nullopt : std::optional(0);
+  }
+}
+
+std::optional<KeyBound> einhead::attn::overRows(const KeyBound &bound,
+                                                ArrayRef<TileRow> rows,
+                                                bool least) {
+  KeyBound result = bound;
+  for (auto &part : result.parts)
+    for (AffineExpr &expr : part)
+      for (const TileRow &row : rows) {
+        std::optional<int> grows = direction(expr, row.start);
+        if (!grows)
+          return std::nullopt;
+        if (*grows == 0 || (*grows > 0) == least)
+          continue; // the first row is the one
+        MLIRContext *context = expr.getContext();
+        AffineExpr start = getAffineSymbolExpr(row.start, context);
+        AffineExpr size = ShapedType::isDynamic(row.size)
+                              ? getAffineSymbolExpr(row.sizeSymbol, context)
+                              : getAffineConstantExpr(row.size, context);
+        expr = expr.replace(start, start + size - 1);
+      }
+  return result;
+}

@@ -44,19 +44,12 @@ public:
 
   MLIRContext *context;
   unsigned dims = 0, symbols = 0;
+  SmallVector<TileRow> rows;
   unsigned keyVar() const { return dims - 1; }
   unsigned limitVar() const { return dims + symbols - 1; }
 
 private:
-  /// A letter that is a dimension: its start, and its size as a number or as
-  /// one more symbol.
-  struct Row {
-    unsigned start, sizeSymbol;
-    int64_t size;
-  };
-
   MaskAttr mask;
-  SmallVector<Row> rows;
   SmallVector<AffineExpr> dimOf, symbolOf;
 };
 
@@ -73,7 +66,7 @@ TileSpace::TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes)
   for (auto [i, size] : llvm::enumerate(sizes)) {
     if (size == 1)
       continue;
-    Row row{static_cast<unsigned>(i), 0, size};
+    TileRow row{static_cast<unsigned>(i), 0, size};
     if (ShapedType::isDynamic(size))
       row.sizeSymbol = symbols++;
     rows.push_back(row);
@@ -81,7 +74,7 @@ TileSpace::TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes)
   dims = rows.size() + 1;
   for (char letter : mask.getLetters()) {
     int64_t at = indexOf(letters, letter);
-    auto *row = llvm::find_if(rows, [&](const Row &r) {
+    auto *row = llvm::find_if(rows, [&](const TileRow &r) {
       return static_cast<int64_t>(r.start) == at;
     });
     if (letter == key)
@@ -394,6 +387,38 @@ static void cutFull(const Polyhedra &outside, const TileSpace &space,
     keys.fullLast.parts = {lasts};
 }
 
+/// Bounds of several rows from those of one, which are exact, where the rows
+/// order them; elsewhere the projections stay.
+static void boundByRows(MaskAttr mask, char key, ArrayRef<int64_t> sizes,
+                        const TileSpace &space, KeySet &keys) {
+  KeySet one = KeySet::get(mask, key, SmallVector<int64_t>(sizes.size(), 1));
+  // The sizes that are symbols stand between the starts and the rest.
+  SmallVector<AffineExpr> moved;
+  unsigned added = space.symbols - one.numSymbols;
+  for (unsigned i = 0; i < one.numSymbols; ++i)
+    moved.push_back(
+        getAffineSymbolExpr(i < sizes.size() ? i : i + added, space.context));
+  auto take = [&](const KeyBound &from, KeyBound &to, bool least) {
+    KeyBound bound = from;
+    for (auto &part : bound.parts)
+      for (AffineExpr &expr : part)
+        expr = expr.replaceSymbols(moved);
+    std::optional<KeyBound> over = overRows(bound, space.rows, least);
+    if (over)
+      to = *over;
+    return over.has_value();
+  };
+  take(one.first, keys.first, /*least=*/true);
+  take(one.last, keys.last, /*least=*/false);
+  KeyBound fullFirst = keys.fullFirst, fullLast = keys.fullLast;
+  if (one.mayBeFull && take(one.fullFirst, fullFirst, /*least=*/false) &&
+      take(one.fullLast, fullLast, /*least=*/true)) {
+    keys.mayBeFull = true;
+    keys.fullFirst = fullFirst;
+    keys.fullLast = fullLast;
+  }
+}
+
 KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
   TileSpace space(mask, key, sizes);
   KeySet keys;
@@ -416,6 +441,8 @@ KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
     keys.last.parts.push_back(bounds.upper);
   }
   cutFull(outside, space, keys);
+  if (!space.rows.empty())
+    boundByRows(mask, key, sizes, space, keys);
   if (mask.getSets().size() != 1)
     return keys;
   outside.append(absent(space));

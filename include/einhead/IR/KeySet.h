@@ -35,6 +35,19 @@ struct KeyBound {
   std::string str(llvm::ArrayRef<std::string> names) const;
 };
 
+/// A letter of which a tile holds several indices: they start at one symbol,
+/// and are `size` many, or as many as another symbol says.
+struct TileRow {
+  unsigned start, sizeSymbol;
+  int64_t size;
+};
+
+/// The least (or greatest) value of a bound of one row over all rows of a tile,
+/// where each of its expressions grows or falls with a row's index; nothing
+/// where one does neither.
+std::optional<KeyBound> overRows(const KeyBound &bound,
+                                 llvm::ArrayRef<TileRow> rows, bool least);
+
 /// Keys that lie apart: `run` keys in every `stride`.  Key i of the list is
 ///   sign * (stride * (firstBlock + i floordiv run) + i mod run) + base.
 struct SparseKeys {
