@@ -435,11 +435,16 @@ KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
     outside = only ? intersectAll(outside, part->outside(/*disjoint=*/false))
                    : part->outside(/*disjoint=*/false);
     only = part->polyhedron();
-    Bounds bounds = boundsOfVar(only->intersect(existing(space)),
-                                space.keyVar(), space.context);
+    IntegerPolyhedron inside = only->intersect(existing(space));
+    if (inside.isIntegerEmpty())
+      continue;
+    Bounds bounds = boundsOfVar(inside, space.keyVar(), space.context);
     keys.first.parts.push_back(bounds.lower);
     keys.last.parts.push_back(bounds.upper);
   }
+  keys.isEmpty = !keys.first.exists();
+  if (keys.isEmpty)
+    return keys;
   cutFull(outside, space, keys);
   if (!space.rows.empty())
     boundByRows(mask, key, sizes, space, keys);

@@ -49,6 +49,7 @@ private:
   Part wholePart();
   Part listedPart(MaskAttr mask);
   Part maskedPart(MaskAttr mask);
+  SmallVector<int64_t> sizesOf(MaskAttr mask);
   OpFoldResult splitCount(ArrayRef<Part> parts);
   void addSink(SmallVectorImpl<Value> &states);
 
@@ -115,14 +116,25 @@ Part Splitter::maskedPart(MaskAttr mask) {
   return part;
 }
 
+/// The static sizes of the mask's letters but the key letter.
+SmallVector<int64_t> Splitter::sizesOf(MaskAttr mask) {
+  SmallVector<int64_t> sizes;
+  for (char letter : otherLetters(mask, key))
+    sizes.push_back(staticExtent(like, letter));
+  return sizes;
+}
+
 std::vector<Part> Splitter::parts() {
   if (!op.getMask() || op.getBlocks() || roles.key.size() != 1)
     return {wholePart()};
   std::vector<Part> result;
-  for (MaskAttr mask : disjointMasks(*op.getMask()))
+  for (MaskAttr mask : disjointMasks(*op.getMask())) {
+    if (KeySet::get(mask, key, sizesOf(mask)).isEmpty)
+      continue;
     result.push_back(isSparse(mask, key) && !offsetOf(like, key)
                          ? listedPart(mask)
                          : maskedPart(mask));
+  }
   return result;
 }
 
@@ -133,15 +145,14 @@ OpFoldResult Splitter::splitCount(ArrayRef<Part> parts) {
     return affine::makeComposedFoldedAffineApply(b, loc, n.ceilDiv(chunk),
                                                  {part.keys});
   };
-  OpFoldResult most = chunks(parts.front());
   if (parts.size() == 1 && !op.getSink())
-    return most;
-  Value value = getValueOrCreateConstantIndexOp(b, loc, most);
-  for (const Part &part : parts.drop_front())
+    return chunks(parts.front());
+  Value value = arith::ConstantIndexOp::create(b, loc, 0);
+  for (const Part &part : parts)
     value = arith::MaxSIOp::create(
         b, loc, value, getValueOrCreateConstantIndexOp(b, loc, chunks(part)));
-  // The sink is in state 0.
-  if (op.getSink())
+  // The sink is in state 0; a mask without keys leaves that one empty.
+  if (op.getSink() || parts.empty())
     value = arith::MaxSIOp::create(b, loc, value,
                                    arith::ConstantIndexOp::create(b, loc, 1));
   return value;

@@ -114,10 +114,13 @@ tileEarlier(RewriterBase &rewriter, ArrayRef<PartialAttentionOp> earlier,
     if (failed(result))
       return failure();
     auto tile = cast<PartialAttentionOp>(result->tiledOps.front());
-    for (auto [init, state] : llvm::zip(tile.getDpsInitsMutable(), states))
+    for (auto [init, state] : llvm::zip(tile.getDpsInitsMutable(), states)) {
+      // The slice of its own destination, which is an op that will go.
+      Operation *unused = init.get().getDefiningOp();
       init.set(state);
-    // The slices of its own destination are not needed: results take the
-    // types of the states that it continues.
+      if (unused && unused->use_empty())
+        rewriter.eraseOp(unused);
+    }
     states = llvm::to_vector_of<Value>(tile.getResults());
     tiles.push_back(tile);
   }

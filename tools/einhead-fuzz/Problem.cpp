@@ -241,7 +241,7 @@ static void makeLetters(Problem &p, Random &random) {
     p.extents[letter] = columnCount(random);
   makeTerms(p, random);
   limitWork(p);
-  if (random.percent(35))
+  if (p.allowDynamic && random.percent(35))
     for (const auto &[letter, extent] : p.extents) {
       bool isColumn = StringRef(p.depth + p.value).contains(letter);
       if (random.percent(isColumn ? 6 : 40))
@@ -407,10 +407,11 @@ static void makeGraph(Problem &p, Random &random) {
   }
 }
 
-Problem makeProblem(uint64_t seed) {
+Problem makeProblem(uint64_t seed, bool allowDynamic) {
   Random random(seed);
   Problem p;
   p.seed = seed;
+  p.allowDynamic = allowDynamic;
   makeLetters(p, random);
   makeOperands(p, random);
   makeValid(p, random);

@@ -52,6 +52,7 @@ struct Graph {
 /// A module with one attention, what it is called with, and how it is compiled.
 struct Problem {
   uint64_t seed = 0;
+  bool allowDynamic = true;
 
   // The letters.
   std::string batch, row, key, depth, value;
@@ -111,7 +112,7 @@ struct Problem {
 };
 
 /// The problem of a seed, always the same.
-Problem makeProblem(uint64_t seed);
+Problem makeProblem(uint64_t seed, bool allowDynamic);
 
 /// Bias, mask, score region, block lists, sink.
 void addFeatures(Problem &problem, Random &random);

@@ -80,7 +80,7 @@ void Report::writeModule(const CaseResult &result,
 
 void Report::add(const CaseResult &result) {
   const Outcome &outcome = result.outcome;
-  Problem problem = makeProblem(seed + result.number);
+  Problem problem = makeProblem(seed + result.number, allowDynamic);
   bool isMutant = !problem.mutation.empty();
   ++cases;
   mutants += isMutant;

@@ -52,6 +52,8 @@ struct Flags {
       cl::value_desc("T"), cl::init(8), cl::cat(category)};
   cl::opt<bool> print{"print", cl::desc("Print the modules, run nothing"),
                       cl::cat(category)};
+  cl::opt<bool> isStatic{"static", cl::desc("Static extents only"),
+                         cl::cat(category)};
   cl::opt<Plant> plant{
       "plant", cl::desc("Make results wrong, which must be found"),
       cl::values(clEnumValN(Plant::None, "none", "nothing (default)"),
@@ -70,7 +72,8 @@ static double now() {
 
 static void printModules(const Flags &flags) {
   for (uint64_t i = 0; i < flags.count; ++i) {
-    Problem problem = makeProblem(flags.seed + flags.first + i);
+    Problem problem =
+        makeProblem(flags.seed + flags.first + i, !flags.isStatic);
     llvm::outs() << "// case " << problem.seed << ": " << problem.traits()
                  << "\n// " << problem.settings() << "\n"
                  << moduleText(problem) << "\n";
@@ -85,7 +88,8 @@ static Work startWorker(const Flags &flags) {
     options.plant = flags.plant;
     options.twin = flags.twins && number % flags.twins == 0 &&
                    options.plant == Plant::None;
-    return bench->execute(makeProblem(flags.seed + number), options);
+    return bench->execute(makeProblem(flags.seed + number, !flags.isStatic),
+                          options);
   };
 }
 
@@ -98,7 +102,9 @@ static Exit fuzz(const Flags &flags) {
   std::string replay = "einhead-fuzz";
   if (flags.optLevel.getNumOccurrences())
     replay += " --opt-level=" + std::to_string(flags.optLevel);
-  Report report(flags.seed, flags.out, replay);
+  if (flags.isStatic)
+    replay += " --static";
+  Report report(flags.seed, flags.out, replay, !flags.isStatic);
   double begin = now();
   runCases(
       options, [&] { return startWorker(flags); },

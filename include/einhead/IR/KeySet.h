@@ -77,6 +77,9 @@ public:
   /// Every row attends the keys fullFirst ... fullLast, if `mayBeFull`.
   KeyBound fullFirst{true, {}}, fullLast{false, {}};
   bool mayBeFull = false;
+  /// No row attends any key, whatever the symbols are; there are no bounds
+  /// then.
+  bool isEmpty = false;
   /// The keys as a list, where at most every second of first ... last is one.
   std::optional<SparseKeys> sparse;
 
