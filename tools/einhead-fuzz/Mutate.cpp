@@ -52,7 +52,8 @@ static void changeLetters(std::string &letters, Random &random) {
 
 static void changeExtent(Problem &p, Random &random) {
   Operand &operand = anyOperand(p, random);
-  if (operand.dims.empty())
+  // A list of blocks may have any length, and its new entries would repeat.
+  if (operand.dims.empty() || (p.blocks && &operand == &*p.blocks))
     return;
   Dim &dim = operand.dims[random.range(0, operand.dims.size() - 1)];
   dim.extent = std::max<int64_t>(1, dim.extent + random.pick({-1, 1, 2}));
