@@ -439,6 +439,11 @@ KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
     if (inside.isIntegerEmpty())
       continue;
     Bounds bounds = boundsOfVar(inside, space.keyVar(), space.context);
+    // Where an equality gives the key, that it exists is said of symbols alone.
+    AffineExpr limit =
+        getAffineSymbolExpr(space.symbols - 1, space.context) - 1;
+    if (!llvm::is_contained(bounds.upper, limit))
+      bounds.upper.push_back(limit);
     keys.first.parts.push_back(bounds.lower);
     keys.last.parts.push_back(bounds.upper);
   }

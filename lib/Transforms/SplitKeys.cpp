@@ -108,6 +108,13 @@ Part Splitter::maskedPart(MaskAttr mask) {
       b, loc, begin.floorDiv(chunk) * chunk, {OpFoldResult(hull.begin)});
   OpFoldResult size = affine::makeComposedFoldedAffineApply(
       b, loc, end - begin, {start, OpFoldResult(hull.end)});
+  // Without a key, none of the chunk before it either: it may be past `valid`.
+  Value some = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                     hull.begin, hull.end);
+  size = arith::SelectOp::create(b, loc, some,
+                                 getValueOrCreateConstantIndexOp(b, loc, size),
+                                 arith::ConstantIndexOp::create(b, loc, 0))
+             .getResult();
   LetterTile tile;
   tile.bind(key, start, size);
   bool spent = static_cast<bool>(scalarValid(b, like, LetterTile()));
