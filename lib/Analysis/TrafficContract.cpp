@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Analysis/TrafficContract.h"
+#include "einhead/IR/Mask.h"
 #include "einhead/IR/Tile.h"
-#include "mlir/IR/IntegerSet.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -101,7 +101,7 @@ private:
   std::string batch, rows; ///< those of the mask
   llvm::DenseMap<char, int64_t> extents;
   llvm::DenseMap<char, int64_t> point;
-  SmallVector<AffineExpr> symbols;
+  SmallVector<int64_t> symbols;
 };
 } // namespace
 
@@ -120,26 +120,16 @@ bool PointCount::prepare() {
     std::optional<int64_t> number = at.value(symbol);
     if (!number)
       return false;
-    symbols.push_back(getAffineConstantExpr(*number, mask.getContext()));
+    symbols.push_back(*number);
   }
   return !like.getOffsetLetters();
 }
 
 bool PointCount::holds() {
-  SmallVector<AffineExpr> dims;
+  SmallVector<int64_t> at;
   for (char letter : mask.getLetters())
-    dims.push_back(getAffineConstantExpr(point[letter], mask.getContext()));
-  return llvm::any_of(mask.getSets(), [&](IntegerSetAttr attr) {
-    IntegerSet set = attr.getValue();
-    for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
-      auto number = dyn_cast<AffineConstantExpr>(
-          set.getConstraint(i).replaceDimsAndSymbols(dims, symbols));
-      int64_t value = number ? number.getValue() : -1;
-      if (set.isEq(i) ? value != 0 : value < 0)
-        return false;
-    }
-    return true;
-  });
+    at.push_back(point[letter]);
+  return contains(mask, at, symbols);
 }
 
 bool PointCount::attends(size_t row) {

@@ -136,60 +136,66 @@ LogicalResult AttentionOp::getPartialResultTilePosition(
 // AggregatedOpInterface: the graph that an attention stands for
 //===----------------------------------------------------------------------===//
 
-/// scores + bias, the bias repeated over the letters that it lacks.
-static Value addBias(OpBuilder &builder, AttentionOp op, Value scores,
-                     llvm::StringRef letters) {
+/// `body` of each score, of the elements of `more` at `maps`, and of the
+/// score's indices (linalg.index).
+static Value
+mapScores(OpBuilder &builder, Value scores, ValueRange more,
+          ArrayRef<AffineMap> maps,
+          llvm::function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
+  Location loc = scores.getLoc();
   auto type = cast<RankedTensorType>(scores.getType());
-  MLIRContext *context = builder.getContext();
-  SmallVector<AffineExpr> biasDims;
-  llvm::StringRef biasLetters = *op.getBiasLetters();
-  for (char letter : biasLetters)
-    biasDims.push_back(builder.getAffineDimExpr(indexOf(letters, letter)));
-  AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
-  AffineMap bias = AffineMap::get(type.getRank(), 0, biasDims, context);
+  SmallVector<AffineMap> all(2, builder.getMultiDimIdentityMap(type.getRank()));
+  all.insert(all.begin() + 1, maps.begin(), maps.end());
+  SmallVector<Value> inputs = {scores};
+  llvm::append_range(inputs, more);
   SmallVector<utils::IteratorType> iterators(type.getRank(),
                                              utils::IteratorType::parallel);
   Value empty = tensor::EmptyOp::create(
-      builder, op.getLoc(), tensor::getMixedSizes(builder, op.getLoc(), scores),
+      builder, loc, tensor::getMixedSizes(builder, loc, scores),
       type.getElementType());
-  auto generic = linalg::GenericOp::create(
-      builder, op.getLoc(), TypeRange(type), ValueRange{scores, op.getBias()},
-      ValueRange{empty}, ArrayRef<AffineMap>{identity, bias, identity},
-      iterators, [&](OpBuilder &b, Location loc, ValueRange args) {
-        Value term = args[1];
-        if (term.getType() != args[0].getType())
-          term = arith::ExtFOp::create(b, loc, args[0].getType(), term);
-        Value sum = arith::AddFOp::create(b, loc, args[0], term);
-        linalg::YieldOp::create(b, loc, sum);
-      });
-  return generic.getResult(0);
+  return linalg::GenericOp::create(
+             builder, loc, TypeRange(type), inputs, ValueRange{empty}, all,
+             iterators,
+             [&](OpBuilder &b, Location l, ValueRange args) {
+               linalg::YieldOp::create(b, l, body(b, l, args));
+             })
+      .getResult(0);
+}
+
+/// scores + bias, the bias repeated over the letters that it lacks.
+static Value addBias(OpBuilder &builder, AttentionOp op, Value scores,
+                     llvm::StringRef letters) {
+  SmallVector<AffineExpr> dims;
+  llvm::StringRef biasLetters = *op.getBiasLetters();
+  for (char letter : biasLetters)
+    dims.push_back(builder.getAffineDimExpr(indexOf(letters, letter)));
+  AffineMap map = AffineMap::get(letters.size(), 0, dims, builder.getContext());
+  return mapScores(builder, scores, op.getBias(), map,
+                   [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                     Value term = args[1];
+                     if (term.getType() != args[0].getType())
+                       term = arith::ExtFOp::create(b, loc, args[0].getType(),
+                                                    term);
+                     return arith::AddFOp::create(b, loc, args[0], term);
+                   });
 }
 
 /// The score region at each element of `scores`.
 static Value applyScore(OpBuilder &builder, AttentionOp op, Value scores) {
-  auto type = cast<RankedTensorType>(scores.getType());
-  AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
-  SmallVector<utils::IteratorType> iterators(type.getRank(),
-                                             utils::IteratorType::parallel);
-  Value empty = tensor::EmptyOp::create(
-      builder, op.getLoc(), tensor::getMixedSizes(builder, op.getLoc(), scores),
-      type.getElementType());
-  auto generic = linalg::GenericOp::create(
-      builder, op.getLoc(), TypeRange(type), scores, ValueRange{empty},
-      ArrayRef<AffineMap>{identity, identity}, iterators,
-      [&](OpBuilder &b, Location loc, ValueRange args) {
+  Block &block = op.getScore().front().front();
+  return mapScores(
+      builder, scores, {}, {},
+      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
         IRMapping mapping;
-        Block &block = op.getScore().front().front();
         mapping.map(block.getArgument(0), args[0]);
-        for (int64_t i = 0; i < type.getRank(); ++i)
-          mapping.map(block.getArgument(i + 1),
-                      linalg::IndexOp::create(b, loc, i).getResult());
+        for (auto [i, index] :
+             llvm::enumerate(block.getArguments().drop_front()))
+          mapping.map(index, linalg::IndexOp::create(b, loc, i).getResult());
         for (Operation &inner : block.without_terminator())
           b.clone(inner, mapping);
-        Value score = cast<YieldOp>(block.getTerminator()).getScore();
-        linalg::YieldOp::create(b, loc, mapping.lookupOrDefault(score));
+        return mapping.lookupOrDefault(
+            cast<YieldOp>(block.getTerminator()).getScore());
       });
-  return generic.getResult(0);
 }
 
 FailureOr<SmallVector<Value>>

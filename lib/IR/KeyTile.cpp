@@ -100,11 +100,11 @@ KeyRange einhead::attn::hullOf(OpBuilder &builder, AttentionLike op,
 
 std::optional<KeyRange> einhead::attn::fullKeysOf(OpBuilder &builder,
                                                   AttentionLike op,
-                                                  const TileKeys &keys) {
+                                                  const TileKeys &keys,
+                                                  const KeyRange &hull) {
   if (!keys.keys.mayBeFull)
     return std::nullopt;
   Location loc = op.getLoc();
-  KeyRange hull = hullOf(builder, op, keys);
   Value begin = relative(builder, op, keys.keys.fullFirst, keys.symbols, 0);
   Value end = relative(builder, op, keys.keys.fullLast, keys.symbols, 1);
   KeyRange full = hull;

@@ -41,19 +41,28 @@ Value einhead::attn::buildMaskTest(OpBuilder &builder, Location loc,
   return any;
 }
 
-bool einhead::attn::contains(IntegerSet set, ArrayRef<int64_t> point,
-                             int64_t symbol) {
-  MLIRContext *context = set.getContext();
-  SmallVector<AffineExpr> dims,
-      symbols(set.getNumSymbols(), getAffineConstantExpr(symbol, context));
-  for (int64_t coordinate : point)
-    dims.push_back(getAffineConstantExpr(coordinate, context));
-  for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
-    auto number = dyn_cast<AffineConstantExpr>(
-        set.getConstraint(i).replaceDimsAndSymbols(dims, symbols));
-    int64_t value = number ? number.getValue() : -1;
-    if (set.isEq(i) ? value != 0 : value < 0)
-      return false;
-  }
-  return true;
+/// The numbers as expressions.
+static SmallVector<AffineExpr> constants(ArrayRef<int64_t> numbers,
+                                         MLIRContext *context) {
+  SmallVector<AffineExpr> exprs;
+  for (int64_t number : numbers)
+    exprs.push_back(getAffineConstantExpr(number, context));
+  return exprs;
+}
+
+bool einhead::attn::contains(MaskAttr mask, ArrayRef<int64_t> point,
+                             ArrayRef<int64_t> symbols) {
+  SmallVector<AffineExpr> at = constants(point, mask.getContext()),
+                          with = constants(symbols, mask.getContext());
+  return llvm::any_of(mask.getSets(), [&](IntegerSetAttr attr) {
+    IntegerSet set = attr.getValue();
+    for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
+      auto number = dyn_cast<AffineConstantExpr>(
+          set.getConstraint(i).replaceDimsAndSymbols(at, with));
+      int64_t value = number ? number.getValue() : -1;
+      if (set.isEq(i) ? value != 0 : value < 0)
+        return false;
+    }
+    return true;
+  });
 }

@@ -89,15 +89,14 @@ OpFoldResult einhead::attn::keyLoopExtent(OpBuilder &builder,
   auto partial = dyn_cast<PartialAttentionOp>(op.getOperation());
   if (partial && partial.getKeyCount())
     return partial.getKeyCount();
-  if (partial && partial.getBlocks()) {
-    Value list = partial.getBlocks();
+  if (Value list = op.getBlocks()) {
     OpFoldResult length =
         tensor::getMixedSize(builder, op.getLoc(), list,
                              cast<ShapedType>(list.getType()).getRank() - 1);
     AffineExpr n;
     bindSymbols(builder.getContext(), n);
     return affine::makeComposedFoldedAffineApply(
-        builder, op.getLoc(), n * *partial.getBlockSize(), {length});
+        builder, op.getLoc(), n * *op.getBlockSize(), {length});
   }
   return letterExtent(builder, op, rolesOf(op).key.front());
 }

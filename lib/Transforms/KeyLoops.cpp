@@ -123,7 +123,7 @@ SmallVector<Value> MaskedLoops::run() {
   Value head = all.begin, tail = all.begin;
   std::optional<KeyRange> full;
   if (limited || !op.getValid())
-    full = fullKeysOf(b, like, keys);
+    full = fullKeysOf(b, like, keys, all);
   if (full) {
     Value length =
         arith::MaxSIOp::create(b, sub(full->end, full->begin), index(0));

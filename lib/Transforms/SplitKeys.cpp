@@ -67,16 +67,9 @@ private:
 /// blocks, all keys of the lists.
 Part Splitter::wholePart() {
   Part part{tileOperands(b, like, LetterTile(), /*dropValid=*/false),
-            letterExtent(b, like, key)};
-  if (Value blocks = op.getBlocks()) {
-    AffineExpr n;
-    bindSymbols(b.getContext(), n);
-    OpFoldResult length = tensor::getMixedSize(
-        b, loc, blocks, cast<ShapedType>(blocks.getType()).getRank() - 1);
-    part.keys = affine::makeComposedFoldedAffineApply(
-        b, loc, n * *op.getBlockSize(), {length});
+            keyLoopExtent(b, like)};
+  if (op.getBlocks())
     return part;
-  }
   if (Value valid = scalarValid(b, like, LetterTile())) {
     Value zero = arith::ConstantIndexOp::create(b, loc, 0);
     valid = arith::MaxSIOp::create(b, loc, valid, zero);

@@ -28,9 +28,8 @@ protected:
   /// Whether query n (with the position p) attends key m: the union of the
   /// sets.
   static bool holds(MaskAttr mask, int64_t n, int64_t m, int64_t p) {
-    return llvm::any_of(mask.getSets(), [&](IntegerSetAttr set) {
-      return contains(set.getValue(), {n, m}, p);
-    });
+    unsigned symbols = mask.getSets().front().getValue().getNumSymbols();
+    return contains(mask, {n, m}, SmallVector<int64_t>(symbols, p));
   }
 
   MLIRContext context;

@@ -91,10 +91,10 @@ static llvm::Error parseMask(llvm::StringRef mask, BenchProblem &problem) {
                    "--mask=" + mask + " needs more than a position",
                    "give its sizes as numbers, for example "
                    "--mask='window(128)'");
-  problem.holds = [parsed](llvm::ArrayRef<int64_t> point, int64_t position) {
-    return llvm::any_of(parsed->mask.getSets(), [&](mlir::IntegerSetAttr set) {
-      return attn::contains(set.getValue(), point, position);
-    });
+  problem.holds = [parsed, symbolCount = problem.maskSymbols](
+                      llvm::ArrayRef<int64_t> point, int64_t position) {
+    llvm::SmallVector<int64_t> symbols(symbolCount, position);
+    return attn::contains(parsed->mask, point, symbols);
   };
   return llvm::Error::success();
 }

@@ -34,9 +34,10 @@ struct KeyRange {
 KeyRange hullOf(mlir::OpBuilder &builder, AttentionLike op,
                 const TileKeys &keys);
 
-/// The keys that every row attends, or nothing; perhaps `end` < `begin`.
+/// The keys of `hull` that every row attends, or nothing; perhaps `end` <
+/// `begin`.
 std::optional<KeyRange> fullKeysOf(mlir::OpBuilder &builder, AttentionLike op,
-                                   const TileKeys &keys);
+                                   const TileKeys &keys, const KeyRange &hull);
 
 /// The list of keys of a sparse mask in the tile.
 mlir::FailureOr<KeyList> keyListOf(mlir::OpBuilder &builder, AttentionLike op,

@@ -19,9 +19,9 @@ mlir::Value buildMaskTest(mlir::OpBuilder &builder, mlir::Location loc,
                           MaskAttr mask, mlir::ValueRange dims,
                           mlir::ValueRange symbols);
 
-/// Whether the set holds at a point, all of its symbols being `symbol`.
-bool contains(mlir::IntegerSet set, llvm::ArrayRef<int64_t> point,
-              int64_t symbol);
+/// Whether one of the mask's sets holds at a point (by the mask's letters).
+bool contains(MaskAttr mask, llvm::ArrayRef<int64_t> point,
+              llvm::ArrayRef<int64_t> symbols);
 
 } // namespace einhead::attn
 
