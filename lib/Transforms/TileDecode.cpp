@@ -48,6 +48,26 @@ static SmallVector<int64_t> outerTiles(PartialAttentionOp op) {
   return tiles;
 }
 
+/// The order of the outer loops is that of the letters in K, so that a thread
+/// which takes neighbouring iterations reads on where it stopped: chunks after
+/// heads where a head's keys lie together, before them where a key's heads do.
+/// Row blocks, which read the same keys, come last.  The key loop is not tiled.
+static SmallVector<int64_t> outerOrder(PartialAttentionOp op) {
+  AttentionRoles roles = rolesOf(cast<AttentionLike>(op.getOperation()));
+  std::string state = roles.state();
+  auto place = [&](int64_t loop) -> int64_t {
+    char letter = loop == 0 ? roles.key.front() : state[loop - 1];
+    int64_t inKey = indexOf(roles.keyTerm, letter);
+    return inKey >= 0 ? inKey : roles.keyTerm.size();
+  };
+  SmallVector<int64_t> order =
+      llvm::to_vector(llvm::seq<int64_t>(0, state.size() + 1));
+  llvm::stable_sort(
+      order, [&](int64_t a, int64_t b) { return place(a) < place(b); });
+  order.push_back(state.size() + 1);
+  return order;
+}
+
 static SmallVector<OpFoldResult> toAttrs(OpBuilder &builder,
                                          ArrayRef<int64_t> sizes) {
   return getAsIndexOpFoldResult(builder.getContext(), sizes);
@@ -138,6 +158,7 @@ static FailureOr<scf::ForallOp> tilePartial(RewriterBase &rewriter,
   scf::SCFTilingOptions outer;
   outer.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
   outer.setTileSizes(toAttrs(rewriter, outerTiles(last)));
+  outer.setInterchange(outerOrder(last));
   rewriter.setInsertionPoint(last);
   // The loop continues the states that the first of them continues.
   SmallVector<Value> first(group.front().getDpsInits());

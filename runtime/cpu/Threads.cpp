@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "cpu/Threads.h"
 
+#include <atomic>
 #include <omp.h>
 
 using namespace einhead::runtime;
@@ -17,20 +18,24 @@ thread_local CallContext *currentCall = nullptr;
 using Body = void (*)(void *context, int64_t begin, int64_t end);
 
 void parallelForOpenMP(int threads, int64_t count, Body body, void *context) {
-  // Items are tiles or chunks of keys of unequal cost: hand out one at a time,
-  // more where there are so many that the counter would be contended.
-  constexpr int64_t shares = 64;
-  int64_t step = count / (shares * threads);
-  if (step < 1)
-    step = 1;
-  int64_t chunks = (count - 1) / step + 1;
-  if (chunks < threads)
-    threads = static_cast<int>(chunks);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    int64_t begin = chunk * step;
-    int64_t end = count - begin < step ? count : begin + step;
-    body(context, begin, end);
+  // Neighbouring items are neighbouring memory, and cost unlike amounts (the
+  // last chunk of a sequence, a masked tile): each thread takes runs of them,
+  // shorter the less is left, so that all end together.
+  constexpr int64_t shares = 4;
+  if (count < threads)
+    threads = static_cast<int>(count);
+  std::atomic<int64_t> next{0};
+#pragma omp parallel num_threads(threads)
+  {
+    int64_t begin = next.load(std::memory_order_relaxed);
+    while (begin < count) {
+      int64_t run = (count - begin) / (shares * threads);
+      int64_t end = begin + (run < 1 ? 1 : run);
+      if (!next.compare_exchange_weak(begin, end, std::memory_order_relaxed))
+        continue;
+      body(context, begin, end);
+      begin = next.load(std::memory_order_relaxed);
+    }
   }
 }
 

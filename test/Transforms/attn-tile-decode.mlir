@@ -8,7 +8,7 @@
 // CHECK-SAME: (%[[QUERY:.*]]: tensor<2x4x16xf32>, %[[KEY:.*]]: tensor<2x256x16xf32>, %[[VALUE:.*]]: tensor<2x256x8xf32>
 func.func @grouped(%q: tensor<2x4x16xf32>, %k: tensor<2x256x16xf32>, %v: tensor<2x256x8xf32>,
                    %init: tensor<2x4x8xf32>) -> tensor<2x4x8xf32> {
-  // CHECK: scf.forall (%[[CHUNK:.*]], %[[GROUP:.*]]) in (2, 2)
+  // CHECK: scf.forall (%[[GROUP:.*]], %[[CHUNK:.*]]) in (2, 2)
   // CHECK-DAG: tensor.extract_slice %[[KEY]][%[[GROUP]], %{{.*}}, 0] [1, 128, 16]
   // CHECK-DAG: tensor.extract_slice %[[VALUE]][%[[GROUP]], %{{.*}}, 0] [1, 128, 8]
   // CHECK-DAG: linalg.fill
@@ -47,7 +47,7 @@ func.func @rows_alone(%q: tensor<2x4x16xf32>, %k: tensor<2x256x16xf32>, %v: tens
 // CHECK-SAME: %[[LENGTHS:[a-z0-9]+]]: tensor<2xi64>
 func.func @ragged(%q: tensor<2x4x16xf32>, %k: tensor<2x?x16xf32>, %v: tensor<2x?x8xf32>,
                   %lengths: tensor<2xi64>, %init: tensor<2x4x8xf32>) -> tensor<2x4x8xf32> {
-  // CHECK: scf.forall (%[[CHUNK:.*]], %[[SEQUENCE:.*]]) in
+  // CHECK: scf.forall (%[[SEQUENCE:.*]], %[[CHUNK:.*]]) in
   // CHECK: %[[LENGTH:.*]] = tensor.extract %[[LENGTHS]][%[[SEQUENCE]]]
   // CHECK: arith.maxsi
   // CHECK: arith.minsi
@@ -62,4 +62,17 @@ func.func @ragged(%q: tensor<2x4x16xf32>, %k: tensor<2x?x16xf32>, %v: tensor<2x?
     schedule #attn.schedule<chunk = 128, key_tile = 32, row_tile = 64, lanes = 8>
     outs(%init : tensor<2x4x8xf32>) -> tensor<2x4x8xf32>
   return %y : tensor<2x4x8xf32>
+}
+
+// The loops stand in the order of K's letters: here all heads of a chunk come
+// before the next chunk, which lies behind them.
+// CHECK-LABEL: func.func @token_major
+func.func @token_major(%q: tensor<2x3x4x16xf32>, %k: tensor<2x640x3x16xf32>, %v: tensor<2x640x3x8xf32>,
+                       %init: tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32> {
+  // CHECK: scf.forall (%{{.*}}, %{{.*}}, %{{.*}}) in (2, 5, 3)
+  %y = attn.attention "bgrk, bmgk, bmgv -> bgrv" query(%q : tensor<2x3x4x16xf32>)
+    key(%k : tensor<2x640x3x16xf32>) value(%v : tensor<2x640x3x8xf32>) scale 1.0
+    schedule #attn.schedule<chunk = 128, key_tile = 32, row_tile = 64, lanes = 8>
+    outs(%init : tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32>
+  return %y : tensor<2x3x4x8xf32>
 }
