@@ -265,7 +265,7 @@ llvm::Expected<std::string> Compilation::generate() {
   if (!library)
     return library;
   if (llvm::Error error = checkImports(*library))
-    return std::move(error);
+    return error;
   if (kind == EmitKind::SharedObject)
     return library;
   return writeContainer(manifest.json(target, options.parameterFiles),
@@ -274,12 +274,12 @@ llvm::Expected<std::string> Compilation::generate() {
 
 llvm::Expected<std::string> Compilation::run(Level last) {
   if (llvm::Error error = prepare())
-    return std::move(error);
+    return error;
   for (Level level : levels) {
     if (level <= start)
       continue;
     if (llvm::Error error = runLevel(level))
-      return std::move(error);
+      return error;
     if (level == last)
       break;
   }

@@ -156,6 +156,29 @@ func.func @lengths(%q: tensor<4x6xf32>, %m: tensor<5x3xf32>, %wk: tensor<4x6x3xf
 
 // -----
 
+// Each head has a sink of its own: pooled heads would have to share one.
+func.func @sink(%q: tensor<4x6xf32>, %m: tensor<5x3xf32>, %wk: tensor<4x6x3xf32>, %sink: tensor<4xf32>) -> tensor<4x6xf32> {
+  %k = attn.einsum "md, hkd -> hmk"(%m, %wk) : (tensor<5x3xf32>, tensor<4x6x3xf32>) -> tensor<4x5x6xf32>
+  %s = attn.einsum "hk, hmk -> hm"(%q, %k) : (tensor<4x6xf32>, tensor<4x5x6xf32>) -> tensor<4x5xf32>
+  // expected-error @below {{heads cannot be pooled: the sink is by their letter 'h'}}
+  %p = attn.softmax "hm" over "m"(%s) sink "h"(%sink : tensor<4xf32>) : tensor<4x5xf32>
+  %y = attn.einsum "hm, hmk -> hk"(%p, %k) : (tensor<4x5xf32>, tensor<4x5x6xf32>) -> tensor<4x6xf32>
+  return %y : tensor<4x6xf32>
+}
+
+// -----
+
+// A sink by another letter is that of every head, and is pooled.
+func.func @sink_by_row(%q: tensor<4x2x6xf32>, %m: tensor<5x3xf32>, %wk: tensor<4x6x3xf32>, %sink: tensor<2xf32>) -> tensor<4x2x6xf32> {
+  %k = attn.einsum "md, hkd -> hmk"(%m, %wk) : (tensor<5x3xf32>, tensor<4x6x3xf32>) -> tensor<4x5x6xf32>
+  %s = attn.einsum "hnk, hmk -> hnm"(%q, %k) : (tensor<4x2x6xf32>, tensor<4x5x6xf32>) -> tensor<4x2x5xf32>
+  %p = attn.softmax "hnm" over "m"(%s) sink "n"(%sink : tensor<2xf32>) : tensor<4x2x5xf32>
+  %y = attn.einsum "hnm, hmk -> hnk"(%p, %k) : (tensor<4x2x5xf32>, tensor<4x5x6xf32>) -> tensor<4x2x6xf32>
+  return %y : tensor<4x2x6xf32>
+}
+
+// -----
+
 // A constant that is not in the file.
 func.func @elided(%q: tensor<4x6xf32>, %m: tensor<5x3xf32>) -> tensor<4x6xf32> {
   %wk = arith.constant dense_resource<__elided__> : tensor<4x6x3xf32>
