@@ -16,6 +16,8 @@
 #include "einhead/IR/Attn.h"
 #include "einhead/Transforms/Passes.h"
 #include "einhead/Transforms/Transforms.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -205,14 +207,36 @@ static StringAttr renameSink(Chain &chain) {
   return StringAttr::get(chain.softmax.getContext(), letters);
 }
 
+/// A tensor like the result.  Its extents are those of the operands: the
+/// weights' would keep the scores, which the attention replaces, in the graph.
+static Value emptyResult(RewriterBase &rewriter, const Chain &chain) {
+  EinsumOp values = chain.values;
+  Location loc = values.getLoc();
+  RankedTensorType type = values.getType();
+  const std::pair<Value, llvm::StringRef> operands[] = {
+      {chain.query, chain.queryTerm},
+      {chain.key, chain.keyTerm},
+      {chain.value, chain.valueTerm}};
+  SmallVector<Value> sizes;
+  for (auto [dim, letter] : llvm::enumerate(chain.outputTerm)) {
+    if (!type.isDynamicDim(dim))
+      continue;
+    const auto *operand = llvm::find_if(operands, [&](const auto &other) {
+      return other.second.contains(letter);
+    });
+    sizes.push_back(getValueOrCreateConstantIndexOp(
+        rewriter, loc,
+        tensor::getMixedSize(rewriter, loc, operand->first,
+                             operand->second.find(letter))));
+  }
+  return tensor::EmptyOp::create(rewriter, loc, type, sizes);
+}
+
 static AttentionOp replace(RewriterBase &rewriter, Chain &chain) {
   EinsumOp values = chain.values;
   rewriter.setInsertionPoint(values);
-  ReifiedRankedShapedTypeDims shapes;
-  (void)values.reifyResultShapes(rewriter, shapes);
   RankedTensorType type = values.getType();
-  Value init = tensor::EmptyOp::create(rewriter, values.getLoc(), shapes[0],
-                                       type.getElementType());
+  Value init = emptyResult(rewriter, chain);
   ScoreChain &scores = chain.scores;
   StringAttr biasLetters =
       scores.bias ? rewriter.getStringAttr(scores.biasLetters) : StringAttr();
