@@ -66,7 +66,7 @@ static Value sliceOfBoth(OpBuilder &b, const LatentChain &chain) {
 static void joinRotary(OpBuilder &b, LatentChain &chain, Value &query,
                        Value &key) {
   RotaryScores &rotary = *chain.rotary;
-  Location loc = rotary.op.getLoc();
+  Location loc = chain.scores.getLoc();
   Value other = rotary.query;
   auto type = cast<RankedTensorType>(other.getType());
   if (!type.getElementType().isF32())
@@ -95,9 +95,11 @@ static Value valueLatent(OpBuilder &b, const LatentChain &chain, Value key) {
 }
 
 void einhead::absorb(LatentChain &chain) {
-  Operation *scores =
-      chain.rotary ? chain.rotary->sum : chain.scores.getOperation();
+  bool isSum = chain.rotary && chain.rotary->sum;
+  Operation *scores = isSum ? chain.rotary->sum : chain.scores.getOperation();
   OpBuilder b(scores);
+  if (chain.joined)
+    cutQuery(b, chain);
   std::string queryTerm = chain.latentQueryTerm();
   Value query = einsum(b, chain, chain.query, chain.queryTerm,
                        chain.keys.weight, chain.keys.weightTerm, queryTerm);
@@ -123,8 +125,11 @@ void einhead::absorb(LatentChain &chain) {
   chain.output.getResult().replaceAllUsesWith(output);
   for (Operation *dead : {chain.output.getOperation(), scores})
     dead->erase();
-  if (chain.rotary)
+  if (isSum)
     for (EinsumOp dead : {chain.scores, chain.rotary->op})
+      dead->erase();
+  if (chain.joined)
+    for (Operation *dead : chain.joined->ops)
       dead->erase();
   for (EinsumOp dead : {chain.keys.op, chain.values.op})
     dead->erase();

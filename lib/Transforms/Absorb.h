@@ -23,7 +23,8 @@ struct LatentProjection {
   char column = 0;
 };
 
-/// The einsum of the rotary parts of query and key, added to the scores.
+/// The einsum of the rotary parts of query and key, added to the scores; or
+/// those parts alone, where the key is joined of both.
 struct RotaryScores {
   attn::EinsumOp op;
   mlir::Operation *sum = nullptr;
@@ -35,6 +36,21 @@ struct RotaryScores {
   bool adjacent = false, latentFirst = true;
 };
 
+/// A key that is its projected part and its rotary part side by side.
+struct JoinedKey {
+  mlir::Value projected, rotary;
+  bool projectedFirst = true;
+  /// The letter along which they lie; in the chain that of the projected part.
+  char depth = 0;
+  /// The ops that put it together, the last one first.
+  llvm::SmallVector<mlir::Operation *, 2> ops;
+
+  /// The parts of `key`, operand `at` of the scores einsum.
+  static std::optional<JoinedKey> of(const attn::EinsumSpec &scores,
+                                     unsigned at, mlir::Value key, char over);
+  bool isUsedElsewhere() const;
+};
+
 /// scores = query . keys, output = weights . values, both projected; all terms
 /// in one set of letters, those of the scores einsum.
 struct LatentChain {
@@ -44,6 +60,7 @@ struct LatentChain {
   std::string queryTerm, scoreTerm, outputTerm;
   char over = 0;
   LatentProjection keys, values;
+  std::optional<JoinedKey> joined;
   std::optional<RotaryScores> rotary;
   std::string letters;
   llvm::SmallDenseMap<char, int64_t> extents;
@@ -57,6 +74,15 @@ struct LatentChain {
   static bool match(attn::SoftmaxOp softmax, LatentChain &chain,
                     std::string &why);
 };
+
+/// Whether `value` (of letters `term`) is an einsum of something with the key
+/// letter and something without it.
+bool isProjected(mlir::Value value, llvm::StringRef term, char over);
+/// The rotary part of a joined key as scores of its own, whose column goes by
+/// `column`; its key is what the part repeats over the latent's letters.
+RotaryScores rotaryOfJoined(const LatentChain &chain, char column);
+/// Makes the queries of a joined key's parts.
+void cutQuery(mlir::OpBuilder &builder, LatentChain &chain);
 
 /// What an evaluation computes, and reads and writes.
 struct FormCost {

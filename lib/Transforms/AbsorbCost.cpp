@@ -66,6 +66,14 @@ private:
 };
 } // namespace
 
+/// The letters of the rotary part of a joined key.
+static std::string rotaryKey(const LatentChain &chain) {
+  std::string term = chain.keys.term;
+  std::replace(term.begin(), term.end(), chain.joined->depth,
+               chain.rotary->column);
+  return term;
+}
+
 FormCost FormCost::projected(const LatentChain &chain) {
   Counter counter(chain);
   for (const LatentProjection *part : {&chain.keys, &chain.values}) {
@@ -82,7 +90,12 @@ FormCost FormCost::projected(const LatentChain &chain) {
     counter.product(chain.rotary->queryTerm, chain.rotary->keyTerm);
     counter.tensor(chain.rotary->queryTerm, chain.rotary->query);
     counter.tensor(chain.rotary->keyTerm, chain.rotary->key);
-    counter.tensor(chain.scoreTerm, /*elementBytes=*/4, 2);
+    if (chain.joined) { // copied into one key, which the attention reads
+      counter.tensor(chain.keys.term, chain.joined->projected, 2);
+      counter.tensor(rotaryKey(chain), chain.joined->rotary, 2);
+    } else {
+      counter.tensor(chain.scoreTerm, /*elementBytes=*/4, 2);
+    }
   }
   return counter.cost;
 }

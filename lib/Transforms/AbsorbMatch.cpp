@@ -70,9 +70,7 @@ static void bindLetters(LatentChain &chain, EinsumOp op,
   bindLetters(chain, spec.output, op.getResult());
 }
 
-/// Whether `value` (of letters `term`) is an einsum of something with the key
-/// letter and something without it.
-static bool isProjected(Value value, llvm::StringRef term, char over) {
+bool einhead::isProjected(Value value, llvm::StringRef term, char over) {
   auto op = value.getDefiningOp<EinsumOp>();
   if (!op || op.getInputs().size() != 2)
     return false;
@@ -143,34 +141,9 @@ static void matchAdjacent(const LatentChain &chain, RotaryScores &rotary) {
                     *y + chain.extents.lookup(rotary.column) == *x;
 }
 
-/// The scores that are added to those of the latent.
-static std::string matchRotary(LatentChain &chain) {
-  if (!chain.scores->hasOneUse())
-    return "the scores are used elsewhere, so they must be stored";
-  auto sum = dyn_cast<arith::AddFOp>(*chain.scores->user_begin());
-  if (!sum)
-    return "";
-  Value other =
-      sum.getLhs() == chain.scores.getResult() ? sum.getRhs() : sum.getLhs();
-  auto op = other.getDefiningOp<EinsumOp>();
-  if (!op || op == chain.scores || op.getInputs().size() != 2)
-    return ""; // a bias
-  EinsumSpec own = *EinsumSpec::parse(op.getSpec());
-  FailureOr<EinsumSpec> spec = rename(chain, own, own.output, chain.scoreTerm);
-  if (failed(spec))
-    return "it needs more than 52 letters";
-  if (has(spec->inputs[0], chain.over) == has(spec->inputs[1], chain.over))
-    return ""; // a bias
-  unsigned key = has(spec->inputs[0], chain.over) ? 0 : 1;
-  RotaryScores rotary{op,
-                      sum,
-                      op.getInputs()[1 - key],
-                      op.getInputs()[key],
-                      spec->inputs[1 - key],
-                      spec->inputs[key]};
-  if (!op->hasOneUse())
-    return "the rotary scores are used elsewhere, so they must be stored";
-  bindLetters(chain, op, *spec);
+/// Takes the rotary scores where they can join those of the latent; the first
+/// reason why not, or "".
+static std::string takeRotary(LatentChain &chain, RotaryScores rotary) {
   std::string columns = lettersWithout(rotary.keyTerm, chain.scoreTerm);
   if (columns.size() != 1 || rotary.keyTerm.back() != columns[0] ||
       llvm::StringRef(rotary.keyTerm).drop_back() !=
@@ -198,6 +171,46 @@ static std::string matchRotary(LatentChain &chain) {
   matchAdjacent(chain, rotary);
   chain.rotary = rotary;
   return "";
+}
+
+/// The scores that are added to those of the latent.
+static std::string matchRotary(LatentChain &chain) {
+  if (chain.joined) {
+    char column = freshLetter(chain, 'r');
+    if (!column)
+      return "it needs more than 52 letters";
+    chain.letters.push_back(column);
+    RotaryScores rotary = rotaryOfJoined(chain, column);
+    bindLetters(chain, rotary.keyTerm, rotary.key);
+    return takeRotary(chain, rotary);
+  }
+  if (!chain.scores->hasOneUse())
+    return "the scores are used elsewhere, so they must be stored";
+  auto sum = dyn_cast<arith::AddFOp>(*chain.scores->user_begin());
+  if (!sum)
+    return "";
+  Value other =
+      sum.getLhs() == chain.scores.getResult() ? sum.getRhs() : sum.getLhs();
+  auto op = other.getDefiningOp<EinsumOp>();
+  if (!op || op == chain.scores || op.getInputs().size() != 2)
+    return ""; // a bias
+  EinsumSpec own = *EinsumSpec::parse(op.getSpec());
+  FailureOr<EinsumSpec> spec = rename(chain, own, own.output, chain.scoreTerm);
+  if (failed(spec))
+    return "it needs more than 52 letters";
+  if (has(spec->inputs[0], chain.over) == has(spec->inputs[1], chain.over))
+    return ""; // a bias
+  unsigned key = has(spec->inputs[0], chain.over) ? 0 : 1;
+  RotaryScores rotary{op,
+                      sum,
+                      op.getInputs()[1 - key],
+                      op.getInputs()[key],
+                      spec->inputs[1 - key],
+                      spec->inputs[key]};
+  if (!op->hasOneUse())
+    return "the rotary scores are used elsewhere, so they must be stored";
+  bindLetters(chain, op, *spec);
+  return takeRotary(chain, rotary);
 }
 
 std::string LatentChain::latentQueryTerm() const {
@@ -236,7 +249,8 @@ static bool matchScores(LatentChain &chain, Value &key, std::string &keyTerm) {
     unsigned at = has(spec.inputs[0], chain.over) ? 0 : 1;
     key = op.getInputs()[at];
     keyTerm = spec.inputs[at];
-    if (!isProjected(key, keyTerm, chain.over))
+    chain.joined = JoinedKey::of(spec, at, key, chain.over);
+    if (!chain.joined && !isProjected(key, keyTerm, chain.over))
       continue;
     chain.scores = op;
     chain.query = op.getInputs()[1 - at];
@@ -244,6 +258,12 @@ static bool matchScores(LatentChain &chain, Value &key, std::string &keyTerm) {
     chain.scoreTerm = spec.output;
     chain.letters = spec.letters();
     bindLetters(chain, op, spec);
+    if (chain.joined) {
+      key = chain.joined->projected;
+      chain.extents[chain.joined->depth] =
+          cast<RankedTensorType>(key.getType())
+              .getDimSize(indexOf(keyTerm, chain.joined->depth));
+    }
     return true;
   }
   return false;
@@ -286,6 +306,11 @@ bool LatentChain::match(SoftmaxOp softmax, LatentChain &chain,
   if (!chain.scores.getType().getElementType().isF32()) {
     why =
         "the scores are not stored as f32; rounding them is part of the graph";
+    return true;
+  }
+  if (chain.joined && chain.joined->isUsedElsewhere()) {
+    why = "the key that its projected and rotary part make up is used "
+          "elsewhere, so it is computed anyway";
     return true;
   }
   why = matchProjection(chain, key, keyTerm, "keys", chain.keys);

@@ -74,6 +74,9 @@ static SmallVector<int64_t> einsumShape(EinsumOp op) {
 
 /// Whether the types of `op` follow those of its operands, or do not care.
 static bool followsOperands(Operation *op) {
+  // Their verifiers compare extents, and a dynamic one is no static one.
+  if (isa<linalg::BroadcastOp, linalg::TransposeOp>(op))
+    return false;
   return isa<EinsumOp, SoftmaxOp, AppendOp, AttentionOp, tensor::DimOp,
              tensor::CastOp, tensor::ExtractOp, linalg::LinalgOp>(op) ||
          op->hasTrait<OpTrait::Elementwise>() ||

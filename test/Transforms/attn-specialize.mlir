@@ -19,3 +19,16 @@ func.func @project(%x: tensor<?x8xf32> {attn.shape = "b, d"},
   %z = arith.negf %y : tensor<?x?x?xf32>
   return %z : tensor<?x?x?xf32>
 }
+
+// Named ops whose verifiers compare extents get their operands as they were.
+// CHECK-LABEL: func.func @repeated
+// CHECK-SAME: (%[[X:.*]]: tensor<?x7xf32> {{.*}}, %[[REPEATED:.*]]: tensor<?x3x?xf32>, %[[TURNED:.*]]: tensor<?x?xf32>)
+func.func @repeated(%x: tensor<?x?xf32> {attn.shape = "b, k"}, %repeated: tensor<?x3x?xf32>,
+                    %turned: tensor<?x?xf32>) -> (tensor<?x3x?xf32>, tensor<?x?xf32>) {
+  // CHECK: %[[CAST:.*]] = tensor.cast %[[X]] : tensor<?x7xf32> to tensor<?x?xf32>
+  // CHECK: linalg.broadcast ins(%[[CAST]] : tensor<?x?xf32>)
+  %y = linalg.broadcast ins(%x : tensor<?x?xf32>) outs(%repeated : tensor<?x3x?xf32>) dimensions = [1]
+  // CHECK: linalg.transpose ins(%{{.*}} : tensor<?x?xf32>)
+  %z = linalg.transpose ins(%x : tensor<?x?xf32>) outs(%turned : tensor<?x?xf32>) permutation = [1, 0]
+  return %y, %z : tensor<?x3x?xf32>, tensor<?x?xf32>
+}

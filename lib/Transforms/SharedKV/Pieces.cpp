@@ -46,6 +46,24 @@ int64_t Pieces::extent(size_t part) const {
   return cast<RankedTensorType>(parts[part].getType()).getDimSize(dim);
 }
 
+/// Whether `size` is the extent of dimension `dim` of `tensor`, which
+/// insertions do not change.
+static bool isExtent(Value size, Value tensor, int64_t dim) {
+  auto extent = size.getDefiningOp<tensor::DimOp>();
+  for (;;) {
+    if (extent && extent.getConstantIndex() == dim &&
+        extent.getSource() == tensor)
+      return true;
+    auto insertion = tensor.getDefiningOp<tensor::InsertSliceOp>();
+    if (!insertion)
+      break;
+    tensor = insertion.getDest();
+  }
+  auto empty = tensor.getDefiningOp<tensor::EmptyOp>();
+  return empty && empty.getType().isDynamicDim(dim) &&
+         empty.getDynamicSize(dim) == size;
+}
+
 /// The one dimension along which an insertion does not take all; -1 if there is
 /// none, or more than one, or something is not static.
 static int64_t insertedDim(tensor::InsertSliceOp op) {
@@ -58,10 +76,8 @@ static int64_t insertedDim(tensor::InsertSliceOp op) {
     bool isAll = op.getStaticOffset(dim) == 0;
     if (op.isDynamicSize(dim)) {
       // All of a dynamic dimension: its size is that of the destination.
-      auto size =
-          cast<Value>(op.getMixedSizes()[dim]).getDefiningOp<tensor::DimOp>();
-      if (!isAll || !size || size.getConstantIndex() != dim ||
-          size.getSource() != op.getDest())
+      if (!isAll ||
+          !isExtent(cast<Value>(op.getMixedSizes()[dim]), op.getDest(), dim))
         return -1;
       continue;
     }
