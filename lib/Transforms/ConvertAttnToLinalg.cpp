@@ -43,6 +43,14 @@ static Value filled(OpBuilder &builder, Location loc,
       .getResult(0);
 }
 
+/// `value` with the type of what it replaces, which may know fewer extents than
+/// the operands do.
+static Value retyped(OpBuilder &builder, Value value, Type type) {
+  if (value.getType() == type)
+    return value;
+  return tensor::CastOp::create(builder, value.getLoc(), type, value);
+}
+
 /// The projection of the loops `loops` onto the dimensions `term`.
 static AffineMap mapOf(MLIRContext *context, llvm::StringRef loops,
                        llvm::StringRef term) {
@@ -150,8 +158,10 @@ struct LowerEinsum final : OpRewritePattern<EinsumOp> {
                                       op.getInputs(), init)
                       .getResult(0);
     if (sum != result)
-      value = arith::TruncFOp::create(rewriter, loc, op.getType(), value);
-    rewriter.replaceOp(op, value);
+      value = arith::TruncFOp::create(
+          rewriter, loc, cast<RankedTensorType>(value.getType()).clone(result),
+          value);
+    rewriter.replaceOp(op, retyped(rewriter, value, op.getType()));
     return success();
   }
 
@@ -217,7 +227,7 @@ struct LowerSoftmax final : OpRewritePattern<SoftmaxOp> {
                 [&](OpBuilder &b, Location l, ValueRange args) -> Value {
                   return normalised(b, l, args[0], args[1], element);
                 });
-    rewriter.replaceOp(op, result);
+    rewriter.replaceOp(op, retyped(rewriter, result, op.getType()));
     return success();
   }
 

@@ -78,3 +78,15 @@ func.func @decomposed(%q: tensor<4x16xf32>, %k: tensor<9x16xf32>, %v: tensor<9x8
     outs(%init : tensor<4x8xf32>) -> tensor<4x8xf32>
   return %y : tensor<4x8xf32>
 }
+
+// Operands that know more extents than the result: it keeps its type.
+// CHECK-LABEL: func.func @operands_know_more
+func.func @operands_know_more(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xbf16>) {
+  // CHECK: %[[WIDE:.*]] = tensor.cast %{{.*}} : tensor<2x4xf32> to tensor<?x4xf32>
+  %y = attn.einsum "bd, dk -> bk"(%x, %w) : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<?x4xf32>
+  // CHECK: arith.truncf %{{.*}} : tensor<2x4xf32> to tensor<2x4xbf16>
+  // CHECK: %[[NARROW:.*]] = tensor.cast %{{.*}} : tensor<2x4xbf16> to tensor<?x4xbf16>
+  // CHECK: return %[[WIDE]], %[[NARROW]]
+  %z = attn.einsum "bd, dk -> bk"(%x, %w) : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<?x4xbf16>
+  return %y, %z : tensor<?x4xf32>, tensor<?x4xbf16>
+}
