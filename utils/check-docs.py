@@ -3,6 +3,8 @@
 
   links      every relative link and anchor-free path in a .md file exists
   commands   fenced blocks that open with ```sh run exit 0 (with --tools)
+  outputs    fenced blocks that open with ```console run hold what their
+             "$ " lines print to standard output (with --tools)
   passes     every pass of a Passes.td has a lit test and stands in docs/
   files      no file over 500 lines without a reason in its first 15 lines
              ("Long because ..."), no path over 75 characters
@@ -12,6 +14,7 @@ Prints one line a finding; exits 1 when there is one.
 """
 
 import argparse
+import difflib
 import os
 import re
 import subprocess
@@ -50,14 +53,51 @@ def check_links(path, text):
             yield f"{path}: link to {target}, which is not there"
 
 
+def with_tools(tools):
+    return dict(os.environ, PATH=tools + os.pathsep + os.environ.get("PATH", ""))
+
+
 def check_commands(path, text, tools):
-    environment = dict(os.environ, PATH=tools + os.pathsep + os.environ.get("PATH", ""))
+    environment = with_tools(tools)
     for block in re.findall(r"^```sh run\n(.*?)^```", text, flags=re.S | re.M):
         done = subprocess.run(["sh", "-e", "-c", block], cwd=ROOT, env=environment,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, timeout=120)
         if done.returncode != 0:
             yield f"{path}: exit {done.returncode} from\n{block}{done.stdout[-2000:]}"
+
+
+def transcript(block):
+    """The (command, output) pairs of a block; a command may go on after a \\."""
+    pairs = []
+    for line in block.splitlines():
+        if pairs and not pairs[-1][1] and pairs[-1][0].endswith("\\\n"):
+            pairs[-1][0] += line + "\n"
+        elif line.startswith("$ "):
+            pairs.append([line[2:] + "\n", []])
+        elif pairs:
+            pairs[-1][1].append(line)
+        else:
+            pairs.append(["", [line]])
+    return pairs
+
+
+def check_outputs(path, text, tools):
+    for block in re.findall(r"^```console run\n(.*?)^```", text, flags=re.S | re.M):
+        for command, wanted in transcript(block):
+            if not command:
+                yield f"{path}: output before the first command: {wanted[0]}"
+                continue
+            done = subprocess.run(["sh", "-e", "-c", command], cwd=ROOT, env=with_tools(tools),
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True, timeout=120)
+            got = done.stdout.splitlines()
+            if done.returncode != 0:
+                yield f"{path}: exit {done.returncode} from\n{command}{done.stderr[-2000:]}"
+            elif got != wanted:
+                difference = "\n".join(difflib.unified_diff(
+                    wanted, got, "the document", "the command", lineterm=""))
+                yield f"{path}: another output of\n{command}{difference}"
 
 
 def check_passes(files):
@@ -95,9 +135,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tools", help="folder of einhead-opt: also runs the commands")
+    parser.add_argument("--only", metavar="FILE.md", help="check the blocks of one document")
     arguments = parser.parse_args()
-    files = list(tracked_files())
-    findings = list(check_passes(files))
+    files = [arguments.only] if arguments.only else list(tracked_files())
+    findings = [] if arguments.only else list(check_passes(files))
     for path in files:
         if path.endswith(SOURCES) or os.path.basename(path) == "dev":
             text = read(path)
@@ -105,7 +146,9 @@ def main():
             if path.endswith(".md"):
                 findings += check_links(path, text)
                 if arguments.tools:
-                    findings += check_commands(path, text, os.path.abspath(arguments.tools))
+                    tools = os.path.abspath(arguments.tools)
+                    findings += check_commands(path, text, tools)
+                    findings += check_outputs(path, text, tools)
     for finding in findings:
         print(finding)
     print(f"{len(files)} files, {len(findings)} findings")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""utils/demo.py and utils/count-tests.py refuse what they must refuse."""
+"""utils/demo.py, count-tests.py and check-docs.py refuse what they must refuse."""
 
 import json
 import os
@@ -107,6 +107,45 @@ class CountTests(unittest.TestCase):
         case = ('<testcase name="g" status="fail"><failure/><system-out>'
                 "[       OK ] A.b (0 ms)\n[ RUN      ] A.c\n</system-out></testcase>")
         self.assertEqual(self.count(case), ("1 passed, 1 failed", 1))
+
+
+class CheckDocs(unittest.TestCase):
+    def findings(self, block):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "page.md")
+            with open(path, "w") as file:
+                file.write("Text.\n\n```" + block + "```\n")
+            done = subprocess.run(
+                [sys.executable, os.path.join(ROOT, "utils", "check-docs.py"),
+                 "--only=" + path, "--tools=" + folder],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            return done.stdout, done.returncode
+
+    def test_output_holds(self):
+        self.assertEqual(
+            self.findings("console run\n$ echo one\none\n$ printf 'a\\n\\nb\\n' | \\\n  cat\na\n\nb\n"),
+            ("1 files, 0 findings\n", 0))
+
+    def test_other_output(self):
+        text, status = self.findings("console run\n$ echo one\ntwo\n")
+        self.assertEqual(status, 1)
+        self.assertIn("page.md: another output of\necho one\n", text)
+        self.assertIn("-two\n+one\n", text)
+
+    def test_missing_output(self):
+        self.assertEqual(self.findings("console run\n$ echo one; echo two\none\n")[1], 1)
+        self.assertEqual(self.findings("console run\n$ echo one\n")[1], 1)
+
+    def test_command_that_fails(self):
+        text, status = self.findings("console run\n$ echo one; exit 3\none\n")
+        self.assertEqual(status, 1)
+        self.assertIn("exit 3 from", text)
+
+    def test_no_command(self):
+        self.assertEqual(self.findings("console run\none\n")[1], 1)
+
+    def test_other_blocks_are_text(self):
+        self.assertEqual(self.findings("console\n$ echo one\ntwo\n")[1], 0)
 
 
 unittest.main()

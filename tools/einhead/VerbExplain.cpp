@@ -15,6 +15,7 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 #include <map>
+#include <set>
 
 namespace cl = llvm::cl;
 
@@ -63,6 +64,14 @@ void sortByPlace(std::vector<CompilerRemark> &remarks) {
   });
 }
 
+/// A pass that looks at one op again says the same again.
+void dropRepeated(std::vector<CompilerRemark> &remarks) {
+  std::set<std::pair<std::string, std::string>> seen;
+  llvm::erase_if(remarks, [&](const CompilerRemark &remark) {
+    return !seen.emplace(remark.location, remark.text).second;
+  });
+}
+
 /// The function of each place in the file where an op stands.
 std::map<std::string, std::string> functionsByPlace(mlir::ModuleOp module) {
   std::map<std::string, std::string> names;
@@ -84,8 +93,10 @@ llvm::StringRef labelOf(const CompilerRemark &remark) {
   return llvm::StringSwitch<llvm::StringRef>(remark.category)
       .Case("attn-raise", "recognised")
       .Case("attn-fuse-shared-kv", "shared")
+      .Case("attn-absorb", "absorbed")
       .Case("attn-schedule", "scheduled")
       .Case("attn-split-keys", "split")
+      .Case("attn-fuse-projections", "projected")
       .Cases({"attn-state-traffic", "attn-check-traffic"}, "counted")
       .Default(remark.category);
 }
@@ -104,9 +115,12 @@ llvm::StringRef kindName(CompilerRemark::Kind kind) {
   llvm_unreachable("all kinds are listed");
 }
 
-void printText(const RemarksByFunction &remarks) {
+/// `isComplete`: the passes came to an end, so that no remark means something.
+void printText(const RemarksByFunction &remarks, bool isComplete) {
   llvm::raw_ostream &os = llvm::outs();
   for (const auto &[function, list] : remarks) {
+    if (list.empty() && !isComplete)
+      continue;
     os << (function.empty() ? "elsewhere" : "@" + function) << "\n";
     if (list.empty())
       os << "  nothing to fuse: no softmax between two einsums\n";
@@ -161,10 +175,12 @@ llvm::Error ExplainVerb::run() {
     remarks[name == names.end() ? "" : name->second].push_back(remark);
   });
   auto text = (*source)->compile(EmitKind::MLIR, *options);
-  for (auto &entry : remarks)
+  for (auto &entry : remarks) {
     sortByPlace(entry.second);
+    dropRepeated(entry.second);
+  }
   // The remarks of what came before the error say most.
-  json ? printJSON(remarks) : printText(remarks);
+  json ? printJSON(remarks) : printText(remarks, static_cast<bool>(text));
   return text.takeError();
 }
 
