@@ -7,6 +7,7 @@
 
 #include "OracleOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/MathExtras.h"
 #include <cmath>
 
 using namespace mlir;
@@ -102,6 +103,20 @@ static Number integerOp(Operation *, Operands operands) {
                     [](ArrayRef<int64_t> v) { return Function()(v[0], v[1]); });
 }
 
+/// Of the numbers that the operands' bits spell without a sign.
+template <typename Function>
+static Number unsignedOp(Operation *op, Operands operands) {
+  Type element = getElementTypeOrSelf(op->getResult(0).getType());
+  unsigned width = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
+  return ofIntegers(operands, [width](ArrayRef<int64_t> v) -> int64_t {
+    uint64_t mask = llvm::maskTrailingOnes<uint64_t>(width);
+    if (!(v[1] & mask))
+      throw std::invalid_argument("division by zero");
+    uint64_t result = Function()(v[0] & mask, v[1] & mask);
+    return width == 1 ? result : llvm::SignExtend64(result, width);
+  });
+}
+
 struct Divide {
   int64_t operator()(int64_t x, int64_t y) const { return x / divisor(y); }
 };
@@ -155,6 +170,17 @@ static Number truncate(Operation *op, Operands operands) {
       return v[0] & 1;
     return llvm::SignExtend64(static_cast<uint64_t>(v[0]), width);
   });
+}
+
+/// Between index and integers of any width.
+static Number castIndex(Operation *op, Operands operands) {
+  bool toIndex = getElementTypeOrSelf(op->getResult(0).getType()).isIndex();
+  return toIndex ? operands[0] : truncate(op, operands);
+}
+
+static Number castIndexUnsigned(Operation *op, Operands operands) {
+  bool toIndex = getElementTypeOrSelf(op->getResult(0).getType()).isIndex();
+  return toIndex ? extendUnsigned(op, operands) : truncate(op, operands);
 }
 
 static Number toFloat(Operation *op, Operands operands) {
@@ -276,8 +302,10 @@ static void addIntegerOps(llvm::StringMap<ScalarFunction> &table) {
   table["arith.andi"] = integerOp<std::bit_and<int64_t>>;
   table["arith.ori"] = integerOp<std::bit_or<int64_t>>;
   table["arith.xori"] = integerOp<std::bit_xor<int64_t>>;
-  table["arith.index_cast"] = same;
-  table["arith.index_castui"] = extendUnsigned;
+  table["arith.divui"] = unsignedOp<std::divides<uint64_t>>;
+  table["arith.remui"] = unsignedOp<std::modulus<uint64_t>>;
+  table["arith.index_cast"] = castIndex;
+  table["arith.index_castui"] = castIndexUnsigned;
   table["arith.extsi"] = same;
   table["arith.extui"] = extendUnsigned;
   table["arith.trunci"] = truncate;

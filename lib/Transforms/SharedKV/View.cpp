@@ -50,8 +50,15 @@ static AffineExpr loopExpr(Value value) {
     return {};
   if (auto index = dyn_cast<linalg::IndexOp>(op))
     return getAffineDimExpr(index.getDim(), context);
+  // A narrow integer could wrap.
+  auto width = [](Type type) {
+    return type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  };
   if (isa<arith::IndexCastOp, arith::IndexCastUIOp>(op))
-    return loopExpr(op->getOperand(0));
+    return width(op->getOperand(0).getType()) < 32 ||
+                   width(value.getType()) < 32
+               ? AffineExpr()
+               : loopExpr(op->getOperand(0));
   SmallVector<AffineExpr> operands;
   for (Value operand : op->getOperands()) {
     operands.push_back(loopExpr(operand));
