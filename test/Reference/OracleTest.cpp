@@ -150,6 +150,31 @@ TEST_F(Oracle, GenericWithIndicesAndGather) {
   EXPECT_EQ(x.bound, Values(6, 0));
 }
 
+TEST_F(Oracle, UnsignedAndNarrowIntegers) {
+  const char *text = R"(
+    func.func @f(%x: tensor<3xi8>, %y: tensor<3xi8>, %z: tensor<3xindex>)
+        -> (tensor<3xi8>, tensor<3xi8>, tensor<3xindex>, tensor<3xindex>) {
+      %q = arith.divui %x, %y : tensor<3xi8>
+      %r = arith.remui %x, %y : tensor<3xi8>
+      %n = arith.index_cast %z : tensor<3xindex> to tensor<3xi2>
+      %s = arith.index_cast %n : tensor<3xi2> to tensor<3xindex>
+      %u = arith.index_castui %n : tensor<3xi2> to tensor<3xindex>
+      return %q, %r, %s, %u
+        : tensor<3xi8>, tensor<3xi8>, tensor<3xindex>, tensor<3xindex>
+    })";
+  Tensor x({3}, {-1, 100, -128}), y({3}, {1, 7, -1}), z({3}, {1, 5, 6});
+  auto results = tryEvaluate(text, {x, y, z});
+  ASSERT_TRUE(static_cast<bool>(results))
+      << llvm::toString(results.takeError());
+  EXPECT_EQ((*results)[0].value, (Values{-1, 14, 0})); // 255 / 1, 128 / 255
+  EXPECT_EQ((*results)[1].value, (Values{0, 2, -128}));
+  EXPECT_EQ((*results)[2].value, (Values{1, 1, -2}));
+  EXPECT_EQ((*results)[3].value, (Values{1, 1, 2}));
+  y.value[1] = 0;
+  EXPECT_NE(errorOf(text, {x, y, z}).find("division by zero"),
+            std::string::npos);
+}
+
 TEST_F(Oracle, GenericReductions) {
   const char *text = R"(
     #in = affine_map<(i, j) -> (i, j)>
