@@ -62,8 +62,8 @@ static SmallVector<int64_t> outerOrder(PartialAttentionOp op) {
   };
   SmallVector<int64_t> order =
       llvm::to_vector(llvm::seq<int64_t>(0, state.size() + 1));
-  llvm::stable_sort(
-      order, [&](int64_t a, int64_t b) { return place(a) < place(b); });
+  llvm::stable_sort(order,
+                    [&](int64_t a, int64_t b) { return place(a) < place(b); });
   order.push_back(state.size() + 1);
   return order;
 }
