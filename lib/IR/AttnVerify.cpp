@@ -223,8 +223,8 @@ static LogicalResult verifyBlocks(AttentionLike op, const AttentionRoles &roles,
   if (roles.key.size() != 1)
     return op->emitOpError()
            << "blocks need one key letter, got \"" << roles.key << "\"";
-  if (op.getBlockSize().value_or(0) < 1)
-    return op->emitOpError("a block has at least one key");
+  if (auto size = static_cast<int64_t>(op.getBlockSize().value_or(0)); size < 1)
+    return op->emitOpError() << "a block has at least one key, got " << size;
   // The list's dimension is no letter, nor a state's leading one ('#').
   return extents.bind("the block lists", letters + "*", blocks.getType());
 }

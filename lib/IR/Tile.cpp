@@ -121,7 +121,7 @@ static std::string lettersWithOffset(AttentionLike op, bool keepsValid) {
   if (scoreOf(op))
     for (char letter : roles.scores())
       add(letter);
-  if (keepsValid || hasKeyList(op))
+  if (keepsValid || hasKeyList(op) || op.getBlocks())
     add(roles.key.front());
   return letters;
 }

@@ -7,6 +7,7 @@
 
 #include "EinsumLoops.h"
 #include "einhead/IR/Attn.h"
+#include "einhead/IR/LetterLoops.h"
 #include "einhead/IR/Mask.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -26,70 +27,12 @@ using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
 
-using Body = llvm::function_ref<Value(OpBuilder &, Location, ValueRange)>;
-
-static Value constant(OpBuilder &builder, Location loc, Type type,
-                      double value) {
-  return arith::ConstantOp::create(builder, loc,
-                                   builder.getFloatAttr(type, value));
-}
-
-/// A new tensor of `shape` filled with `value`.
-static Value filled(OpBuilder &builder, Location loc,
-                    ArrayRef<OpFoldResult> shape, Type type, double value) {
-  Value empty = tensor::EmptyOp::create(builder, loc, shape, type);
-  return linalg::FillOp::create(builder, loc,
-                                constant(builder, loc, type, value), empty)
-      .getResult(0);
-}
-
 /// `value` with the type of what it replaces, which may know fewer extents than
 /// the operands do.
 static Value retyped(OpBuilder &builder, Value value, Type type) {
   if (value.getType() == type)
     return value;
   return tensor::CastOp::create(builder, value.getLoc(), type, value);
-}
-
-/// The projection of the loops `loops` onto the dimensions `term`.
-static AffineMap mapOf(MLIRContext *context, llvm::StringRef loops,
-                       llvm::StringRef term) {
-  SmallVector<AffineExpr> dims;
-  for (char letter : term)
-    dims.push_back(getAffineDimExpr(indexOf(loops, letter), context));
-  return AffineMap::get(loops.size(), 0, dims, context);
-}
-
-/// A linalg.generic over the letters `loops`; those missing from `output` are
-/// summed (or otherwise reduced) by `body`.
-static Value generic(OpBuilder &builder, Location loc, llvm::StringRef loops,
-                     ArrayRef<std::pair<Value, std::string>> inputs, Value init,
-                     llvm::StringRef output, Body body) {
-  SmallVector<AffineMap> maps;
-  SmallVector<Value> operands;
-  for (auto &[value, term] : inputs) {
-    operands.push_back(value);
-    maps.push_back(mapOf(builder.getContext(), loops, term));
-  }
-  maps.push_back(mapOf(builder.getContext(), loops, output));
-  SmallVector<utils::IteratorType> iterators;
-  for (char letter : loops)
-    iterators.push_back(output.contains(letter)
-                            ? utils::IteratorType::parallel
-                            : utils::IteratorType::reduction);
-  return linalg::GenericOp::create(
-             builder, loc, TypeRange(init.getType()), operands,
-             ValueRange(init), maps, iterators,
-             [&](OpBuilder &b, Location l, ValueRange args) {
-               linalg::YieldOp::create(b, l, body(b, l, args));
-             })
-      .getResult(0);
-}
-
-static Value widen(OpBuilder &builder, Location loc, Value value, Type type) {
-  if (value.getType() == type)
-    return value;
-  return arith::ExtFOp::create(builder, loc, type, value);
 }
 
 //===----------------------------------------------------------------------===//
@@ -153,7 +96,7 @@ struct LowerEinsum final : OpRewritePattern<EinsumOp> {
     Type sum = sumType(rewriter, result);
     ReifiedRankedShapedTypeDims shapes;
     (void)op.reifyResultShapes(rewriter, shapes);
-    Value init = filled(rewriter, loc, shapes[0], sum, 0.0);
+    Value init = createFilled(rewriter, loc, shapes[0], sum, 0.0);
     Value value = createSumOfProducts(rewriter, loc, spec, loopOrder(spec),
                                       op.getInputs(), init)
                       .getResult(0);
@@ -195,101 +138,24 @@ struct LowerSoftmax final : OpRewritePattern<SoftmaxOp> {
     std::string letters = op.getLetters().str();
     std::string rows = lettersWithout(letters, op.getOver());
     std::string loops = rows + op.getOver().str();
-    Type type = rewriter.getF32Type();
     auto shape = tensor::getMixedSizes(rewriter, loc, op.getInput());
-    SmallVector<OpFoldResult> rowShape;
-    for (char letter : rows)
-      rowShape.push_back(shape[indexOf(letters, letter)]);
 
-    Value scores = liveScores(rewriter, op, loops, shape);
-    Value max =
-        generic(rewriter, loc, loops, {{scores, letters}},
-                firstMax(rewriter, op, rows, rowShape), rows,
-                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-                  return arith::MaximumFOp::create(b, l, args[0], args[1]);
-                });
-    Value weights =
-        generic(rewriter, loc, loops, {{scores, letters}, {max, rows}},
-                tensor::EmptyOp::create(rewriter, loc, shape, type), letters,
-                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-                  return weight(b, l, args[0], args[1]);
-                });
-    Value sum =
-        generic(rewriter, loc, loops, {{weights, letters}},
-                firstSum(rewriter, op, max, rows, rowShape), rows,
-                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-                  return arith::AddFOp::create(b, l, args[0], args[1]);
-                });
+    Lettered scores(liveScores(rewriter, op, loops, shape), letters);
+    Lettered sink(op.getSink(), op.getSinkLetters().value_or("").str());
+    SoftmaxRows softmax =
+        createSoftmaxRows(rewriter, loc, scores, op.getOver(), sink);
     Type element = op.getType().getElementType();
-    Value result =
-        generic(rewriter, loc, loops, {{weights, letters}, {sum, rows}},
-                tensor::EmptyOp::create(rewriter, loc, shape, element), letters,
-                [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-                  return normalised(b, l, args[0], args[1], element);
-                });
+    Value result = createLetterLoops(
+        rewriter, loc, loops, {{softmax.weights, letters}, {softmax.sum, rows}},
+        tensor::EmptyOp::create(rewriter, loc, shape, element), letters,
+        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+          return createShare(b, l, args[0], args[1], element);
+        });
     rewriter.replaceOp(op, retyped(rewriter, result, op.getType()));
     return success();
   }
 
 private:
-  /// The sink's score, or -inf.
-  static Value firstMax(OpBuilder &builder, SoftmaxOp op,
-                        const std::string &rows, ArrayRef<OpFoldResult> shape) {
-    Type type = builder.getF32Type();
-    Location loc = op.getLoc();
-    if (!op.getSink())
-      return filled(builder, loc, shape, type,
-                    -std::numeric_limits<double>::infinity());
-    return generic(builder, loc, rows,
-                   {{op.getSink(), op.getSinkLetters()->str()}},
-                   tensor::EmptyOp::create(builder, loc, shape, type), rows,
-                   [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-                     return widen(b, l, args[0], type);
-                   });
-  }
-
-  /// The sink's weight, or 0.
-  static Value firstSum(OpBuilder &builder, SoftmaxOp op, Value max,
-                        const std::string &rows, ArrayRef<OpFoldResult> shape) {
-    Type type = builder.getF32Type();
-    Location loc = op.getLoc();
-    if (!op.getSink())
-      return filled(builder, loc, shape, type, 0.0);
-    return generic(builder, loc, rows,
-                   {{op.getSink(), op.getSinkLetters()->str()}, {max, rows}},
-                   tensor::EmptyOp::create(builder, loc, shape, type), rows,
-                   [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-                     return weight(b, l, widen(b, l, args[0], type), args[1]);
-                   });
-  }
-
-  /// exp(score - max), and 0 in a row whose max is -inf.
-  static Value weight(OpBuilder &b, Location loc, Value score, Value max) {
-    Value dead = constant(b, loc, b.getF32Type(),
-                          -std::numeric_limits<double>::infinity());
-    Value zero = constant(b, loc, b.getF32Type(), 0.0);
-    Value isDead =
-        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, max, dead);
-    Value base = arith::SelectOp::create(b, loc, isDead, zero, max);
-    Value shifted = arith::SubFOp::create(b, loc, score, base);
-    return math::ExpOp::create(b, loc, shifted);
-  }
-
-  /// weight / sum, and 0 where no key attends.
-  static Value normalised(OpBuilder &b, Location loc, Value weight, Value sum,
-                          Type element) {
-    Value zero = constant(b, loc, b.getF32Type(), 0.0);
-    Value none =
-        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, sum, zero);
-    Value share = arith::DivFOp::create(b, loc, weight, sum);
-    share = arith::SelectOp::create(b, loc, none, zero, share);
-    if (element.isF32())
-      return share;
-    if (element.isF64())
-      return arith::ExtFOp::create(b, loc, element, share);
-    return arith::TruncFOp::create(b, loc, element, share);
-  }
-
   /// Whether the element at the current loop indices is valid and unmasked.
   static Value isLive(OpBuilder &b, Location loc, SoftmaxOp op,
                       llvm::StringRef loops, Value length) {
@@ -314,36 +180,31 @@ private:
     return live;
   }
 
-  /// The scores in f32, -inf where they are not live.
+  /// The scores in f32 (f64 where they are), -inf where they are not live.
   static Value liveScores(OpBuilder &builder, SoftmaxOp op,
                           const std::string &loops,
                           ArrayRef<OpFoldResult> shape) {
     std::string letters = op.getLetters().str();
-    bool perSequence = op.getValid() && !op.getValid().getType().isIndex();
-    if (!op.getValid() && !op.getMask() &&
-        op.getType().getElementType().isF32())
+    Type element = op.getType().getElementType();
+    Type type = sumType(builder, element);
+    if (!op.getValid() && !op.getMask() && element == type)
       return op.getInput();
-    SmallVector<std::pair<Value, std::string>> inputs = {
-        {op.getInput(), letters}};
-    if (perSequence)
+    SmallVector<Lettered> inputs = {{op.getInput(), letters}};
+    if (op.getValid() && !op.getValid().getType().isIndex())
       inputs.push_back({op.getValid(), letters.substr(0, 1)});
     Location loc = op.getLoc();
-    Type type = builder.getF32Type();
-    return generic(builder, loc, loops, inputs,
-                   tensor::EmptyOp::create(builder, loc, shape, type), letters,
-                   [&](OpBuilder &b, Location l, ValueRange args) -> Value {
-                     Value score = args[0];
-                     if (score.getType().isF64())
-                       score = arith::TruncFOp::create(b, l, type, score);
-                     else
-                       score = widen(b, l, score, type);
-                     Value live = isLive(b, l, op, loops, args[1]);
-                     if (!live)
-                       return score;
-                     Value dead = constant(
-                         b, l, type, -std::numeric_limits<double>::infinity());
-                     return arith::SelectOp::create(b, l, live, score, dead);
-                   });
+    return createLetterLoops(
+        builder, loc, loops, inputs,
+        tensor::EmptyOp::create(builder, loc, shape, type), letters,
+        [&](OpBuilder &b, Location l, ValueRange args) -> Value {
+          Value score = convertFloat(b, l, args[0], type);
+          Value live = isLive(b, l, op, loops, args[1]);
+          if (!live)
+            return score;
+          Value dead =
+              createFloat(b, l, type, -std::numeric_limits<double>::infinity());
+          return arith::SelectOp::create(b, l, live, score, dead);
+        });
   }
 };
 

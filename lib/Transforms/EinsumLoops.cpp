@@ -7,6 +7,7 @@
 
 #include "EinsumLoops.h"
 #include "einhead/IR/Attn.h"
+#include "einhead/IR/LetterLoops.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -17,14 +18,6 @@ using namespace einhead::attn;
 
 Type einhead::sumType(OpBuilder &builder, Type result) {
   return result.isF64() ? result : Type(builder.getF32Type());
-}
-
-static Value widen(OpBuilder &builder, Location loc, Value value, Type type) {
-  if (value.getType() == type)
-    return value;
-  if (value.getType().isF64()) // into a sum of f32
-    return arith::TruncFOp::create(builder, loc, type, value);
-  return arith::ExtFOp::create(builder, loc, type, value);
 }
 
 /// Whether a tensor holds the weights of a softmax, converted or reshaped: a
@@ -39,17 +32,6 @@ static bool isWeights(Value value) {
              tensor::ExpandShapeOp, tensor::CollapseShapeOp,
              tensor::ExtractSliceOp>(op) &&
          isWeights(op->getOperand(0));
-}
-
-/// weight * value, and 0 where the weight is 0.
-static Value weighted(OpBuilder &builder, Location loc, Value weight,
-                      Value value) {
-  Value zero = arith::ConstantOp::create(
-      builder, loc, builder.getFloatAttr(weight.getType(), 0.0));
-  Value none = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ,
-                                     weight, zero);
-  Value product = arith::MulFOp::create(builder, loc, weight, value);
-  return arith::SelectOp::create(builder, loc, none, zero, product);
 }
 
 linalg::GenericOp einhead::createSumOfProducts(OpBuilder &builder, Location loc,
@@ -75,13 +57,13 @@ linalg::GenericOp einhead::createSumOfProducts(OpBuilder &builder, Location loc,
   return linalg::GenericOp::create(
       builder, loc, TypeRange(init.getType()), inputs, ValueRange(init), maps,
       iterators, [&](OpBuilder &b, Location l, ValueRange args) {
-        Value product = widen(b, l, args[0], sum);
+        Value product = convertFloat(b, l, args[0], sum);
         if (args.size() == 3) {
-          Value second = widen(b, l, args[1], sum);
+          Value second = convertFloat(b, l, args[1], sum);
           if (isWeights(inputs[0]))
-            product = weighted(b, l, product, second);
+            product = createWeighted(b, l, product, second);
           else if (isWeights(inputs[1]))
-            product = weighted(b, l, second, product);
+            product = createWeighted(b, l, second, product);
           else
             product = arith::MulFOp::create(b, l, product, second);
         }

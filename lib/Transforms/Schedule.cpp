@@ -55,6 +55,10 @@ std::string einhead::whyNotTiled(AttentionOp op) {
     if (!isa<Float32Type, Float16Type, BFloat16Type>(
             getElementTypeOrSelf(operand)))
       return "its operands are not f32, f16 or bf16";
+  // Loops over lists read K from its first row on.
+  if (op.getBlocks() && offsetOf(like, roles.key[0]))
+    return "its lists of blocks count from a key before its first, offset '" +
+           roles.key + "'";
   if (roles.outputTerm.back() != roles.value[0])
     return "the output's last letter is not the value letter '" + roles.value +
            "'";

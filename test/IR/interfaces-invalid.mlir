@@ -45,13 +45,13 @@ module attributes {transform.with_named_sequence} {
 // -----
 
 module attributes {transform.with_named_sequence} {
-  func.func @decompose_two_key_letters(%q: tensor<8x64xf32>, %k: tensor<16x4x64xf32>) -> tensor<8x64xf32> {
-    // expected-error @+2 {{a softmax over "mp" has no graph op; use one key letter}}
+  func.func @decompose_buffers(%q: memref<8x64xf32>, %k: memref<128x64xf32>, %y: memref<8x64xf32>) {
+    // expected-error @+2 {{on buffers has no graph; decompose it before bufferization}}
     // expected-note @+1 {{when applied to this op}}
-    %y = attn.attention "hk, mpk, mpv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<16x4x64xf32>)
-        value(%k : tensor<16x4x64xf32>) scale 0.125
-        outs(%q : tensor<8x64xf32>) -> tensor<8x64xf32>
-    return %y : tensor<8x64xf32>
+    attn.attention "hk, mk, mv -> hv" query(%q : memref<8x64xf32>) key(%k : memref<128x64xf32>)
+        value(%k : memref<128x64xf32>) scale 0.125
+        outs(%y : memref<8x64xf32>)
+    return
   }
   transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
     %attention = transform.structured.match ops{["attn.attention"]} in %root : (!transform.any_op) -> !transform.any_op
@@ -71,6 +71,29 @@ module attributes {transform.with_named_sequence} {
     // expected-error @+1 {{failed to generate tiling loops}}
     %y = attn.attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<128x64xf32>)
         value(%k : tensor<128x64xf32>) scale 0.125 sink "h"(%sink : tensor<8xf32>)
+        outs(%q : tensor<8x64xf32>) -> tensor<8x64xf32>
+    return %y : tensor<8x64xf32>
+  }
+  transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    %attention = transform.structured.match ops{["attn.attention"]} in %root : (!transform.any_op) -> !transform.any_op
+    // expected-error @+1 {{could not tile reduction}}
+    %fills:3, %part, %merge, %loop = transform.structured.tile_reduction_using_forall %attention by tile_sizes = [0, 32]
+      : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op, !transform.any_op,
+                                !transform.any_op, !transform.any_op)
+    transform.yield
+  }
+}
+
+// -----
+
+// A part of K would take the lists for its own keys.
+module attributes {transform.with_named_sequence} {
+  func.func @blocks_of_no_part(%q: tensor<8x64xf32>, %k: tensor<128x64xf32>, %lists: tensor<3xi64>) -> tensor<8x64xf32> {
+    // expected-error @+3 {{its keys are listed in blocks, not split by number; transform.attn.split_keys splits the lists}}
+    // expected-error @+2 {{tile operation}}
+    // expected-error @+1 {{failed to generate tiling loops}}
+    %y = attn.attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<128x64xf32>)
+        value(%k : tensor<128x64xf32>) scale 0.125 blocks ""(%lists : tensor<3xi64>) size 16
         outs(%q : tensor<8x64xf32>) -> tensor<8x64xf32>
     return %y : tensor<8x64xf32>
   }
