@@ -72,6 +72,17 @@ static LogicalResult resultPosition(OpBuilder &builder, Operation *op,
   return success();
 }
 
+/// A tile of `op`, with the slices made for it: what a producer is fused
+/// through.
+static TilingResult tilingResult(Operation *op, Operation *tile) {
+  TilingResult result{{tile}, SmallVector<Value>(tile->getResults()), {}};
+  for (Value operand : tile->getOperands())
+    if (auto slice = operand.getDefiningOp<tensor::ExtractSliceOp>();
+        slice && !llvm::is_contained(op->getOperands(), operand))
+      result.generatedSlices.push_back(slice);
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // attn.attention
 //===----------------------------------------------------------------------===//
@@ -116,7 +127,7 @@ AttentionOp::getTiledImplementation(OpBuilder &builder,
       getSinkLettersAttr(), sink, getSharedKvAttr(), getScheduleAttr(), output,
       lse, getScore().size());
   copyScore(like, cast<AttentionLike>(op.getOperation()));
-  return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
+  return tilingResult(*this, op);
 }
 
 LogicalResult AttentionOp::getResultTilePosition(
@@ -320,7 +331,7 @@ PartialAttentionOp::getTiledImplementation(OpBuilder &builder,
       dropTest(like, tiled);
   }
   auto op = buildPartial(builder, like, tiled, states, /*chunk=*/nullptr);
-  return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
+  return tilingResult(*this, op);
 }
 
 LogicalResult PartialAttentionOp::getResultTilePosition(
@@ -376,7 +387,7 @@ MergeOp::getTiledImplementation(OpBuilder &builder,
     types.push_back(lse.getType());
   auto op = MergeOp::create(builder, getLoc(), types, getSpecAttr(), max, sum,
                             accumulator, output, lse);
-  return TilingResult{{op}, SmallVector<Value>(op->getResults()), {}};
+  return tilingResult(*this, op);
 }
 
 LogicalResult MergeOp::getResultTilePosition(

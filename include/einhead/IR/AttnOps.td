@@ -159,7 +159,8 @@ class Attn_AttentionBase<string mnemonic, list<Trait> traits = []>
         Attn_AttentionLikeInterface,
         DeclareOpInterfaceMethods<TilingInterface,
           ["getLoopIteratorTypes", "getIterationDomain",
-           "getTiledImplementation", "getResultTilePosition"]>,
+           "getTiledImplementation", "getResultTilePosition",
+           "generateResultTileValue", "getIterationDomainTileFromResultTile"]>,
         DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
           ["reifyResultShapes"]>], traits)>;
 
@@ -349,7 +350,8 @@ def Attn_MergeOp : Attn_Op<"merge", [DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
     DeclareOpInterfaceMethods<TilingInterface,
       ["getLoopIteratorTypes", "getIterationDomain",
-       "getTiledImplementation", "getResultTilePosition"]>,
+       "getTiledImplementation", "getResultTilePosition",
+           "generateResultTileValue", "getIterationDomainTileFromResultTile"]>,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
           ["reifyResultShapes"]>]> {
   let summary = "Joins the states of splits and normalises";
