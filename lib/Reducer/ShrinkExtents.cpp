@@ -5,13 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ExtentClasses.h"
 #include "Reductions.h"
+#include "einhead/Analysis/ExtentClasses.h"
+#include "einhead/IR/ShapeNames.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
+using namespace einhead;
 using namespace einhead::attn;
 using namespace einhead::reducer;
 
@@ -24,6 +26,12 @@ struct Length {
   Value counted;
   int64_t dimension;
   int64_t written;
+};
+
+/// A class of static extents above 1 that can be changed.
+struct Shrinkable {
+  unsigned root;
+  int64_t extent;
 };
 } // namespace
 
@@ -71,9 +79,75 @@ static void setLength(const Length &length, int64_t number) {
       arith::ConstantIndexOp::create(builder, user->getLoc(), number));
 }
 
+/// In order of appearance.
+static std::vector<Shrinkable> shrinkable(ExtentClasses &classes) {
+  std::vector<Shrinkable> all;
+  llvm::DenseSet<unsigned> seen;
+  for (const ExtentClasses::Point &point : classes.points()) {
+    int64_t extent = point.extent();
+    if (classes.isPinned(point.root) || ShapedType::isDynamic(extent) ||
+        extent < 2)
+      continue;
+    if (seen.insert(point.root).second)
+      all.push_back({point.root, extent});
+  }
+  return all;
+}
+
+/// `attn.shape` with the extents of `type` where numbers stand, or null.
+static StringAttr renamed(StringAttr text, Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  auto names = parseShapeNames(text ? text.getValue() : "");
+  if (!text || !tensor || failed(names))
+    return nullptr;
+  std::string all;
+  for (auto [name, extent] : llvm::zip(*names, tensor.getShape())) {
+    if (name.name.empty() && !ShapedType::isDynamic(extent))
+      name.offset = extent;
+    all += (all.empty() ? "" : ", ") + name.str();
+  }
+  return StringAttr::get(text.getContext(), all);
+}
+
+static void rename(func::FuncOp function) {
+  constexpr llvm::StringLiteral key = "attn.shape";
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
+    if (StringAttr text =
+            renamed(function.getArgAttrOfType<StringAttr>(i, key), type))
+      function.setArgAttr(i, key, text);
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    if (StringAttr text =
+            renamed(function.getResultAttrOfType<StringAttr>(i, key), type))
+      function.setResultAttr(i, key, text);
+}
+
+/// Gives a class another extent: types, splats, numbers in `attn.shape`.
+static void resize(func::FuncOp function, ExtentClasses &classes, unsigned root,
+                   int64_t extent) {
+  for (const ExtentClasses::Point &point : classes.points()) {
+    Value value = point.value;
+    auto type = cast<RankedTensorType>(value.getType());
+    if (point.root != root || type.isDynamicDim(point.dimension))
+      continue;
+    SmallVector<int64_t> shape(type.getShape());
+    shape[point.dimension] = extent;
+    value.setType(type.clone(shape));
+    if (auto constant = value.getDefiningOp<arith::ConstantOp>())
+      constant.setValueAttr(
+          cast<SplatElementsAttr>(constant.getValue())
+              .resizeSplat(cast<ShapedType>(value.getType())));
+  }
+  SmallVector<Type> inputs(function.getBody().getArgumentTypes());
+  SmallVector<Type> results(function.getResultTypes());
+  if (auto end = dyn_cast<func::ReturnOp>(function.front().getTerminator()))
+    results.assign(end.getOperandTypes().begin(), end.getOperandTypes().end());
+  function.setType(FunctionType::get(function.getContext(), inputs, results));
+  rename(function);
+}
+
 bool einhead::reducer::shrinkExtent(func::FuncOp function, unsigned n) {
   ExtentClasses classes(function);
-  for (auto [root, extent] : classes.shrinkable()) {
+  for (auto [root, extent] : shrinkable(classes)) {
     int64_t previous = extent;
     for (int64_t smaller : {extent / 2, extent - extent / 4, extent - 1}) {
       if (smaller == extent || smaller == previous)
@@ -82,12 +156,12 @@ bool einhead::reducer::shrinkExtent(func::FuncOp function, unsigned n) {
       if (n-- != 0)
         continue;
       for (const Length &length : lengthsOf(function))
-        if (classes.has(root, length.counted, length.dimension)) {
+        if (classes.rootOf(length.counted, length.dimension) == root) {
           int64_t most = std::max<int64_t>(smaller - length.written, 0);
           if (length.number > most)
             setLength(length, most);
         }
-      classes.resize(root, smaller);
+      resize(function, classes, root, smaller);
       return true;
     }
   }

@@ -5,34 +5,41 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef EINHEAD_LIB_REDUCER_EXTENTCLASSES_H
-#define EINHEAD_LIB_REDUCER_EXTENTCLASSES_H
+#ifndef EINHEAD_ANALYSIS_EXTENTCLASSES_H
+#define EINHEAD_ANALYSIS_EXTENTCLASSES_H
 
 #include "einhead/IR/Attn.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <optional>
+#include <vector>
 
-namespace einhead::reducer {
+namespace einhead {
 
 /// The dimensions of a function's tensors, joined where an op says by its
 /// letters or its nature that they have one extent.  Dimensions of ops that are
-/// not known here are pinned: they cannot be changed.
+/// not known here are pinned: nobody may change a number there.
 class ExtentClasses {
 public:
   explicit ExtentClasses(mlir::func::FuncOp function);
 
-  /// The static extents above 1 that can be changed, in order of appearance.
-  struct Class {
+  /// One dimension of a tensor; `root` names its class.
+  struct Point {
+    mlir::Value value;
+    int64_t dimension;
     unsigned root;
-    int64_t extent;
-  };
-  std::vector<Class> shrinkable();
 
-  bool has(unsigned root, mlir::Value value, int64_t dimension);
-  /// Gives a class another extent: types, splats, numbers in `attn.shape`.
-  void resize(unsigned root, int64_t extent);
+    /// As the type has it; may be dynamic.
+    int64_t extent() const;
+  };
+  /// All of them: arguments first, then results in order of appearance.
+  std::vector<Point> points();
+  bool isPinned(unsigned root) const { return nodes[root].pinned; }
+
+  /// The class of a dimension, or none where the tensor is not known.
+  std::optional<unsigned> rootOf(mlir::Value value, int64_t dimension);
 
 private:
-  struct Point {
+  struct Node {
     mlir::Value value;
     int64_t dimension;
     unsigned parent;
@@ -51,12 +58,14 @@ private:
   void relateAttention(mlir::Operation *op);
   void relateMerge(attn::MergeOp op);
   void relateLinalg(mlir::Operation *op);
+  void relateSizes(mlir::Operation *op);
+  void relateReturn(mlir::Operation *op);
 
   mlir::func::FuncOp function;
-  std::vector<Point> points;
+  std::vector<Node> nodes;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, unsigned> ids;
 };
 
-} // namespace einhead::reducer
+} // namespace einhead
 
-#endif // EINHEAD_LIB_REDUCER_EXTENTCLASSES_H
+#endif // EINHEAD_ANALYSIS_EXTENTCLASSES_H

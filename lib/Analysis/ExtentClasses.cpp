@@ -5,15 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ExtentClasses.h"
+#include "einhead/Analysis/ExtentClasses.h"
 #include "einhead/IR/ShapeNames.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
+using namespace einhead;
 using namespace einhead::attn;
-using namespace einhead::reducer;
 
 ExtentClasses::ExtentClasses(func::FuncOp function) : function(function) {
   for (BlockArgument argument : function.getArguments())
@@ -34,15 +34,15 @@ void ExtentClasses::add(Value value) {
   if (!type)
     return;
   for (int64_t d = 0; d < type.getRank(); ++d) {
-    unsigned id = points.size();
+    unsigned id = nodes.size();
     ids[{value, d}] = id;
-    points.push_back({value, d, id, false});
+    nodes.push_back({value, d, id, false});
   }
 }
 
 unsigned ExtentClasses::find(unsigned id) {
-  while (points[id].parent != id)
-    id = points[id].parent = points[points[id].parent].parent;
+  while (nodes[id].parent != id)
+    id = nodes[id].parent = nodes[nodes[id].parent].parent;
   return id;
 }
 
@@ -54,15 +54,15 @@ void ExtentClasses::join(Value a, int64_t i, Value b, int64_t j) {
   unsigned x = find(first->second), y = find(second->second);
   if (x > y)
     std::swap(x, y);
-  points[y].parent = x;
-  points[x].pinned |= points[y].pinned;
+  nodes[y].parent = x;
+  nodes[x].pinned |= nodes[y].pinned;
 }
 
 void ExtentClasses::pin(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   for (int64_t d = 0; type && d < type.getRank(); ++d)
     if (auto at = ids.find({value, d}); at != ids.end())
-      points[find(at->second)].pinned = true;
+      nodes[find(at->second)].pinned = true;
 }
 
 /// Dimension by dimension; ranks that differ (a scalar among tensors) stay out.
@@ -208,6 +208,33 @@ void ExtentClasses::relateLinalg(Operation *op) {
   }
 }
 
+/// The new state of a cache has the type of the old one.
+void ExtentClasses::relateReturn(Operation *op) {
+  if (op->getParentOp() != function)
+    return;
+  for (auto [i, value] : llvm::enumerate(op->getOperands())) {
+    auto cache = function.getResultAttrOfType<StringAttr>(i, "attn.cache");
+    for (BlockArgument argument : function.getArguments())
+      if (cache && function.getArgAttrOfType<StringAttr>(
+                       argument.getArgNumber(), "attn.name") == cache)
+        joinAll({argument, value});
+  }
+}
+
+/// A size that is the extent of another tensor.
+void ExtentClasses::relateSizes(Operation *op) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  // The element of a splat stands before its sizes.
+  auto sizes = op->getOperands().take_back(type.getNumDynamicDims());
+  for (int64_t d = 0, next = 0; d < type.getRank(); ++d) {
+    if (!type.isDynamicDim(d))
+      continue;
+    auto dim = sizes[next++].getDefiningOp<tensor::DimOp>();
+    if (std::optional<int64_t> at = dim ? dim.getConstantIndex() : std::nullopt)
+      join(dim.getSource(), *at, op->getResult(0), d);
+  }
+}
+
 void ExtentClasses::relate(Operation *op) {
   if (auto einsum = dyn_cast<EinsumOp>(op)) {
     EinsumSpec spec = *EinsumSpec::parse(einsum.getSpec());
@@ -244,7 +271,11 @@ void ExtentClasses::relate(Operation *op) {
     values.append(op->result_begin(), op->result_end());
     return joinAll(values);
   }
-  if (isa<tensor::EmptyOp, tensor::SplatOp, tensor::DimOp, func::ReturnOp>(op))
+  if (isa<tensor::EmptyOp, tensor::SplatOp>(op))
+    return relateSizes(op);
+  if (isa<func::ReturnOp>(op))
+    return relateReturn(op);
+  if (isa<tensor::DimOp>(op))
     return;
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     if (isa<SplatElementsAttr>(constant.getValue()))
@@ -252,71 +283,20 @@ void ExtentClasses::relate(Operation *op) {
   pinAll(op);
 }
 
-std::vector<ExtentClasses::Class> ExtentClasses::shrinkable() {
-  std::vector<Class> classes;
-  llvm::DenseMap<unsigned, unsigned> at;
-  for (unsigned id = 0; id < points.size(); ++id) {
-    unsigned root = find(id);
-    int64_t extent = cast<RankedTensorType>(points[id].value.getType())
-                         .getDimSize(points[id].dimension);
-    if (points[root].pinned || ShapedType::isDynamic(extent) || extent < 2)
-      continue;
-    if (at.try_emplace(root, classes.size()).second)
-      classes.push_back({root, extent});
-  }
-  return classes;
+int64_t ExtentClasses::Point::extent() const {
+  return cast<RankedTensorType>(value.getType()).getDimSize(dimension);
 }
 
-bool ExtentClasses::has(unsigned root, Value value, int64_t dimension) {
+std::vector<ExtentClasses::Point> ExtentClasses::points() {
+  std::vector<Point> all;
+  for (unsigned id = 0; id < nodes.size(); ++id)
+    all.push_back({nodes[id].value, nodes[id].dimension, find(id)});
+  return all;
+}
+
+std::optional<unsigned> ExtentClasses::rootOf(Value value, int64_t dimension) {
   auto at = ids.find({value, dimension});
-  return at != ids.end() && find(at->second) == root;
-}
-
-/// `attn.shape` with the extents of `type` where numbers stand, or null.
-static StringAttr renamed(StringAttr text, Type type) {
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  auto names = parseShapeNames(text ? text.getValue() : "");
-  if (!text || !tensor || failed(names))
-    return nullptr;
-  std::string all;
-  for (auto [name, extent] : llvm::zip(*names, tensor.getShape())) {
-    if (name.name.empty() && !ShapedType::isDynamic(extent))
-      name.offset = extent;
-    all += (all.empty() ? "" : ", ") + name.str();
-  }
-  return StringAttr::get(text.getContext(), all);
-}
-
-static void rename(func::FuncOp function) {
-  constexpr llvm::StringLiteral key = "attn.shape";
-  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
-    if (StringAttr text =
-            renamed(function.getArgAttrOfType<StringAttr>(i, key), type))
-      function.setArgAttr(i, key, text);
-  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
-    if (StringAttr text =
-            renamed(function.getResultAttrOfType<StringAttr>(i, key), type))
-      function.setResultAttr(i, key, text);
-}
-
-void ExtentClasses::resize(unsigned root, int64_t extent) {
-  for (unsigned id = 0; id < points.size(); ++id) {
-    auto [value, dimension, parent, pinned] = points[id];
-    auto type = cast<RankedTensorType>(value.getType());
-    if (find(id) != root || type.isDynamicDim(dimension))
-      continue;
-    SmallVector<int64_t> shape(type.getShape());
-    shape[dimension] = extent;
-    value.setType(type.clone(shape));
-    if (auto constant = value.getDefiningOp<arith::ConstantOp>())
-      constant.setValueAttr(
-          cast<SplatElementsAttr>(constant.getValue())
-              .resizeSplat(cast<ShapedType>(value.getType())));
-  }
-  SmallVector<Type> inputs(function.getBody().getArgumentTypes());
-  SmallVector<Type> results(function.getResultTypes());
-  if (auto end = dyn_cast<func::ReturnOp>(function.front().getTerminator()))
-    results.assign(end.getOperandTypes().begin(), end.getOperandTypes().end());
-  function.setType(FunctionType::get(function.getContext(), inputs, results));
-  rename(function);
+  if (at == ids.end())
+    return std::nullopt;
+  return find(at->second);
 }
