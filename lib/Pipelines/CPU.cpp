@@ -54,11 +54,10 @@ static void addCleanup(OpPassManager &pm) {
 
 void einhead::buildGraphPipeline(OpPassManager &pm,
                                  const CPUPipelineOptions &options) {
-  if (!options.sizes.empty()) {
-    SpecializePassOptions specialize;
-    specialize.sizes.assign(options.sizes.begin(), options.sizes.end());
-    pm.addPass(createSpecializePass(specialize));
-  }
+  // Without sizes too: what one type says of a letter, all say.
+  SpecializePassOptions specialize;
+  specialize.sizes.assign(options.sizes.begin(), options.sizes.end());
+  pm.addPass(createSpecializePass(specialize));
 }
 
 /// Everything on tensors becomes linalg before functions get destinations, so

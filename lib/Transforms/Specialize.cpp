@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "einhead/Analysis/ExtentClasses.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/IR/ShapeNames.h"
 #include "einhead/Transforms/Passes.h"
@@ -23,144 +24,234 @@ using namespace einhead::attn;
 
 using Extents = llvm::StringMap<int64_t>;
 
-/// `type` with the dynamic extents that have a given name.
-static FailureOr<Type> specialized(func::FuncOp function, unsigned index,
-                                   Type type, const Extents &extents) {
+namespace {
+/// One function: its classes of dimensions, and the types that they imply.
+class Specializer {
+public:
+  Specializer(func::FuncOp function, const Extents &given, bool isCalled)
+      : function(function), given(given), isCalled(isCalled),
+        classes(function) {}
+
+  LogicalResult run();
+
+private:
+  struct Known {
+    int64_t extent;
+    Location loc;
+  };
+  struct Named {
+    std::string name, where;
+  };
+
+  LogicalResult seedSizes();
+  LogicalResult seedTypes();
+  LogicalResult know(unsigned root, int64_t extent, Location loc);
+  LogicalResult checkNames();
+  LogicalResult checkNames(llvm::StringRef which, Value value, StringAttr text);
+  SmallVector<ShapeName> namesOf(StringAttr text, Type type);
+  bool follows(Value value);
+  Type impliedType(Value value);
+  void retype(Operation *op);
+  void dropSizes(Operation *op, RankedTensorType before);
+  void castOperands(Operation *op);
+
+  func::FuncOp function;
+  const Extents &given;
+  /// Then callers know the types of the function, which stay as they are.
+  bool isCalled;
+  ExtentClasses classes;
+  llvm::DenseMap<unsigned, Known> known;
+  llvm::DenseMap<unsigned, Named> names;
+  llvm::DenseMap<Value, Type> before;
+};
+} // namespace
+
+SmallVector<ShapeName> Specializer::namesOf(StringAttr text, Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  auto names = function.getArgAttrOfType<StringAttr>(index, "attn.shape");
-  if (!tensor || !names)
-    return type;
-  SmallVector<int64_t> shape(tensor.getShape());
-  for (auto [i, name] : llvm::enumerate(*parseShapeNames(names.getValue()))) {
-    auto given = extents.find(name.name);
-    if (name.name.empty() || given == extents.end())
-      continue;
-    int64_t extent = given->second + name.offset;
-    if (!ShapedType::isDynamic(shape[i]) && shape[i] != extent) {
-      function.emitError() << "argument #" << index << ": dimension '"
-                           << name.str() << "' is " << shape[i] << ", not "
-                           << extent;
-      return failure();
-    }
-    shape[i] = extent;
-  }
-  return Type(tensor.clone(shape));
+  auto parsed = parseShapeNames(text ? text.getValue() : "");
+  if (!text || !tensor || failed(parsed))
+    return {};
+  return *parsed;
 }
 
-/// `type` with dynamic extents replaced by those of `from` where known.
-static Type refined(RankedTensorType type, ArrayRef<int64_t> from) {
+/// The extents of dimensions that have a given name.
+LogicalResult Specializer::seedSizes() {
+  for (BlockArgument argument : function.getArguments()) {
+    unsigned index = argument.getArgNumber();
+    auto text = function.getArgAttrOfType<StringAttr>(index, "attn.shape");
+    for (auto [d, name] : llvm::enumerate(namesOf(text, argument.getType()))) {
+      auto size = given.find(name.name);
+      if (name.name.empty() || size == given.end())
+        continue;
+      int64_t extent = size->second + name.offset;
+      int64_t own = cast<ShapedType>(argument.getType()).getDimSize(d);
+      if (!ShapedType::isDynamic(own) && own != extent)
+        return function.emitError()
+               << "argument #" << index << ": dimension '" << name.str()
+               << "' is " << own << ", not " << extent;
+      if (failed(know(*classes.rootOf(argument, d), extent, argument.getLoc())))
+        return failure();
+    }
+  }
+  return success();
+}
+
+LogicalResult Specializer::know(unsigned root, int64_t extent, Location loc) {
+  auto [at, isNew] = known.try_emplace(root, Known{extent, loc});
+  if (isNew || at->second.extent == extent)
+    return success();
+  InFlightDiagnostic diagnostic =
+      emitError(loc) << "a dimension of extent " << extent
+                     << " must have the extent " << at->second.extent
+                     << ": letters and ops make it one with another";
+  diagnostic.attachNote(at->second.loc) << "which has that extent here";
+  return diagnostic;
+}
+
+/// The extents that some type says.
+LogicalResult Specializer::seedTypes() {
+  for (const ExtentClasses::Point &point : classes.points())
+    if (!ShapedType::isDynamic(point.extent()) &&
+        failed(know(point.root, point.extent(), point.value.getLoc())))
+      return failure();
+  return success();
+}
+
+LogicalResult Specializer::checkNames(llvm::StringRef which, Value value,
+                                      StringAttr text) {
+  for (auto [d, name] : llvm::enumerate(namesOf(text, value.getType()))) {
+    std::optional<unsigned> root = classes.rootOf(value, d);
+    if (name.name.empty() || !root || known.contains(*root))
+      continue;
+    auto [at, isNew] = names.try_emplace(*root, Named{name.str(), which.str()});
+    if (!isNew && at->second.name != name.str())
+      return function.emitError()
+             << "dimension '" << name.str() << "' of " << which
+             << " and dimension '" << at->second.name << "' of "
+             << at->second.where
+             << " have one extent, and a call could give them two: give them "
+                "one name in attn.shape";
+  }
+  return success();
+}
+
+/// The runtime compares extents by name: where the code takes two for one, they
+/// must have one name.
+LogicalResult Specializer::checkNames() {
+  if (!function.isPublic())
+    return success();
+  for (BlockArgument argument : function.getArguments()) {
+    unsigned index = argument.getArgNumber();
+    if (failed(checkNames(
+            ("argument #" + llvm::Twine(index)).str(), argument,
+            function.getArgAttrOfType<StringAttr>(index, "attn.shape"))))
+      return failure();
+  }
+  auto end = dyn_cast<func::ReturnOp>(function.front().getTerminator());
+  for (unsigned i = 0; end && i < end.getNumOperands(); ++i)
+    if (failed(checkNames(
+            ("result #" + llvm::Twine(i)).str(), end.getOperand(i),
+            function.getResultAttrOfType<StringAttr>(i, "attn.shape"))))
+      return failure();
+  return success();
+}
+
+/// Whether the type of `value` can be changed: its op does with any extents.
+bool Specializer::follows(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return !isCalled &&
+           cast<BlockArgument>(value).getOwner() == &function.getBody().front();
+  return isa<EinsumOp, SoftmaxOp, AppendOp, AttentionLike, MergeOp,
+             linalg::LinalgOp, tensor::CastOp, tensor::EmptyOp,
+             tensor::SplatOp>(op) ||
+         op->hasTrait<OpTrait::Elementwise>();
+}
+
+/// The type of `value` with all extents that are known.
+Type Specializer::impliedType(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type)
+    return value.getType();
   SmallVector<int64_t> shape(type.getShape());
-  for (auto [extent, known] : llvm::zip(shape, from))
-    if (ShapedType::isDynamic(extent))
-      extent = known;
+  for (auto [d, extent] : llvm::enumerate(shape)) {
+    std::optional<unsigned> root = classes.rootOf(value, d);
+    auto at = root ? known.find(*root) : known.end();
+    if (at != known.end())
+      extent = at->second.extent;
+  }
   return type.clone(shape);
 }
 
-/// The shape that an einsum's operands give its result.
-static SmallVector<int64_t> einsumShape(EinsumOp op) {
-  EinsumSpec spec = *EinsumSpec::parse(op.getSpec());
-  SmallVector<int64_t> shape;
-  for (char letter : spec.output) {
-    int64_t extent = ShapedType::kDynamic;
-    for (auto [term, input] : llvm::zip(spec.inputs, op.getInputs()))
-      if (int64_t at = indexOf(term, letter); at >= 0)
-        if (int64_t known = cast<ShapedType>(input.getType()).getDimSize(at);
-            !ShapedType::isDynamic(known))
-          extent = known;
-    shape.push_back(extent);
+/// tensor.empty and tensor.splat say the sizes that the type leaves open.
+void Specializer::dropSizes(Operation *op, RankedTensorType old) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  unsigned at = op->getNumOperands() - old.getNumDynamicDims();
+  for (int64_t d = 0; d < old.getRank(); ++d) {
+    if (!old.isDynamicDim(d))
+      continue;
+    if (type.isDynamicDim(d))
+      ++at;
+    else
+      op->eraseOperand(at);
   }
-  return shape;
 }
 
-/// Whether the types of `op` follow those of its operands, or do not care.
-static bool followsOperands(Operation *op) {
-  // Their verifiers compare extents, and a dynamic one is no static one.
-  if (isa<linalg::BroadcastOp, linalg::TransposeOp>(op))
-    return false;
-  return isa<EinsumOp, SoftmaxOp, AppendOp, AttentionOp, tensor::DimOp,
-             tensor::CastOp, tensor::ExtractOp, linalg::LinalgOp>(op) ||
-         op->hasTrait<OpTrait::Elementwise>() ||
-         op->hasTrait<OpTrait::IsTerminator>();
+void Specializer::retype(Operation *op) {
+  for (Value result : op->getResults()) {
+    Type type = follows(result) ? impliedType(result) : result.getType();
+    if (type == result.getType())
+      continue;
+    auto old = cast<RankedTensorType>(result.getType());
+    before[result] = old;
+    result.setType(type);
+    if (isa<tensor::EmptyOp, tensor::SplatOp>(op))
+      dropSizes(op, old);
+  }
 }
 
-/// Gives the results of `op` the static extents that its operands imply.
-static void infer(Operation *op) {
-  auto set = [&](ArrayRef<int64_t> shape) {
-    Value result = op->getResult(0);
-    result.setType(refined(cast<RankedTensorType>(result.getType()), shape));
-  };
-  if (auto einsum = dyn_cast<EinsumOp>(op))
-    return set(einsumShape(einsum));
-  if (auto append = dyn_cast<AppendOp>(op))
-    return set(append.getCache().getType().getShape());
-  bool elementwise = op->hasTrait<OpTrait::Elementwise>();
-  if (op->getNumResults() != 1 || !(elementwise || isa<SoftmaxOp>(op)))
+/// An op whose types follow gets the implied ones, any other what it had.
+void Specializer::castOperands(Operation *op) {
+  // They take any extents.
+  if (isa<tensor::DimOp, tensor::ExtractOp>(op))
     return;
-  if (!isa<RankedTensorType>(op->getResult(0).getType()))
-    return;
-  for (Value operand : op->getOperands())
-    if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
-      set(type.getShape());
-}
-
-/// Elementwise operands agree in type: a dynamic one is cast to the static one.
-static void castOperands(Operation *op) {
-  if (!op->hasTrait<OpTrait::SameOperandsAndResultType>() ||
-      op->getNumResults() != 1)
-    return;
-  auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
-  if (!type)
-    return;
-  OpBuilder builder(op);
-  for (OpOperand &operand : op->getOpOperands())
-    if (operand.get().getType() != type)
-      operand.set(
-          tensor::CastOp::create(builder, op->getLoc(), type, operand.get()));
-}
-
-/// An op whose types do not follow gets its operands as they were.
-static void castBack(Operation *op, const DenseMap<Value, Type> &before) {
-  if (followsOperands(op))
-    return;
+  bool all = (op->getNumResults() && follows(op->getResult(0))) ||
+             (isa<func::ReturnOp>(op) && !isCalled);
   OpBuilder builder(op);
   for (OpOperand &operand : op->getOpOperands()) {
-    auto old = before.find(operand.get());
-    if (old != before.end() && old->second != operand.get().getType())
-      operand.set(tensor::CastOp::create(builder, op->getLoc(), old->second,
-                                         operand.get()));
+    Value value = operand.get();
+    auto old = before.find(value);
+    Type type = all                   ? impliedType(value)
+                : old != before.end() ? old->second
+                                      : value.getType();
+    if (type != value.getType())
+      operand.set(tensor::CastOp::create(builder, op->getLoc(), type, value));
   }
 }
 
-static LogicalResult specialize(func::FuncOp function, const Extents &extents) {
-  if (function.isExternal())
-    return success();
-  DenseMap<Value, Type> before;
-  for (BlockArgument argument : function.getArguments())
-    before[argument] = argument.getType();
-  function.walk([&](Operation *op) {
-    for (Value result : op->getResults())
-      before[result] = result.getType();
-  });
-  SmallVector<Type> inputs;
+LogicalResult Specializer::run() {
+  if (failed(seedSizes()) || failed(seedTypes()) || failed(checkNames()))
+    return failure();
   for (BlockArgument argument : function.getArguments()) {
-    FailureOr<Type> type = specialized(function, argument.getArgNumber(),
-                                       argument.getType(), extents);
-    if (failed(type))
-      return failure();
-    argument.setType(*type);
-    inputs.push_back(*type);
+    Type type = follows(argument) ? impliedType(argument) : argument.getType();
+    if (type == argument.getType())
+      continue;
+    before[argument] = argument.getType();
+    argument.setType(type);
   }
-  function.walk<WalkOrder::PreOrder>([&](Operation *op) {
-    infer(op);
+  SmallVector<Operation *> ops;
+  function.getBody().walk([&](Operation *op) { ops.push_back(op); });
+  for (Operation *op : ops)
+    retype(op);
+  for (Operation *op : ops)
     castOperands(op);
-    castBack(op, before);
-  });
   SmallVector<Type> results(function.getResultTypes());
   function.walk([&](func::ReturnOp op) {
     for (auto [i, value] : llvm::enumerate(op.getOperands()))
       results[i] = value.getType();
   });
-  function.setType(FunctionType::get(function.getContext(), inputs, results));
+  function.setType(FunctionType::get(
+      function.getContext(), function.getBody().getArgumentTypes(), results));
   return success();
 }
 
@@ -181,11 +272,15 @@ struct SpecializePass final
       }
       extents[name] = extent;
     }
-    if (extents.empty())
-      return;
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      if (failed(specialize(function, extents)))
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isExternal())
+        continue;
+      auto uses = SymbolTable::getSymbolUses(function.getSymNameAttr(),
+                                             &getOperation().getBodyRegion());
+      bool isCalled = !uses || !uses->empty();
+      if (failed(Specializer(function, extents, isCalled).run()))
         return signalPassFailure();
+    }
   }
 };
 } // namespace

@@ -20,15 +20,21 @@ func.func @project(%x: tensor<?x8xf32> {attn.shape = "b, d"},
   return %z : tensor<?x?x?xf32>
 }
 
-// Named ops whose verifiers compare extents get their operands as they were.
-// CHECK-LABEL: func.func @repeated
-// CHECK-SAME: (%[[X:.*]]: tensor<?x7xf32> {{.*}}, %[[REPEATED:.*]]: tensor<?x3x?xf32>, %[[TURNED:.*]]: tensor<?x?xf32>)
-func.func @repeated(%x: tensor<?x?xf32> {attn.shape = "b, k"}, %repeated: tensor<?x3x?xf32>,
-                    %turned: tensor<?x?xf32>) -> (tensor<?x3x?xf32>, tensor<?x?xf32>) {
-  // CHECK: %[[CAST:.*]] = tensor.cast %[[X]] : tensor<?x7xf32> to tensor<?x?xf32>
-  // CHECK: linalg.broadcast ins(%[[CAST]] : tensor<?x?xf32>)
-  %y = linalg.broadcast ins(%x : tensor<?x?xf32>) outs(%repeated : tensor<?x3x?xf32>) dimensions = [1]
-  // CHECK: linalg.transpose ins(%{{.*}} : tensor<?x?xf32>)
-  %z = linalg.transpose ins(%x : tensor<?x?xf32>) outs(%turned : tensor<?x?xf32>) permutation = [1, 0]
-  return %y, %z : tensor<?x3x?xf32>, tensor<?x?xf32>
+// A broadcast needs equal types of its input and its destination.
+// CHECK-LABEL: func.func @broadcast
+func.func @broadcast(%x: tensor<?x?xf32> {attn.shape = "h, k"}, %y: tensor<?x?x?xf32> {attn.shape = "h, k, n"})
+    -> tensor<?x?x?xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %h = tensor.dim %x, %c0 : tensor<?x?xf32>
+  %k = tensor.dim %x, %c1 : tensor<?x?xf32>
+  %n = tensor.dim %y, %c2 : tensor<?x?x?xf32>
+  // CHECK: %[[INIT:.*]] = tensor.empty(%{{[^,]*}}) : tensor<3x7x?xf32>
+  %init = tensor.empty(%h, %k, %n) : tensor<?x?x?xf32>
+  // CHECK: linalg.broadcast ins(%{{.*}} : tensor<3x7xf32>) outs(%[[INIT]] : tensor<3x7x?xf32>) dimensions = [2]
+  %r = linalg.broadcast ins(%x : tensor<?x?xf32>) outs(%init : tensor<?x?x?xf32>) dimensions = [2]
+  // CHECK: arith.addf {{.*}} : tensor<3x7x?xf32>
+  %s = arith.addf %r, %y : tensor<?x?x?xf32>
+  return %s : tensor<?x?x?xf32>
 }

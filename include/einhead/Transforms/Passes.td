@@ -14,9 +14,14 @@ def SpecializePass : Pass<"attn-specialize", "::mlir::ModuleOp"> {
   let summary = "Give named dimensions their extents";
   let description = [{
     Function arguments name their dimensions (`attn.shape = "b, m, k"`).  This
-    pass replaces the dynamic extents whose names it is given, and infers the
-    types of the einsums, softmaxes, appends and elementwise ops behind them.
-    Names that are not given stay dynamic.
+    pass replaces the dynamic extents whose names it is given.  An extent that is
+    known of one dimension is known of all that letters and ops make one with it:
+    of arguments, results, and everything between; with or without names given.
+    A `tensor.cast` stands where a type cannot follow.  Names that are not given
+    stay dynamic.
+
+    Refused: extents that contradict each other, and a dynamic extent that has
+    two names in one function, since a call could give it two numbers.
 
     Before, with `--attn-specialize=sizes=k=128`:
     ```mlir
