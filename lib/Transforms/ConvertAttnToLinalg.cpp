@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "EinsumLoops.h"
+#include "LowerAppend.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/IR/LetterLoops.h"
 #include "einhead/IR/Mask.h"
@@ -75,10 +76,13 @@ struct SplitLongEinsum final : OpRewritePattern<EinsumOp> {
   }
 
   static int64_t extent(EinsumOp op, const EinsumSpec &spec, char letter) {
+    int64_t extent = ShapedType::kDynamic;
     for (auto [term, input] : llvm::zip(spec.inputs, op.getInputs()))
       if (int64_t at = indexOf(term, letter); at >= 0)
-        return cast<ShapedType>(input.getType()).getDimSize(at);
-    return ShapedType::kDynamic;
+        if (auto type = cast<ShapedType>(input.getType());
+            !type.isDynamicDim(at))
+          extent = type.getDimSize(at);
+    return extent;
   }
 };
 
@@ -208,104 +212,6 @@ private:
   }
 };
 
-//===----------------------------------------------------------------------===//
-// attn.append
-//===----------------------------------------------------------------------===//
-
-/// tensor.insert_slice at the position; one for each sequence where positions
-/// differ.
-struct LowerAppend final : OpRewritePattern<AppendOp> {
-  using OpRewritePattern::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(AppendOp op,
-                                PatternRewriter &rewriter) const override {
-    Location loc = op.getLoc();
-    EinsumSpec spec = *EinsumSpec::parse(op.getSpec());
-    Value rows = inCacheOrder(rewriter, op, spec);
-    if (op.getPosition().getType().isIndex()) {
-      rewriter.replaceOp(op, insert(rewriter, op, spec, rows, op.getCache(),
-                                    op.getPosition(), Value()));
-      return success();
-    }
-    Value zero = arith::ConstantIndexOp::create(rewriter, loc, 0);
-    Value one = arith::ConstantIndexOp::create(rewriter, loc, 1);
-    Value count = getValueOrCreateConstantIndexOp(
-        rewriter, loc, tensor::getMixedSize(rewriter, loc, op.getCache(), 0));
-    auto loop = scf::ForOp::create(
-        rewriter, loc, zero, count, one, ValueRange{op.getCache()},
-        [&](OpBuilder &b, Location l, Value sequence, ValueRange cache) {
-          Value position =
-              tensor::ExtractOp::create(b, l, op.getPosition(), sequence);
-          position =
-              arith::IndexCastOp::create(b, l, b.getIndexType(), position);
-          Value next = insert(b, op, spec, rows, cache[0], position, sequence);
-          scf::YieldOp::create(b, l, next);
-        });
-    rewriter.replaceOp(op, loop.getResults());
-    return success();
-  }
-
-private:
-  static char grown(const EinsumSpec &spec) {
-    return lettersWithout(spec.output, spec.inputs[0]).front();
-  }
-
-  /// The new rows with their letters in the cache's order (the appended letter
-  /// is the new rows' own, or missing).
-  static Value inCacheOrder(OpBuilder &builder, AppendOp op, EinsumSpec &spec) {
-    std::string own = lettersWithout(spec.inputs[0], spec.output), wanted;
-    for (char letter : spec.output)
-      wanted += letter == grown(spec) ? own : std::string(1, letter);
-    if (wanted == spec.inputs[0])
-      return op.getNewRows();
-    SmallVector<int64_t> order;
-    for (char letter : wanted)
-      order.push_back(indexOf(spec.inputs[0], letter));
-    auto sizes = tensor::getMixedSizes(builder, op.getLoc(), op.getNewRows());
-    SmallVector<OpFoldResult> shape;
-    for (int64_t at : order)
-      shape.push_back(sizes[at]);
-    Value empty = tensor::EmptyOp::create(builder, op.getLoc(), shape,
-                                          op.getType().getElementType());
-    spec.inputs[0] = wanted;
-    return linalg::TransposeOp::create(builder, op.getLoc(), op.getNewRows(),
-                                       empty, order)
-        ->getResult(0);
-  }
-
-  /// Inserts all rows at `position`, or those of one sequence.
-  static Value insert(OpBuilder &b, AppendOp op, const EinsumSpec &spec,
-                      Value rows, Value cache, Value position, Value sequence) {
-    Location loc = op.getLoc();
-    std::string own = lettersWithout(spec.inputs[0], spec.output);
-    OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
-    SmallVector<OpFoldResult> offsets, sizes, rowOffsets, rowSizes;
-    for (char letter : spec.output) {
-      bool appended = letter == grown(spec);
-      int64_t at = appended
-                       ? (own.empty() ? -1 : indexOf(spec.inputs[0], own[0]))
-                       : indexOf(spec.inputs[0], letter);
-      bool single = sequence && letter == spec.output.front();
-      OpFoldResult offset = single ? OpFoldResult(sequence) : zero;
-      OpFoldResult size =
-          at < 0 || single ? one : tensor::getMixedSize(b, loc, rows, at);
-      offsets.push_back(appended ? OpFoldResult(position) : offset);
-      sizes.push_back(size);
-      if (at >= 0) {
-        rowOffsets.push_back(offset);
-        rowSizes.push_back(size);
-      }
-    }
-    if (sequence) {
-      SmallVector<OpFoldResult> rowOnes(rowOffsets.size(), one);
-      rows = tensor::ExtractSliceOp::create(b, loc, rows, rowOffsets, rowSizes,
-                                            rowOnes);
-    }
-    SmallVector<OpFoldResult> ones(offsets.size(), one);
-    return tensor::InsertSliceOp::create(b, loc, rows, cache, offsets, sizes,
-                                         ones);
-  }
-};
 } // namespace
 
 /// Attentions without a schedule become their graph again.
@@ -332,7 +238,8 @@ struct ConvertAttnToLinalgPass final
     // Einsums first: they ask whether an operand is a softmax.
     RewritePatternSet einsums(&getContext()), others(&getContext());
     einsums.add<SplitLongEinsum, LowerEinsum>(&getContext());
-    others.add<LowerSoftmax, LowerAppend>(&getContext());
+    others.add<LowerSoftmax>(&getContext());
+    populateAppendLowering(others);
     if (failed(applyPatternsGreedily(getOperation(), std::move(einsums))) ||
         failed(applyPatternsGreedily(getOperation(), std::move(others))))
       return signalPassFailure();

@@ -241,7 +241,7 @@ static AttentionOp replace(RewriterBase &rewriter, Chain &chain) {
   StringAttr biasLetters =
       scores.bias ? rewriter.getStringAttr(scores.biasLetters) : StringAttr();
   auto op = AttentionOp::create(
-      rewriter, chain.softmax.getLoc(), TypeRange(type),
+      rewriter, chain.softmax.getLoc(), TypeRange(init.getType()),
       rewriter.getStringAttr(chain.spec()), chain.query, chain.key, chain.value,
       rewriter.getF64FloatAttr(scores.scale), scores.bias, biasLetters,
       chain.softmax.getValid(), renameMask(chain),
@@ -253,7 +253,11 @@ static AttentionOp replace(RewriterBase &rewriter, Chain &chain) {
       /*lse=*/Value(), /*scoreCount=*/scores.region ? 1 : 0);
   std::string described = scores.describe();
   scores.moveInto(op, chain.scoreTerm);
-  rewriter.replaceOp(values, op.getResults());
+  // The operands may say more of the extents than the result's type does.
+  Value result = op.getResult(0);
+  if (result.getType() != type)
+    result = tensor::CastOp::create(rewriter, values.getLoc(), type, result);
+  rewriter.replaceOp(values, result);
   AttentionRoles roles = rolesOf(cast<AttentionLike>(op.getOperation()));
   remarkPassed(op.getLoc(), "attn-raise", "Attention",
                "attention \"" + chain.spec() + "\": batch \"" + roles.batch +

@@ -73,3 +73,16 @@ func.func @valid_and_mask(%q: tensor<2x5x4xf32>, %k: tensor<2x9x4xf32>,
     : (tensor<2x5x9xf32>, tensor<2x9x4xf32>) -> tensor<2x5x4xf32>
   return %y : tensor<2x5x4xf32>
 }
+
+// The operands may say more of the extents than the result's type: it keeps its
+// type.
+// CHECK-LABEL: func.func @known
+func.func @known(%q: tensor<?x5x4xf32>, %k: tensor<2x9x4xf32>) -> tensor<?x5x?xf32> {
+  // CHECK: %[[Y:.*]] = attn.attention {{.*}} -> tensor<?x5x4xf32>
+  // CHECK: %[[CAST:.*]] = tensor.cast %[[Y]] : tensor<?x5x4xf32> to tensor<?x5x?xf32>
+  // CHECK: return %[[CAST]]
+  %s = attn.einsum "bnk, bmk -> bnm"(%q, %k) : (tensor<?x5x4xf32>, tensor<2x9x4xf32>) -> tensor<?x5x9xf32>
+  %p = attn.softmax "bnm" over "m"(%s) : tensor<?x5x9xf32>
+  %y = attn.einsum "bnm, bmv -> bnv"(%p, %k) : (tensor<?x5x9xf32>, tensor<2x9x4xf32>) -> tensor<?x5x?xf32>
+  return %y : tensor<?x5x?xf32>
+}

@@ -90,3 +90,14 @@ func.func @operands_know_more(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>) -> (tens
   %z = attn.einsum "bd, dk -> bk"(%x, %w) : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<?x4xbf16>
   return %y, %z : tensor<?x4xf32>, tensor<?x4xbf16>
 }
+
+// Between a dimension of one and a dynamic one: the rows get the dimension that
+// they lack, or it could be taken for the other.
+// CHECK-LABEL: func.func @append_between
+// CHECK-SAME: %[[NEW:[a-z0-9]+]]: tensor<1x?x3xf16>, %[[CACHE:[a-z0-9]+]]: tensor<1x?x22x3xf16>, %[[AT:[a-z0-9]+]]: index
+func.func @append_between(%new: tensor<1x?x3xf16>, %cache: tensor<1x?x22x3xf16>, %at: index) -> tensor<1x?x22x3xf16> {
+  // CHECK: %[[ROWS:.*]] = tensor.expand_shape %[[NEW]] {{\[\[}}0], [1, 2], [3]] output_shape [1, %{{.*}}, 1, 3]
+  // CHECK: tensor.insert_slice %[[ROWS]] into %[[CACHE]][0, 0, %[[AT]], 0] [1, %{{.*}}, 1, 3]
+  %r = attn.append "bhk -> bhmk"(%new into %cache at %at : index) : tensor<1x?x3xf16> into tensor<1x?x22x3xf16>
+  return %r : tensor<1x?x22x3xf16>
+}
