@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 namespace einhead {
 #define GEN_PASS_DEF_SPLITKEYSPASS
@@ -124,16 +125,46 @@ SmallVector<int64_t> Splitter::sizesOf(MaskAttr mask) {
   return sizes;
 }
 
+/// The number that `value` is, if numbers alone go into it.
+static std::optional<int64_t> numberOf(OpFoldResult value) {
+  if (std::optional<int64_t> number = getConstantIntValue(value))
+    return number;
+  auto computed = dyn_cast<Value>(value);
+  Operation *op = computed ? computed.getDefiningOp() : nullptr;
+  if (!op || op->getNumResults() != 1)
+    return std::nullopt;
+  Builder builder(op->getContext());
+  SmallVector<Attribute> operands;
+  for (Value operand : op->getOperands()) {
+    std::optional<int64_t> number =
+        operand.getType().isIntOrIndex() ? numberOf(operand) : std::nullopt;
+    operands.push_back(number
+                           ? builder.getIntegerAttr(operand.getType(), *number)
+                           : Attribute());
+  }
+  SmallVector<OpFoldResult> results;
+  if (failed(op->fold(operands, results)) || results.size() != 1)
+    return std::nullopt;
+  return numberOf(results.front());
+}
+
+/// Without those that have no key: slices of no rows are no slices of K.
 std::vector<Part> Splitter::parts() {
-  if (!op.getMask() || op.getBlocks() || roles.key.size() != 1)
-    return {wholePart()};
   std::vector<Part> result;
+  if (!op.getMask() || op.getBlocks() || roles.key.size() != 1) {
+    result.push_back(wholePart());
+    if (numberOf(result.back().keys) == 0)
+      result.pop_back();
+    return result;
+  }
   for (MaskAttr mask : disjointMasks(*op.getMask())) {
     if (KeySet::get(mask, key, sizesOf(mask)).isEmpty)
       continue;
     result.push_back(isSparse(mask, key) && !offsetOf(like, key)
                          ? listedPart(mask)
                          : maskedPart(mask));
+    if (numberOf(result.back().keys) == 0)
+      result.pop_back();
   }
   return result;
 }
@@ -151,7 +182,7 @@ OpFoldResult Splitter::splitCount(ArrayRef<Part> parts) {
   for (const Part &part : parts)
     value = arith::MaxSIOp::create(
         b, loc, value, getValueOrCreateConstantIndexOp(b, loc, chunks(part)));
-  // The sink is in state 0; a mask without keys leaves that one empty.
+  // The sink is in state 0; attention without keys leaves that one empty.
   if (op.getSink() || parts.empty())
     value = arith::MaxSIOp::create(b, loc, value,
                                    arith::ConstantIndexOp::create(b, loc, 1));
