@@ -161,6 +161,9 @@ LogicalResult SoftmaxOp::verify() {
   if (failed(verifyMask(*this, getMask(), getLetters(), // softmax_c4, c5
                         getMaskSymbols().size())))
     return failure();
+  if (getSink() && !getElementTypeOrSelf(getSink()).isF32()) // softmax_c6
+    return emitOpError() << "the sink is f32, got "
+                         << getElementTypeOrSelf(getSink());
   return verifyOperand(*this, "the sink", getSink(), getSinkLetters(), // c6
                        lettersWithout(getLetters(), getOver()), extents);
 }
@@ -223,7 +226,9 @@ static LogicalResult verifyBlocks(AttentionLike op, const AttentionRoles &roles,
   if (roles.key.size() != 1)
     return op->emitOpError()
            << "blocks need one key letter, got \"" << roles.key << "\"";
-  if (auto size = static_cast<int64_t>(op.getBlockSize().value_or(0)); size < 1)
+  // The accessor's type is unsigned, the attribute may be negative.
+  auto size = static_cast<int64_t>(op.getBlockSize().value_or(0));
+  if (size < 1)
     return op->emitOpError() << "a block has at least one key, got " << size;
   // The list's dimension is no letter, nor a state's leading one ('#').
   return extents.bind("the block lists", letters + "*", blocks.getType());
@@ -374,9 +379,11 @@ LogicalResult PartialAttentionOp::verify() {
   if (failed(
           verifyAttention(cast<AttentionLike>(getOperation()), extents, roles)))
     return failure();
-  if (getChunk() && (*getChunk() < 1 || roles.key.size() != 1))
+  // The accessor's type is unsigned, the attribute may be negative.
+  auto chunk = static_cast<int64_t>(getChunk().value_or(1));
+  if (chunk < 1 || (getChunk() && roles.key.size() != 1))
     return emitOpError() << "chunk needs one key letter and at least one key, "
-                         << "got \"" << roles.key << "\" and " << *getChunk();
+                         << "got \"" << roles.key << "\" and " << chunk;
   // A chunked state's leading dimension is no letter: '#' stands for it.
   std::string split = getChunk() ? "#" : "";
   if (failed(extents.bind("max", split + roles.state(), getMax().getType())) ||

@@ -337,3 +337,23 @@ func.func @attention_of_tensors_and_buffers(%q: memref<8x64xf32>, %k: tensor<128
       value(%k : tensor<128x64xf32>) scale 1.0 outs(%q : memref<8x64xf32>)
   return
 }
+
+// -----
+
+func.func @attention_c11_empty_block(%q: tensor<8x64xf32>, %k: tensor<128x64xf32>, %lists: tensor<8x2xi64>, %out: tensor<8x64xf32>) {
+  // expected-error @+1 {{'attn.attention' op a block has at least one key, got 0}}
+  %0 = attn.attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<128x64xf32>)
+      value(%k : tensor<128x64xf32>) scale 1.0 blocks "h"(%lists : tensor<8x2xi64>) size 0
+      outs(%out : tensor<8x64xf32>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @attention_c11_negative_block(%q: tensor<8x64xf32>, %k: tensor<128x64xf32>, %lists: tensor<8x2xi64>, %out: tensor<8x64xf32>) {
+  // expected-error @+1 {{'attn.attention' op a block has at least one key, got -8}}
+  %0 = attn.attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<128x64xf32>)
+      value(%k : tensor<128x64xf32>) scale 1.0 blocks "h"(%lists : tensor<8x2xi64>) size -8
+      outs(%out : tensor<8x64xf32>) -> tensor<8x64xf32>
+  return
+}

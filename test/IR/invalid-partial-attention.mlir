@@ -183,6 +183,18 @@ func.func @partial_attention_c11_empty_chunk(
 
 // -----
 
+func.func @partial_attention_c11_negative_chunk(
+    %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %max: tensor<1x2x8xf32>, %acc: tensor<1x2x8x64xf32>) {
+  // expected-error @+1 {{'attn.partial_attention' op chunk needs one key letter and at least one key, got "m" and -64}}
+  %0:3 = attn.partial_attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
+      value(%k : tensor<2x128x64xf32>) scale 1.0 chunk -64
+      outs(%max, %max, %acc : tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x2x8x64xf32>)
+      -> tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x2x8x64xf32>
+  return
+}
+
+// -----
+
 func.func @partial_attention_c11_chunk_of_two_key_letters(
     %q: tensor<2x8x64xf32>, %k: tensor<2x16x8x64xf32>, %max: tensor<1x2x8xf32>, %acc: tensor<1x2x8x64xf32>) {
   // expected-error @+1 {{'attn.partial_attention' op chunk needs one key letter and at least one key, got "mp" and 128}}

@@ -70,3 +70,11 @@ func.func @softmax_valid_of_rank_2(%x: tensor<2x8x64xf32>, %n: tensor<2x8xi64>) 
   %0 = attn.softmax "bhm" over "m"(%x) valid(%n : tensor<2x8xi64>) : tensor<2x8x64xf32>
   return
 }
+
+// -----
+
+func.func @softmax_c6_sink_type(%x: tensor<2x8x64xf32>, %sink: tensor<8xbf16>) {
+  // expected-error @+1 {{'attn.softmax' op the sink is f32, got 'bf16'}}
+  %0 = attn.softmax "bhm" over "m"(%x) sink "h"(%sink : tensor<8xbf16>) : tensor<2x8x64xf32>
+  return
+}
