@@ -224,7 +224,7 @@ void Writer::valueFromKey() {
       sizes += std::to_string(extent);
       continue;
     }
-    std::string name = "%s" + std::to_string(i);
+    std::string name = "%size" + std::to_string(i); // %s0 is a graph's
     os << formatv("  {0} = tensor.dim {1}, {2} : {3}\n", name, key.name,
                   index(i), key.type);
     sizes += name;

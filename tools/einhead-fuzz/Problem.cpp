@@ -241,12 +241,17 @@ static void makeLetters(Problem &p, Random &random) {
     p.extents[letter] = columnCount(random);
   makeTerms(p, random);
   limitWork(p);
-  if (p.allowDynamic && random.percent(35))
-    for (const auto &[letter, extent] : p.extents) {
-      bool isColumn = StringRef(p.depth + p.value).contains(letter);
-      if (random.percent(isColumn ? 6 : 40))
-        p.dynamic += letter;
-    }
+  if (p.extentKind == Extents::Static)
+    return;
+  bool most = p.extentKind == Extents::Dynamic;
+  if (!random.percent(most ? 95 : 35))
+    return;
+  // Attention whose columns are not known is not tiled.
+  for (const auto &[letter, extent] : p.extents) {
+    bool isColumn = StringRef(p.depth + p.value).contains(letter);
+    if (random.percent(isColumn ? (most ? 15 : 6) : (most ? 80 : 40)))
+      p.dynamic += letter;
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -407,11 +412,11 @@ static void makeGraph(Problem &p, Random &random) {
   }
 }
 
-Problem makeProblem(uint64_t seed, bool allowDynamic) {
+Problem makeProblem(uint64_t seed, Extents extents) {
   Random random(seed);
   Problem p;
   p.seed = seed;
-  p.allowDynamic = allowDynamic;
+  p.extentKind = extents;
   makeLetters(p, random);
   makeOperands(p, random);
   makeValid(p, random);

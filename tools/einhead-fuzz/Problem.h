@@ -14,6 +14,9 @@
 
 namespace einhead::fuzz {
 
+/// Which extents the types leave open: none, some of every third case, or most.
+enum class Extents { Static, Mixed, Dynamic };
+
 /// What an argument holds at run time.
 enum class Fill { Normal, Lengths, Symbol, Blocks };
 
@@ -52,7 +55,7 @@ struct Graph {
 /// A module with one attention, what it is called with, and how it is compiled.
 struct Problem {
   uint64_t seed = 0;
-  bool allowDynamic = true;
+  Extents extentKind = Extents::Mixed;
 
   // The letters.
   std::string batch, row, key, depth, value;
@@ -112,7 +115,7 @@ struct Problem {
 };
 
 /// The problem of a seed, always the same.
-Problem makeProblem(uint64_t seed, bool allowDynamic);
+Problem makeProblem(uint64_t seed, Extents extents);
 
 /// Bias, mask, score region, block lists, sink.
 void addFeatures(Problem &problem, Random &random);

@@ -80,7 +80,7 @@ void Report::writeModule(const CaseResult &result,
 
 void Report::add(const CaseResult &result) {
   const Outcome &outcome = result.outcome;
-  Problem problem = makeProblem(seed + result.number, allowDynamic);
+  Problem problem = makeProblem(seed + result.number, extents);
   bool isMutant = !problem.mutation.empty();
   ++cases;
   mutants += isMutant;

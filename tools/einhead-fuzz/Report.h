@@ -17,10 +17,9 @@ namespace einhead::fuzz {
 class Report {
 public:
   /// `replay` is the command line without seed and count.
-  Report(uint64_t seed, std::string folder, std::string replay,
-         bool allowDynamic)
+  Report(uint64_t seed, std::string folder, std::string replay, Extents extents)
       : seed(seed), folder(std::move(folder)), replay(std::move(replay)),
-        allowDynamic(allowDynamic) {}
+        extents(extents) {}
 
   void add(const CaseResult &result);
   void print(llvm::raw_ostream &os, double seconds, int processes) const;
@@ -36,7 +35,7 @@ private:
 
   uint64_t seed;
   std::string folder, replay;
-  bool allowDynamic;
+  Extents extents;
   uint64_t cases = 0, agreed = 0, tiled = 0, refused = 0, mutants = 0;
   uint64_t findingCount = 0, twinCount = 0;
   double worst = 0, caseSeconds = 0, slowest = 0;

@@ -52,8 +52,13 @@ struct Flags {
       cl::value_desc("T"), cl::init(8), cl::cat(category)};
   cl::opt<bool> print{"print", cl::desc("Print the modules, run nothing"),
                       cl::cat(category)};
-  cl::opt<bool> isStatic{"static", cl::desc("Static extents only"),
-                         cl::cat(category)};
+  cl::opt<Extents> extents{
+      cl::desc("Extents that the types leave open:"),
+      cl::values(
+          clEnumValN(Extents::Static, "static", "none"),
+          clEnumValN(Extents::Mixed, "mixed", "some of every third case"),
+          clEnumValN(Extents::Dynamic, "dynamic", "most")),
+      cl::init(Extents::Mixed), cl::cat(category)};
   cl::opt<Plant> plant{
       "plant", cl::desc("Make results wrong, which must be found"),
       cl::values(clEnumValN(Plant::None, "none", "nothing (default)"),
@@ -72,8 +77,7 @@ static double now() {
 
 static void printModules(const Flags &flags) {
   for (uint64_t i = 0; i < flags.count; ++i) {
-    Problem problem =
-        makeProblem(flags.seed + flags.first + i, !flags.isStatic);
+    Problem problem = makeProblem(flags.seed + flags.first + i, flags.extents);
     llvm::outs() << "// case " << problem.seed << ": " << problem.traits()
                  << "\n// " << problem.settings() << "\n"
                  << moduleText(problem) << "\n";
@@ -88,7 +92,7 @@ static Work startWorker(const Flags &flags) {
     options.plant = flags.plant;
     options.twin = flags.twins && number % flags.twins == 0 &&
                    options.plant == Plant::None;
-    return bench->execute(makeProblem(flags.seed + number, !flags.isStatic),
+    return bench->execute(makeProblem(flags.seed + number, flags.extents),
                           options);
   };
 }
@@ -102,9 +106,11 @@ static Exit fuzz(const Flags &flags) {
   std::string replay = "einhead-fuzz";
   if (flags.optLevel.getNumOccurrences())
     replay += " --opt-level=" + std::to_string(flags.optLevel);
-  if (flags.isStatic)
+  if (flags.extents == Extents::Static)
     replay += " --static";
-  Report report(flags.seed, flags.out, replay, !flags.isStatic);
+  if (flags.extents == Extents::Dynamic)
+    replay += " --dynamic";
+  Report report(flags.seed, flags.out, replay, flags.extents);
   double begin = now();
   runCases(
       options, [&] { return startWorker(flags); },
