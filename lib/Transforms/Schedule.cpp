@@ -51,9 +51,10 @@ std::string einhead::whyNotTiled(AttentionOp op) {
               "' is dynamic; give it (--attn-specialize)")
           .str();
   }
-  for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
-    if (!isa<Float32Type, Float16Type, BFloat16Type>(
-            getElementTypeOrSelf(operand)))
+  for (Value operand :
+       {op.getQuery(), op.getKey(), op.getValue(), op.getBias()})
+    if (operand && !isa<Float32Type, Float16Type, BFloat16Type>(
+                       getElementTypeOrSelf(operand)))
       return "its operands are not f32, f16 or bf16";
   // Loops over lists read K from its first row on.
   if (op.getBlocks() && offsetOf(like, roles.key[0]))
