@@ -54,6 +54,8 @@ static void printSets(AsmPrinter &printer, llvm::ArrayRef<IntegerSetAttr> sets,
 }
 
 #include "einhead/IR/AttnDialect.cpp.inc"
+
+#include "einhead/IR/AttnEnums.cpp.inc"
 #include "einhead/IR/AttnInterfaces.cpp.inc"
 
 #define GET_ATTRDEF_CLASSES
@@ -97,7 +99,8 @@ MaskAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
 LogicalResult
 ScheduleAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
                      int64_t chunk, int64_t keyTile, int64_t rowTile,
-                     int64_t lanes, int64_t prefetch) {
+                     int64_t lanes, int64_t prefetch, Products /*products*/,
+                     bool /*packed*/) {
   if (chunk <= 0 || keyTile <= 0 || rowTile <= 0)
     return emitError() << "chunk, key_tile and row_tile are at least 1";
   if (prefetch < 0)

@@ -26,6 +26,23 @@ static llvm::Error unknownCPU(llvm::StringRef cpu) {
                                  llvm::join(known, ", "));
 }
 
+/// Measured with `einhead doctor --measure` where a CPU is named; the rest are
+/// what the width of the registers promises.
+static void setRates(TargetInfo &target) {
+  double lanes = static_cast<double>(target.f32Lanes());
+  target.fmaRate = target.hasFeature("fma") ? 4 * lanes : 2 * lanes;
+  bool fullWidth = !llvm::StringRef(target.cpu).starts_with("znver4");
+  // Zen 4 has the registers of AVX-512 but does half a register a cycle.
+  if (target.vectorBits == 512 && !fullWidth)
+    target.fmaRate = 2 * lanes;
+  if (target.hasFeature("avx512bf16")) {
+    bool hasTiles = target.hasFeature("amx-bf16");
+    target.dotRate = hasTiles ? target.fmaRate / 2 : target.fmaRate * 2;
+    if (hasTiles)
+      target.tileRate = 15 * target.fmaRate;
+  }
+}
+
 llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef cpu) {
   TargetInfo target;
   target.triple = llvm::sys::getDefaultTargetTriple();
@@ -57,5 +74,6 @@ llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef cpu) {
   } else if (target.hasFeature("avx")) {
     target.vectorBits = 256;
   }
+  setRates(target);
   return target;
 }

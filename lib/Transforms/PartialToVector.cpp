@@ -7,7 +7,6 @@
 
 #include "PartialToVector.h"
 #include "PartialEmitter.h"
-#include "VectorMath.h"
 #include "einhead/IR/Tile.h"
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -21,137 +20,8 @@ using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
 
-Block *einhead::scratchBlock(Operation *op) {
-  if (auto forall = op->getParentOfType<scf::ForallOp>())
-    return forall.getBody();
-  return &op->getParentOfType<func::FuncOp>().getBody().front();
-}
-
 //===----------------------------------------------------------------------===//
-// Building blocks
-//===----------------------------------------------------------------------===//
-
-int64_t PartialEmitter::rowBlock(int64_t left) const {
-  int64_t block = 1;
-  while (block * 2 <= left && block * block * 4 <= lanes)
-    block *= 2;
-  return block;
-}
-
-scf::ForOp PartialEmitter::loop(
-    Value from, Value to, int64_t step, ValueRange carried,
-    llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-  return scf::ForOp::create(
-      b, from, to, index(step), carried,
-      [&](OpBuilder &inner, Location, Value i, ValueRange values) {
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPoint(inner.getInsertionBlock(),
-                            inner.getInsertionPoint());
-        scf::YieldOp::create(b, body(i, values));
-      });
-}
-
-void PartialEmitter::loop(int64_t from, int64_t to, int64_t step,
-                          llvm::function_ref<void(Value)> body) {
-  if (from + step >= to) {
-    if (from < to)
-      body(index(from));
-    return;
-  }
-  loop(index(from), index(to), step, {}, [&](Value i, ValueRange) {
-    body(i);
-    return SmallVector<Value>();
-  });
-}
-
-Value PartialEmitter::scratch(ArrayRef<int64_t> shape, Type element) {
-  OpBuilder::InsertionGuard guard(b);
-  Block *block = scratchBlock(op);
-  b.setInsertionPointToStart(block);
-  return memref::AllocaOp::create(b, MemRefType::get(shape, element),
-                                  b.getI64IntegerAttr(64));
-}
-
-SmallVector<Value> PartialEmitter::at(llvm::StringRef term, Value row,
-                                      Value key, Value column) {
-  SmallVector<Value> indices;
-  for (char letter : term) {
-    if (indexOf(roles.key, letter) >= 0) {
-      indices.push_back(key);
-    } else if (indexOf(roles.depth + roles.value, letter) >= 0) {
-      indices.push_back(column);
-    } else if (int64_t place = indexOf(roles.row, letter); place >= 0) {
-      // Rows count with the last row letter fastest.
-      int64_t inner = 1;
-      for (char later : llvm::StringRef(roles.row).drop_front(place + 1))
-        inner *= extent(later);
-      Value i = row;
-      if (inner > 1)
-        i = arith::DivUIOp::create(b, i, index(inner));
-      if (inner * extent(letter) < rows)
-        i = arith::RemUIOp::create(b, i, index(extent(letter)));
-      indices.push_back(i);
-    } else {
-      indices.push_back(batchIndex.lookup(letter));
-    }
-  }
-  return indices;
-}
-
-Value PartialEmitter::loadVector(Value memref, ValueRange indices,
-                                 int64_t count) {
-  Type element = cast<MemRefType>(memref.getType()).getElementType();
-  VectorType type = vectorOf(element, lanes);
-  Value vector;
-  if (count >= lanes) {
-    vector = vector::LoadOp::create(b, type, memref, indices);
-  } else {
-    Value mask = vector::ConstantMaskOp::create(
-        b, vectorOf(b.getI1Type(), lanes), ArrayRef<int64_t>{count});
-    vector = vector::MaskedLoadOp::create(b, type, memref, indices, mask,
-                                          splat(b, type, 0.0));
-  }
-  if (!element.isF32())
-    vector = arith::ExtFOp::create(b, vectorOf(b.getF32Type(), lanes), vector);
-  return vector;
-}
-
-void PartialEmitter::storeVector(Value vector, Value memref, ValueRange indices,
-                                 int64_t count) {
-  if (count >= lanes) {
-    vector::StoreOp::create(b, vector, memref, indices);
-    return;
-  }
-  Value mask = vector::ConstantMaskOp::create(b, vectorOf(b.getI1Type(), lanes),
-                                              ArrayRef<int64_t>{count});
-  vector::MaskedStoreOp::create(b, memref, indices, mask, vector);
-}
-
-void PartialEmitter::overRowBlocks(
-    llvm::function_ref<void(Value, int64_t, bool)> body) {
-  int64_t done = rowBlock(rows);
-  body(index(0), done, /*first=*/true);
-  while (done < rows) {
-    int64_t block = rowBlock(rows - done);
-    int64_t end = done + (rows - done) / block * block;
-    loop(done, end, block, [&](Value row) { body(row, block, false); });
-    done = end;
-  }
-}
-
-void PartialEmitter::prefetch(Value memref, ValueRange indices) {
-  // Into the second cache: the first is full with the tile at hand.
-  memref::PrefetchOp::create(b, memref, indices, /*isWrite=*/false,
-                             /*localityHint=*/2, /*isDataCache=*/true);
-}
-
-int64_t PartialEmitter::vectorsInLine(Value memref) const {
-  int64_t bits = getElementTypeOrSelf(memref).getIntOrFloatBitWidth();
-  return std::max<int64_t>(1, 64 * 8 / (bits * lanes));
-}
-
-//===----------------------------------------------------------------------===//
-// Pack
+// Where the queries are packed
 //===----------------------------------------------------------------------===//
 
 /// The outermost key loop that the query does not depend on.
@@ -165,36 +35,9 @@ Operation *PartialEmitter::packAnchor() {
   return anchor;
 }
 
-void PartialEmitter::pack() {
-  Type f32 = b.getF32Type();
-  double factor = op.getScale().convertToDouble();
-  if (!scoreOf(like)) // which takes scores in units of e
-    factor *= 1.4426950408889634;
-  Value scale = splat(b, f32, factor);
-  loop(0, rows, 1, [&](Value row) {
-    loop(0, depth, 1, [&](Value column) {
-      Value value = memref::LoadOp::create(
-          b, op.getQuery(), at(roles.queryTerm, row, Value(), column));
-      if (!value.getType().isF32())
-        value = arith::ExtFOp::create(b, f32, value);
-      memref::StoreOp::create(b, arith::MulFOp::create(b, value, scale), q,
-                              ValueRange{row, column});
-    });
-    loop(depth, paddedDepth(), 1, [&](Value column) {
-      memref::StoreOp::create(b, splat(b, f32, 0.0), q,
-                              ValueRange{row, column});
-    });
-  });
-}
-
 //===----------------------------------------------------------------------===//
 // Lists of keys
 //===----------------------------------------------------------------------===//
-
-Value PartialEmitter::keyExtent() {
-  int64_t dimension = indexOf(roles.keyTerm, roles.key.front());
-  return memref::DimOp::create(b, op.getKey(), dimension);
-}
 
 /// Key `position` of the list.
 Value PartialEmitter::listedKey(Value position) {
@@ -228,13 +71,6 @@ void PartialEmitter::list(Value start, Value count) {
   });
 }
 
-Value PartialEmitter::rowOf(Value key) {
-  if (!isList)
-    return key;
-  Value position = arith::SubIOp::create(b, key, keyBase);
-  return memref::LoadOp::create(b, listedRows, position);
-}
-
 //===----------------------------------------------------------------------===//
 // All of it
 //===----------------------------------------------------------------------===//
@@ -243,10 +79,11 @@ void PartialEmitter::tile(Value start, Value count, bool full) {
   keyBase = start;
   if (isList)
     list(start, count);
-  scores(start, count, full);
+  products->stage(start, count, full);
+  products->scores(start, count, full);
   shapeScores(start, count);
   weights(count, full);
-  values(start, count);
+  products->values(start, count, full);
 }
 
 void PartialEmitter::tiles() {
@@ -293,17 +130,30 @@ void PartialEmitter::overBatch(size_t letter, llvm::function_ref<void()> body) {
   });
 }
 
-LogicalResult PartialEmitter::run() {
-  if (!op.getScheduleAttr())
+LogicalResult PartialEmitter::check() {
+  ScheduleAttr schedule = op.getScheduleAttr();
+  if (!schedule)
     return op.emitOpError("has no schedule; run --attn-schedule first");
   if (op.getChunk())
     return op.emitOpError("is chunked; run --attn-tile-decode first");
+  if (hasKeyList(like) && !op.getKeyCount())
+    return op.emitOpError("has blocks but no count; run --attn-tile-decode "
+                          "first");
+  if (schedule.getProducts() == Products::FMA)
+    return success();
+  for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
+    if (!getElementTypeOrSelf(operand).isBF16())
+      return op.emitOpError(
+                 "has products of bf16 pairs in its schedule, but an "
+                 "operand of ")
+             << getElementTypeOrSelf(operand);
+  return success();
+}
+
+void PartialEmitter::measure() {
   lanes = op.getScheduleAttr().getLanes();
   keyTile = op.getScheduleAttr().getKeyTile();
   isList = hasKeyList(like);
-  if (isList && !op.getKeyCount())
-    return op.emitOpError("has blocks but no count; run --attn-tile-decode "
-                          "first");
   // The keys of a list are not in a row: what comes next is not known here.
   ahead = isList ? 0 : op.getScheduleAttr().getPrefetch();
   depth = extent(roles.depth.front());
@@ -314,29 +164,45 @@ LogicalResult PartialEmitter::run() {
         .push_back(letter);
   roles.batch += dynamicRows;
   roles.row = staticRows;
-  bool single = dynamicRows.empty();
   for (char letter : roles.row)
     rows *= extent(letter);
-  for (char letter : roles.batch)
-    single &= extent(letter) == 1;
-  q = scratch({rows, paddedDepth()}, b.getF32Type());
-  s = scratch({rows, keyTile}, b.getF32Type());
+}
+
+LogicalResult PartialEmitter::run() {
+  if (failed(check()))
+    return failure();
+  measure();
+  scores = scratch({rows, keyTile}, b.getF32Type());
+  products = TileProducts::create(*this);
   if (isList) {
     listed = scratch({keyTile}, b.getIndexType());
     listedRows = scratch({keyTile}, b.getIndexType());
   }
+  // One set of queries is packed once, before the loop over keys.
+  bool single = llvm::all_of(roles.batch,
+                             [&](char letter) { return extent(letter) == 1; });
   if (single) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(packAnchor());
-    overBatch(0, [&] { pack(); });
+    overBatch(0, [&] { products->pack(); });
   }
   b.setInsertionPoint(op);
   overBatch(0, [&] {
     if (!single)
-      pack();
+      products->pack();
     tiles();
   });
   return success();
+}
+
+/// Where keys may be left out, each value is asked for itself: rows as they
+/// lie, in f32.
+std::unique_ptr<TileProducts> TileProducts::create(TileBuilder &tile) {
+  ScheduleAttr schedule = tile.op.getScheduleAttr();
+  bool plain = tile.mayExclude();
+  bool pairs = schedule.getProducts() != Products::FMA && !plain;
+  return schedule.getPacked() && !plain ? createPackedProducts(tile, pairs)
+                                        : createRowProducts(tile, pairs);
 }
 
 LogicalResult einhead::lowerPartialAttention(RewriterBase &rewriter,

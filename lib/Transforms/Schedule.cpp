@@ -7,7 +7,7 @@
 
 #include "einhead/Analysis/MaskReport.h"
 #include "einhead/Analysis/Remark.h"
-#include "einhead/IR/Attn.h"
+#include "einhead/IR/Tile.h"
 #include "einhead/Target/TargetInfo.h"
 #include "einhead/Transforms/Passes.h"
 #include "einhead/Transforms/Transforms.h"
@@ -66,18 +66,56 @@ std::string einhead::whyNotTiled(AttentionOp op) {
   return "";
 }
 
+/// Whether all operands are bf16 and dot products of it beat f32 FMAs.
+static Products chooseProducts(AttentionOp op, const TargetInfo &target) {
+  bool isBF16 = llvm::all_of(
+      ValueRange{op.getQuery(), op.getKey(), op.getValue()},
+      [](Value operand) { return getElementTypeOrSelf(operand).isBF16(); });
+  return isBF16 && target.dotRate > target.fmaRate ? Products::Dot
+                                                   : Products::FMA;
+}
+
+/// Rows that share a tile, up to `most`.
+static int64_t sharingRows(AttentionLike op, int64_t most) {
+  int64_t rows = 1;
+  for (char letter : rolesOf(op).row)
+    rows *= std::max<int64_t>(1, rowTileOf(staticExtent(op, letter),
+                                           std::max<int64_t>(1, most / rows)));
+  return rows;
+}
+
+/// Turning a tile of K costs 4 shuffles for each vector of it.  It spares the
+/// sum over lanes of each score, and loads and conversions in each block of 4
+/// rows: about 3 operations a score.
+static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
+                           Products products) {
+  int64_t each = products == Products::FMA ? 1 : 2;
+  int64_t vectors = llvm::divideCeil(depth, lanes * each);
+  constexpr int64_t perVector = 6, perScore = 3;
+  return rows * perScore > vectors * perVector;
+}
+
 /// Sizes for the vector path.  The chunk is a fixed number of keys, so that
 /// neither batch nor threads change a row's bits; 512 keys of K and V are long
 /// enough runs for the prefetchers, and a state is small beside them.
 ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   constexpr int64_t chunk = 512, keyTile = 64, sharedRows = 128;
   auto like = cast<AttentionLike>(op.getOperation());
-  int64_t rowBits = staticExtent(like, rolesOf(like).depth.front()) *
-                    getElementTypeOrSelf(op.getKey()).getIntOrFloatBitWidth();
+  int64_t depth = staticExtent(like, rolesOf(like).depth.front());
+  int64_t rowBits =
+      depth * getElementTypeOrSelf(op.getKey()).getIntOrFloatBitWidth();
   int64_t prefetch = std::max<int64_t>(1, target.prefetchBytes * 8 / rowBits);
-  return ScheduleAttr::get(op.getContext(), chunk, keyTile,
-                           op.getSharedKv() ? sharedRows : 1, target.f32Lanes(),
-                           prefetch);
+  int64_t rowTile = op.getSharedKv() ? sharedRows : 1;
+  int64_t lanes = target.f32Lanes();
+  Products products = chooseProducts(op, target);
+  bool packed =
+      isPackingWorth(sharingRows(like, rowTile), depth, lanes, products);
+  // Queries, weights and the turned tile live on the stack of a thread.
+  constexpr int64_t mostDepth = 1024;
+  if (packed && products == Products::FMA && depth * rowTile > mostDepth * 64)
+    rowTile = std::max<int64_t>(1, mostDepth * 64 / depth);
+  return ScheduleAttr::get(op.getContext(), chunk, keyTile, rowTile, lanes,
+                           prefetch, products, packed);
 }
 
 /// What the mask makes the loops visit, and what a cache may forget.
@@ -123,7 +161,9 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
                      " keys by up to " + llvm::Twine(schedule.getRowTile()) +
                      " rows, " + llvm::Twine(schedule.getLanes()) + " lanes (" +
                      target.cpu + "), " + llvm::Twine(schedule.getPrefetch()) +
-                     " keys prefetched");
+                     " keys prefetched, products by " +
+                     stringifyProducts(schedule.getProducts()) +
+                     (schedule.getPacked() ? " of packed tiles" : ""));
   }
 };
 } // namespace

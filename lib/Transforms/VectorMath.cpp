@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/TypeUtilities.h"
+#include <array>
 
 using namespace mlir;
 using namespace einhead;
@@ -25,7 +26,7 @@ Value einhead::splat(ImplicitLocOpBuilder &b, Type type, double value) {
   return arith::ConstantOp::create(b, attr);
 }
 
-Value einhead::buildExp2(ImplicitLocOpBuilder &b, Value x) {
+Value einhead::buildExp2(ImplicitLocOpBuilder &b, Value x, bool isCoarse) {
   Type type = x.getType();
   Type ints = b.getI32Type();
   if (auto vector = dyn_cast<VectorType>(type))
@@ -40,11 +41,22 @@ Value einhead::buildExp2(ImplicitLocOpBuilder &b, Value x) {
   Value shifted = arith::AddFOp::create(b, clamped, magic);
   Value whole = arith::SubFOp::create(b, shifted, magic);
   Value f = arith::SubFOp::create(b, clamped, whole);
-  // 2^f on [-1/2, 1/2], to 2e-8.
-  Value p = splat(b, type, 1.535336188319500e-4);
-  for (double c :
-       {1.339887440266574e-3, 9.618437357674640e-3, 5.550332471162809e-2,
-        2.402264791363012e-1, 6.931472028550421e-1, 1.0})
+  // 2^f on [-1/2, 1/2]: to 2e-8, or to 3e-6 where bf16 follows.
+  const std::array<double, 7> fine = {1.535336188319500e-4,
+                                      1.339887440266574e-3,
+                                      9.618437357674640e-3,
+                                      5.550332471162809e-2,
+                                      2.402264791363012e-1,
+                                      6.931472028550421e-1,
+                                      1.0};
+  const std::array<double, 5> coarse = {
+      9.582760293534949e-03, 5.590641480967205e-02, 2.402410006339200e-01,
+      6.931241959496163e-01, 1.0};
+  ArrayRef<double> coefficients = fine;
+  if (isCoarse)
+    coefficients = coarse;
+  Value p = splat(b, type, coefficients.front());
+  for (double c : coefficients.drop_front())
     p = math::FmaOp::create(b, p, f, splat(b, type, c));
   // 2^whole, by its exponent bits.
   Value bits = arith::BitcastOp::create(b, ints, shifted);
@@ -60,29 +72,44 @@ Value einhead::buildMax(ImplicitLocOpBuilder &b, Value a, Value x) {
   return arith::SelectOp::create(b, larger, x, a);
 }
 
+using Combine = llvm::function_ref<Value(Value, Value)>;
+
 /// Lanes l where bit `stride` of l is clear come from `even`, the others from
-/// `odd`; each is the sum of lanes l and l ^ stride.
-static Value addPairs(ImplicitLocOpBuilder &b, Value even, Value odd,
-                      int64_t lanes, int64_t stride) {
+/// `odd`; each is lanes l and l ^ stride, combined.
+static Value combinePairs(ImplicitLocOpBuilder &b, Value even, Value odd,
+                          int64_t lanes, int64_t stride, Combine combine) {
   SmallVector<int64_t> own, other;
   for (int64_t lane = 0; lane < lanes; ++lane) {
     int64_t base = lane & stride ? lanes : 0;
     own.push_back(base + lane);
     other.push_back(base + (lane ^ stride));
   }
-  Value x = vector::ShuffleOp::create(b, even, odd, own);
-  Value y = vector::ShuffleOp::create(b, even, odd, other);
-  return arith::AddFOp::create(b, x, y);
+  return combine(vector::ShuffleOp::create(b, even, odd, own),
+                 vector::ShuffleOp::create(b, even, odd, other));
+}
+
+static Value combineLanes(ImplicitLocOpBuilder &b, SmallVector<Value> vectors,
+                          Combine combine) {
+  int64_t lanes = vectors.size();
+  for (int64_t stride = 1; stride < lanes; stride *= 2) {
+    SmallVector<Value> next;
+    for (size_t i = 0; i < vectors.size(); i += 2)
+      next.push_back(
+          combinePairs(b, vectors[i], vectors[i + 1], lanes, stride, combine));
+    vectors = std::move(next);
+  }
+  return vectors.front();
 }
 
 Value einhead::buildLaneSums(ImplicitLocOpBuilder &b,
                              SmallVector<Value> vectors) {
-  int64_t lanes = vectors.size();
-  for (int64_t stride = 1; stride < lanes; stride *= 2) {
-    SmallVector<Value> sums;
-    for (size_t i = 0; i < vectors.size(); i += 2)
-      sums.push_back(addPairs(b, vectors[i], vectors[i + 1], lanes, stride));
-    vectors = std::move(sums);
-  }
-  return vectors.front();
+  return combineLanes(b, std::move(vectors), [&](Value x, Value y) -> Value {
+    return arith::AddFOp::create(b, x, y);
+  });
+}
+
+Value einhead::buildLaneMaxima(ImplicitLocOpBuilder &b,
+                               SmallVector<Value> vectors) {
+  return combineLanes(b, std::move(vectors),
+                      [&](Value x, Value y) { return buildMax(b, x, y); });
 }

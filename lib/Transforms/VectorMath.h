@@ -15,9 +15,10 @@ namespace einhead {
 /// A constant of `type` (f32 or a vector of it).
 mlir::Value splat(mlir::ImplicitLocOpBuilder &b, mlir::Type type, double value);
 
-/// 2^x to about 2 ulp for x <= 0 (f32 or a vector of it): 0 for -inf and below
-/// -126, NaN for NaN.
-mlir::Value buildExp2(mlir::ImplicitLocOpBuilder &b, mlir::Value x);
+/// 2^x for x <= 0 (f32 or a vector of it): 0 for -inf and below -126, 1 for 0.
+/// NaN for NaN.  To about 2 ulp, or to 3e-6 if `isCoarse`.
+mlir::Value buildExp2(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
+                      bool isCoarse = false);
 
 /// The larger of both; `a` where they do not compare.
 mlir::Value buildMax(mlir::ImplicitLocOpBuilder &b, mlir::Value a,
@@ -27,6 +28,9 @@ mlir::Value buildMax(mlir::ImplicitLocOpBuilder &b, mlir::Value a,
 /// many vectors as lanes, a power of two.
 mlir::Value buildLaneSums(mlir::ImplicitLocOpBuilder &b,
                           llvm::SmallVector<mlir::Value> vectors);
+/// The same of their maxima.
+mlir::Value buildLaneMaxima(mlir::ImplicitLocOpBuilder &b,
+                            llvm::SmallVector<mlir::Value> vectors);
 
 } // namespace einhead
 

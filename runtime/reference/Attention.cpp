@@ -12,9 +12,10 @@
 //   e_j   = (D + 3) u |scale| sum_i |q_i k_ji|  (+ u |s_j| with a bias)
 //   eta_j = expm1(e_j + e_m + 2u |s_j - s_m|) + 4u      relative, of weight j
 //   g     = (b + ceil(T / b) + splits + 4) u            of the sums
-//   B     = [sum_j p_j |v_j| (eta_j + g + uP) + |o| sum_j p_j (eta_j + g)]
+//   B     = [sum_j p_j |v_j| (eta_j + g) + |o| sum_j p_j (eta_j + g)]
 //           / sum_j p_j
-//   |result - o| <= c B + uo |o| + tiny / 2
+//   P     = uP sum_j p_j |v_j - o| / sum_j p_j
+//   |result - o| <= c B + P + uo |o| + tiny / 2
 //
 // with c = 1 for 16-bit results.  An f32 result is allowed an eighth of it,
 // since errors of long sums cancel; short ones need not, so that e_j keeps the
@@ -370,10 +371,14 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
                   ? 0
                   : unitRoundoff(options.weights);
   double local = 0, magnitude = 0, moved = 0, off = 0, farthest = 0, worst = 0;
+  double rounded = 0, square = 0; // of the weights, which their sum shares
   for (const Score &score : scores) {
     auto [v, dv] = valueAt(score);
     magnitude += std::fabs(v);
-    local += times(std::fabs(v), score.weightError + score.weight * uP);
+    local += times(std::fabs(v), score.weightError);
+    double rounding = times(std::fabs(v - result), score.weight * uP);
+    rounded += rounding;
+    square += rounding * rounding;
     moved += times(score.high - score.weight, std::fabs(v - result));
     off += times(score.high, dv);
     farthest = std::max(farthest, std::fabs(v - result));
@@ -385,6 +390,11 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
   auto capped = [](double x, double cap) { return x < cap ? x : cap; };
   double bound = (local + std::fabs(result) * row.sumError) / row.sum;
   bound = row.bounded ? allowance(options.output) * bound : 2 * farthest;
+  constexpr double deviations = 4;
+  if (options.independentErrors)
+    rounded = std::min(rounded, deviations * std::sqrt(square));
+  if (uP > 0)
+    bound += std::isnan(rounded) ? HUGE_VAL : rounded / row.sum;
   bound += capped(moved / row.low, farthest) + capped(off / row.low, worst);
   if (magnitude != 0) // a weight below the smallest normal number may be lost
     bound += magnitude * std::ldexp(1.0, -126) / row.sum;

@@ -207,6 +207,8 @@ struct AttentionOptions {
   /// meet the values.
   Type output = Type::F32;
   Type weights = Type::F32;
+  /// Takes the roundings of the weights for independent (EinsumOptions).
+  bool independentErrors = false;
   /// Keys that the implementation sums before it joins two sums, and the
   /// number of independent parts it merges at the end.
   int64_t keysPerBlock = 64;

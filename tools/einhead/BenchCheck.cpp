@@ -106,7 +106,10 @@ static reference::AttentionOptions referenceOptions(const BenchProblem &problem,
   options.scale = problem.scale;
   options.output = problem.type == DataType::F64 ? reference::Type::F64
                                                  : reference::Type::F32;
-  options.weights = options.output;
+  options.weights = fused && problem.type == DataType::BF16
+                        ? reference::Type::BF16
+                        : options.output;
+  options.independentErrors = true; // the data are random
   options.keysPerBlock = fused ? 64 : keys;
   options.splits = fused ? (keys + 255) / 256 : 1;
   if (!problem.isMasked())

@@ -7,6 +7,7 @@
 
 #include "OracleOps.h"
 #include "einhead/IR/Attn.h"
+#include <cmath>
 
 using namespace mlir;
 using llvm::Error;
@@ -58,6 +59,27 @@ static bool isWeights(Value value) {
          isWeights(op->getOperand(0));
 }
 
+/// Whether attention on `operands` may round its weights to bf16: all are.
+static bool mayRoundWeights(ValueRange operands) {
+  return llvm::all_of(operands, [](Value operand) {
+    return storageOf(operand.getType()) == reference::Type::BF16;
+  });
+}
+
+/// The weights that meet bf16 values may be rounded before they do.
+static void roundWeights(attn::EinsumOp einsum, std::vector<Tensor> &operands) {
+  double unit = reference::unitRoundoff(reference::Type::BF16);
+  for (auto [i, input] : llvm::enumerate(einsum.getInputs())) {
+    if (!isWeights(input))
+      continue;
+    SmallVector<Value> others(einsum.getInputs());
+    others.erase(others.begin() + i);
+    if (mayRoundWeights(others))
+      for (int64_t at = 0; at < operands[i].size(); ++at)
+        operands[i].bound[at] += std::fabs(operands[i].value[at]) * unit;
+  }
+}
+
 static Error evaluateEinsum(State &state, Operation *op) {
   auto einsum = cast<attn::EinsumOp>(op);
   std::vector<Tensor> operands;
@@ -73,6 +95,7 @@ static Error evaluateEinsum(State &state, Operation *op) {
                type == reference::Type::F32;
     options.zerosAbsorb |= isWeights(input);
   }
+  roundWeights(einsum, operands);
   options.output = type;
   Tensor result = reference::einsum(einsum.getSpec().str(), operands, options);
   if (narrows) // even where there is no arithmetic
@@ -158,6 +181,11 @@ static reference::AttentionOptions optionsOf(State &state,
   options.blocks = blocksOf(state, attention);
   options.sink = sinkOf(state, attention.getSink(), attention.getSinkLetters());
   options.output = storageOf(attention->getResult(0).getType());
+  if (mayRoundWeights(
+          {attention.getQuery(), attention.getKey(), attention.getValue()}))
+    options.weights = reference::Type::BF16;
+  options.independentErrors =
+      state.options.errors == OracleOptions::Errors::Independent;
   options.keysPerBlock = state.options.keysPerBlock;
   TensorRef key = state.tensor(attention.getKey());
   int64_t keys = 1;

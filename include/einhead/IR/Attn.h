@@ -27,6 +27,8 @@
 
 #include "einhead/IR/AttnDialect.h.inc"
 
+#include "einhead/IR/AttnEnums.h.inc"
+
 #define GET_ATTRDEF_CLASSES
 #include "einhead/IR/AttnAttrs.h.inc"
 

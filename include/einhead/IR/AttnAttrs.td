@@ -9,6 +9,7 @@
 #define EINHEAD_IR_ATTNATTRS_TD
 
 include "einhead/IR/AttnDialect.td"
+include "einhead/IR/AttnEnums.td"
 include "mlir/IR/AttrTypeBase.td"
 
 class Attn_Attr<string name, string attrMnemonic, list<Trait> traits = []>
@@ -72,16 +73,16 @@ def Attn_ScheduleAttr : Attn_Attr<"Schedule", "schedule"> {
     parallel work: chunks start at multiples of it, whatever the batch and the
     threads, so that a row's bits depend on neither.  `key_tile` keys are loaded
     at a time, for `row_tile` rows.  `lanes` is the number of f32 in a vector
-    register.  K and V rows are asked for `prefetch`
-    keys ahead (0: left to the hardware).
-
+  XX
     ```mlir
     #attn.schedule<chunk = 1024, key_tile = 64, row_tile = 32, lanes = 16>
     ```
   }];
   let parameters = (ins "int64_t":$chunk, "int64_t":$key_tile,
                         "int64_t":$row_tile, "int64_t":$lanes,
-                        DefaultValuedParameter<"int64_t", "0">:$prefetch);
+                        DefaultValuedParameter<"int64_t", "0">:$prefetch,
+                        Attn_ProductsParameter:$products,
+                        DefaultValuedParameter<"bool", "false">:$packed);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

@@ -32,6 +32,12 @@ struct TargetInfo {
   /// How many bytes ahead of its use a stream of memory should be asked for.
   int64_t prefetchBytes = 16 << 10;
 
+  /// What a core multiplies in a cycle, in operations (an addition is one),
+  /// measured: f32 FMAs, dot products of bf16 pairs, bf16 matrix tiles; 0 where
+  /// it has none.  A feature flag does not say which is fastest: a dot product
+  /// runs at twice the rate of the FMA on one CPU, at half of it on another.
+  double fmaRate = 8, dotRate = 0, tileRate = 0;
+
   int64_t f32Lanes() const { return vectorBits / 32; }
   bool hasFeature(llvm::StringRef name) const;
 

@@ -1,0 +1,329 @@
+//===- PackedProducts.cpp - Products of a tile in scratch memory -*- C++
+//-*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+// Many rows share a tile, so it pays to bring it once into the layout that the
+// products like best, with a row's elements spread over the lanes:
+//
+//   turned[D][KT]     K with the keys in the lanes: a score needs no sum over
+//                     lanes
+//   beside[KT][V]     V as f32
+//
+// and with bf16 pairs, of which a vector holds as many as f32,
+//
+//   turned[D / 2][KT][2], beside[KT / 2][V][2]
+//
+// Register blocks are MR rows x NZ vectors of keys or columns.
+
+#include "PairMath.h"
+#include "TileProducts.h"
+#include "VectorMath.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace einhead;
+using namespace einhead::attn;
+
+namespace {
+class PackedProducts final : public TileProducts {
+public:
+  PackedProducts(TileBuilder &tile, bool pairs);
+
+  void pack() override { packQueries(t, q); }
+  void stage(Value start, Value count, bool full) override;
+  void scores(Value start, Value count, bool full) override;
+  Value keepWeights(Value row, ArrayRef<Value> vectors, Value total) override;
+  bool roundsWeights() const override { return pairs; }
+  void values(Value start, Value count, bool full) override;
+
+private:
+  using Sums = SmallVector<Value>;
+  void turn(Value start, Value count, bool full);
+  void turnBlock(ArrayRef<Value> keyRows, Value key, Value column,
+                 int64_t columns);
+  void widen(Value start, Value count);
+  void interleave(Value start, Value count, bool full);
+  /// Calls `body(row, rows)` for register blocks that cover all rows.
+  void overRowBlocks(llvm::function_ref<void(Value, int64_t)> body);
+  /// `sums` of `block` rows x `vectors` vectors, and the products of
+  /// left[row][i] with right[i / each][at ...], i < count.
+  Sums multiply(Value left, Value row, int64_t block, Value right, Value at,
+                int64_t vectors, Value count, ValueRange sums);
+  Value spread(Value memref, Value row, Value column);
+  void scoreBlock(Value row, int64_t block, Value key, int64_t vectors);
+  void valueBlock(Value row, int64_t block, Value count, Value column,
+                  int64_t vectors, int64_t columns);
+
+  bool pairs;
+  int64_t each;      ///< elements that one lane sums at a time
+  int64_t step;      ///< elements of a vector
+  int64_t wide;      ///< vectors of a register block
+  int64_t blockRows; ///< rows of a register block
+  Value q, turned, beside, weights;
+};
+} // namespace
+
+PackedProducts::PackedProducts(TileBuilder &tile, bool pairs)
+    : TileProducts(tile), pairs(pairs), each(pairs ? 2 : 1),
+      step(each * t.lanes) {
+  // 24 sums in 32 registers, 12 in 16.
+  wide = t.lanes >= 16 ? 4 : 2;
+  constexpr int64_t most = 6;
+  blockRows = llvm::divideCeil(t.rows, llvm::divideCeil(t.rows, most));
+  Type element = pairs ? Type(b.getBF16Type()) : Type(b.getF32Type());
+  int64_t columns = llvm::alignTo(t.depth, step);
+  int64_t width = llvm::alignTo(t.width, step);
+  q = t.scratch({t.rows, columns}, element);
+  turned = t.scratch({columns / each, t.keyTile * each}, element);
+  beside = t.scratch(
+      {static_cast<int64_t>(llvm::divideCeil(t.keyTile, each)), width * each},
+      element);
+  weights = pairs ? t.scratch({t.rows, t.keyTile}, element) : t.scores;
+}
+
+//===----------------------------------------------------------------------===//
+// The tile into scratch
+//===----------------------------------------------------------------------===//
+
+void PackedProducts::stage(Value start, Value count, bool full) {
+  turn(start, count, full);
+  if (pairs)
+    interleave(start, count, full);
+  else
+    widen(start, count);
+}
+
+void PackedProducts::turn(Value start, Value count, bool full) {
+  Value end = t.add(start, count);
+  Value last = full ? Value() : arith::SubIOp::create(b, end, t.index(1));
+  t.loop(t.index(0), count, t.lanes, {}, [&](Value key, ValueRange) {
+    SmallVector<Value> keyRows, fetched;
+    for (int64_t k = 0; k < t.lanes; ++k) {
+      Value at = t.add(t.add(start, key), k);
+      fetched.push_back(t.add(at, t.ahead));
+      // Past the end the last key is read again; its score is discarded.
+      if (!full)
+        at = arith::MinUIOp::create(b, at, last);
+      keyRows.push_back(t.rowOf(at));
+    }
+    auto block = [&](Value column, int64_t columns) {
+      for (int64_t k = 0; t.ahead && k < t.lanes; ++k)
+        t.prefetch(t.op.getKey(),
+                   t.at(t.roles.keyTerm, Value(), fetched[k], column));
+      turnBlock(keyRows, key, column, columns);
+    };
+    int64_t whole = t.depth / step * step;
+    t.loop(0, whole, step, [&](Value column) { block(column, step); });
+    if (whole < t.depth)
+      block(t.index(whole), t.depth - whole);
+    return SmallVector<Value>();
+  });
+}
+
+void PackedProducts::turnBlock(ArrayRef<Value> keyRows, Value key, Value column,
+                               int64_t columns) {
+  Type element = getElementTypeOrSelf(turned);
+  Value memref = t.op.getKey();
+  SmallVector<Value> vectors;
+  for (Value keyRow : keyRows) {
+    auto indices = t.at(t.roles.keyTerm, Value(), keyRow, column);
+    Value row = pairs ? t.loadRaw(memref, indices, step, columns)
+                      : t.loadVector(memref, indices, columns);
+    vectors.push_back(castElements(b, row, b.getI32Type()));
+  }
+  buildTranspose(b, vectors);
+  Value first = column, at = key;
+  if (pairs) {
+    first = arith::DivUIOp::create(b, column, t.index(each));
+    at = arith::MulIOp::create(b, key, t.index(each));
+  }
+  for (auto [i, vector] : llvm::enumerate(vectors))
+    vector::StoreOp::create(b, castElements(b, vector, element), turned,
+                            ValueRange{t.add(first, i), at});
+}
+
+void PackedProducts::widen(Value start, Value count) {
+  Value memref = t.op.getValue();
+  t.loop(t.index(0), count, 1, {}, [&](Value key, ValueRange) {
+    Value at = t.add(start, key), row = t.rowOf(at);
+    auto copy = [&](Value column, int64_t columns) {
+      if (t.ahead)
+        t.prefetch(memref, t.at(t.roles.valueTerm, Value(), t.add(at, t.ahead),
+                                column));
+      Value vector = t.loadVector(
+          memref, t.at(t.roles.valueTerm, Value(), row, column), columns);
+      vector::StoreOp::create(b, vector, beside, ValueRange{key, column});
+    };
+    int64_t whole = t.width / t.lanes * t.lanes;
+    t.loop(0, whole, t.lanes, [&](Value column) { copy(column, t.lanes); });
+    if (whole < t.width)
+      copy(t.index(whole), t.width - whole);
+    return SmallVector<Value>();
+  });
+}
+
+void PackedProducts::interleave(Value start, Value count, bool full) {
+  Value memref = t.op.getValue();
+  auto load = [&](Value row, Value column, int64_t columns) {
+    return t.loadRaw(memref, t.at(t.roles.valueTerm, Value(), row, column),
+                     step, columns);
+  };
+  t.loop(t.index(0), count, 2, {}, [&](Value key, ValueRange) {
+    Value first = t.add(start, key), second = t.add(first, 1), hasSecond;
+    Value place = arith::DivUIOp::create(b, key, t.index(2));
+    Value fetched = t.add(first, t.ahead);
+    if (!full || t.keyTile % 2) {
+      hasSecond = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
+                                        t.add(key, 1), count);
+      second = arith::SelectOp::create(b, hasSecond, second, first);
+    }
+    Value rowX = t.rowOf(first), rowY = t.rowOf(second);
+    auto copy = [&](Value column, int64_t columns) {
+      for (int64_t i = 0; t.ahead && i < 2; ++i)
+        t.prefetch(memref,
+                   t.at(t.roles.valueTerm, Value(), t.add(fetched, i), column));
+      Value x = load(rowX, column, columns), y = load(rowY, column, columns);
+      if (hasSecond)
+        y = arith::SelectOp::create(b, hasSecond, y,
+                                    splat(b, y.getType(), 0.0));
+      Value at = arith::MulIOp::create(b, column, t.index(2));
+      for (auto [i, half] : llvm::enumerate(buildInterleave(b, x, y)))
+        vector::StoreOp::create(b, half, beside,
+                                ValueRange{place, t.add(at, i * step)});
+    };
+    int64_t whole = t.width / step * step;
+    t.loop(0, whole, step, [&](Value column) { copy(column, step); });
+    if (whole < t.width)
+      copy(t.index(whole), t.width - whole);
+    return SmallVector<Value>();
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Register blocks
+//===----------------------------------------------------------------------===//
+
+void PackedProducts::overRowBlocks(
+    llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t whole = t.rows / blockRows * blockRows;
+  t.loop(0, whole, blockRows, [&](Value row) { body(row, blockRows); });
+  if (whole < t.rows)
+    body(t.index(whole), t.rows - whole);
+}
+
+Value PackedProducts::spread(Value memref, Value row, Value column) {
+  if (pairs)
+    return loadPair(b, memref, row, column, step);
+  Value value = memref::LoadOp::create(b, memref, ValueRange{row, column});
+  return vector::BroadcastOp::create(b, t.floats(), value);
+}
+
+PackedProducts::Sums PackedProducts::multiply(Value left, Value row,
+                                              int64_t block, Value right,
+                                              Value at, int64_t vectors,
+                                              Value count, ValueRange sums) {
+  VectorType type = t.vectorOf(getElementTypeOrSelf(right), step);
+  auto loop =
+      t.loop(t.index(0), count, each, sums, [&](Value i, ValueRange carried) {
+        Sums next(carried), loaded;
+        Value place =
+            pairs ? Value(arith::DivUIOp::create(b, i, t.index(each))) : i;
+        for (int64_t z = 0; z < vectors; ++z)
+          loaded.push_back(vector::LoadOp::create(
+              b, type, right, ValueRange{place, t.add(at, z * step)}));
+        for (int64_t r = 0; r < block; ++r) {
+          Value x = spread(left, t.add(row, r), i);
+          for (int64_t z = 0; z < vectors; ++z) {
+            Value &sum = next[r * vectors + z];
+            sum = buildMultiplyAdd(b, x, loaded[z], sum);
+          }
+        }
+        return next;
+      });
+  return Sums(loop.getResults());
+}
+
+//===----------------------------------------------------------------------===//
+// Scores and values
+//===----------------------------------------------------------------------===//
+
+void PackedProducts::scoreBlock(Value row, int64_t block, Value key,
+                                int64_t vectors) {
+  Value at = key;
+  if (pairs)
+    at = arith::MulIOp::create(b, key, t.index(each));
+  Sums sums(block * vectors, splat(b, t.floats(), 0.0));
+  sums = multiply(q, row, block, turned, at, vectors, t.index(t.depth), sums);
+  for (int64_t r = 0; r < block; ++r)
+    for (int64_t z = 0; z < vectors; ++z)
+      vector::StoreOp::create(
+          b, sums[r * vectors + z], t.scores,
+          ValueRange{t.add(row, r), t.add(key, z * t.lanes)});
+}
+
+void PackedProducts::scores(Value start, Value count, bool full) {
+  int64_t block = wide * t.lanes, whole = t.keyTile / block * block;
+  auto over = [&](Value key, int64_t vectors) {
+    overRowBlocks(
+        [&](Value row, int64_t rows) { scoreBlock(row, rows, key, vectors); });
+  };
+  t.loop(0, whole, block, [&](Value key) { over(key, wide); });
+  if (whole < t.keyTile)
+    over(t.index(whole), (t.keyTile - whole) / t.lanes);
+}
+
+Value PackedProducts::keepWeights(Value row, ArrayRef<Value> vectors,
+                                  Value total) {
+  return pairs ? keepPairs(b, vectors, weights, row, total)
+               : keepFloats(b, vectors, weights, row, total);
+}
+
+void PackedProducts::valueBlock(Value row, int64_t block, Value count,
+                                Value column, int64_t vectors,
+                                int64_t columns) {
+  auto indices = [&](int64_t r, int64_t z) {
+    return t.at(t.roles.outputTerm, t.add(row, r), Value(),
+                t.add(column, z * t.lanes));
+  };
+  auto countAt = [&](int64_t z) {
+    return std::min(t.lanes, columns - z * t.lanes);
+  };
+  Value accumulator = t.op.getAccumulator();
+  Sums sums;
+  for (int64_t r = 0; r < block; ++r)
+    for (int64_t z = 0; z < vectors; ++z)
+      sums.push_back(t.loadVector(accumulator, indices(r, z), countAt(z)));
+  Value at = column;
+  if (pairs)
+    at = arith::MulIOp::create(b, column, t.index(each));
+  sums = multiply(weights, row, block, beside, at, vectors, count, sums);
+  for (int64_t r = 0; r < block; ++r)
+    for (int64_t z = 0; z < vectors; ++z)
+      t.storeVector(sums[r * vectors + z], accumulator, indices(r, z),
+                    countAt(z));
+}
+
+void PackedProducts::values(Value start, Value count, bool full) {
+  int64_t block = wide * t.lanes, whole = t.width / block * block;
+  auto over = [&](Value column, int64_t vectors, int64_t columns) {
+    overRowBlocks([&](Value row, int64_t rows) {
+      valueBlock(row, rows, count, column, vectors, columns);
+    });
+  };
+  t.loop(0, whole, block, [&](Value column) { over(column, wide, block); });
+  int64_t left = t.width - whole;
+  if (left)
+    over(t.index(whole), llvm::divideCeil(left, t.lanes), left);
+}
+
+std::unique_ptr<TileProducts> einhead::createPackedProducts(TileBuilder &tile,
+                                                            bool pairs) {
+  return std::make_unique<PackedProducts>(tile, pairs);
+}

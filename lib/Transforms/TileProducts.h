@@ -1,0 +1,56 @@
+//===- TileProducts.h - The two products of a tile --------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_LIB_TRANSFORMS_TILEPRODUCTS_H
+#define EINHEAD_LIB_TRANSFORMS_TILEPRODUCTS_H
+
+#include "TileBuilder.h"
+#include <memory>
+
+namespace einhead {
+
+/// How scores and values of a tile are multiplied; `products` and `packed` of
+/// the schedule choose.  Each keeps the queries and the weights in the layout
+/// that its instructions take.
+class TileProducts {
+public:
+  explicit TileProducts(TileBuilder &tile) : t(tile), b(tile.b) {}
+  virtual ~TileProducts() = default;
+
+  /// The queries of all rows into scratch.
+  virtual void pack() = 0;
+  /// The keys [start, start + count) into scratch, where K and V are not taken
+  /// as they lie.  With `full`, count is the whole tile.
+  virtual void stage(mlir::Value start, mlir::Value count, bool full) {}
+  /// scores[row][key] of all rows; those of keys from `count` on are anything.
+  virtual void scores(mlir::Value start, mlir::Value count, bool full) = 0;
+  /// Keeps the weights of one row, vectors of f32 in the order of the keys,
+  /// rounded as `values` takes them; returns `total` and their sum by lanes.
+  virtual mlir::Value keepWeights(mlir::Value row,
+                                  llvm::ArrayRef<mlir::Value> weights,
+                                  mlir::Value total) = 0;
+  /// Whether the weights are rounded to bf16.
+  virtual bool roundsWeights() const = 0;
+  /// accumulator[row] += weights . V.
+  virtual void values(mlir::Value start, mlir::Value count, bool full) = 0;
+
+  static std::unique_ptr<TileProducts> create(TileBuilder &tile);
+
+protected:
+  TileBuilder &t;
+  mlir::ImplicitLocOpBuilder &b;
+};
+
+/// Rows of K and V as they lie; `pairs`: dot products of bf16, else f32 FMAs.
+std::unique_ptr<TileProducts> createRowProducts(TileBuilder &tile, bool pairs);
+/// K turned and V widened or interleaved in scratch, for many rows.
+std::unique_ptr<TileProducts> createPackedProducts(TileBuilder &tile,
+                                                   bool pairs);
+
+} // namespace einhead
+
+#endif // EINHEAD_LIB_TRANSFORMS_TILEPRODUCTS_H
