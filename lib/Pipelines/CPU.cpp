@@ -127,6 +127,7 @@ static void addLLVM(OpPassManager &pm) {
   // A cache of more than 2^31 rows is no vector index.
   vector.force32BitVectorIndices = false;
   vector.x86Vector = true;
+  vector.amx = true;
   pm.addPass(createConvertVectorToLLVMPass(vector));
   arith::ArithExpandOpsPassOptions expand;
   // Not every CPU rounds to bf16, and those that can flush denormals.

@@ -12,6 +12,7 @@
 #include "einhead/TransformOps/AttnTransformOps.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Affine/IR/ValueBoundsOpInterfaceImpl.h"
 #include "mlir/Dialect/Affine/Transforms/Passes.h"
@@ -83,7 +84,7 @@ void einhead::registerAllDialects(DialectRegistry &registry) {
               LLVM::LLVMDialect, linalg::LinalgDialect, math::MathDialect,
               memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
               transform::TransformDialect, ub::UBDialect, vector::VectorDialect,
-              x86vector::X86VectorDialect>();
+              x86vector::X86VectorDialect, amx::AMXDialect>();
   registerBufferization(registry);
   // Tiling, decomposition, bufferization and subsets of linalg.
   linalg::registerAllDialectInterfaceImplementations(registry);

@@ -19,8 +19,8 @@
 //
 // Register blocks are MR rows x NZ vectors of keys or columns.
 
+#include "PackedProducts.h"
 #include "PairMath.h"
-#include "TileProducts.h"
 #include "VectorMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -30,45 +30,6 @@
 using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
-
-namespace {
-class PackedProducts final : public TileProducts {
-public:
-  PackedProducts(TileBuilder &tile, bool pairs);
-
-  void pack() override { packQueries(t, q); }
-  void stage(Value start, Value count, bool full) override;
-  void scores(Value start, Value count, bool full) override;
-  Value keepWeights(Value row, ArrayRef<Value> vectors, Value total) override;
-  bool roundsWeights() const override { return pairs; }
-  void values(Value start, Value count, bool full) override;
-
-private:
-  using Sums = SmallVector<Value>;
-  void turn(Value start, Value count, bool full);
-  void turnBlock(ArrayRef<Value> keyRows, Value key, Value column,
-                 int64_t columns);
-  void widen(Value start, Value count);
-  void interleave(Value start, Value count, bool full);
-  /// Calls `body(row, rows)` for register blocks that cover all rows.
-  void overRowBlocks(llvm::function_ref<void(Value, int64_t)> body);
-  /// `sums` of `block` rows x `vectors` vectors, and the products of
-  /// left[row][i] with right[i / each][at ...], i < count.
-  Sums multiply(Value left, Value row, int64_t block, Value right, Value at,
-                int64_t vectors, Value count, ValueRange sums);
-  Value spread(Value memref, Value row, Value column);
-  void scoreBlock(Value row, int64_t block, Value key, int64_t vectors);
-  void valueBlock(Value row, int64_t block, Value count, Value column,
-                  int64_t vectors, int64_t columns);
-
-  bool pairs;
-  int64_t each;      ///< elements that one lane sums at a time
-  int64_t step;      ///< elements of a vector
-  int64_t wide;      ///< vectors of a register block
-  int64_t blockRows; ///< rows of a register block
-  Value q, turned, beside, weights;
-};
-} // namespace
 
 PackedProducts::PackedProducts(TileBuilder &tile, bool pairs)
     : TileProducts(tile), pairs(pairs), each(pairs ? 2 : 1),
@@ -80,12 +41,12 @@ PackedProducts::PackedProducts(TileBuilder &tile, bool pairs)
   Type element = pairs ? Type(b.getBF16Type()) : Type(b.getF32Type());
   int64_t columns = llvm::alignTo(t.depth, step);
   int64_t width = llvm::alignTo(t.width, step);
-  q = t.scratch({t.rows, columns}, element);
+  q = t.scratch({t.paddedRows(), columns}, element);
   turned = t.scratch({columns / each, t.keyTile * each}, element);
   beside = t.scratch(
       {static_cast<int64_t>(llvm::divideCeil(t.keyTile, each)), width * each},
       element);
-  weights = pairs ? t.scratch({t.rows, t.keyTile}, element) : t.scores;
+  weights = pairs ? t.scratch({t.paddedRows(), t.keyTile}, element) : t.scores;
 }
 
 //===----------------------------------------------------------------------===//
@@ -175,24 +136,34 @@ void PackedProducts::interleave(Value start, Value count, bool full) {
     return t.loadRaw(memref, t.at(t.roles.valueTerm, Value(), row, column),
                      step, columns);
   };
-  t.loop(t.index(0), count, 2, {}, [&](Value key, ValueRange) {
-    Value first = t.add(start, key), second = t.add(first, 1), hasSecond;
+  bool pads = padsValues && !full;
+  Value end = pads ? t.index(t.keyTile) : count;
+  t.loop(t.index(0), end, 2, {}, [&](Value key, ValueRange) {
+    Value first = t.add(start, key), second = t.add(first, 1);
     Value place = arith::DivUIOp::create(b, key, t.index(2));
     Value fetched = t.add(first, t.ahead);
-    if (!full || t.keyTile % 2) {
-      hasSecond = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
-                                        t.add(key, 1), count);
-      second = arith::SelectOp::create(b, hasSecond, second, first);
-    }
+    Value hasFirst, hasSecond;
+    auto exists = [&](Value &row, int64_t i) {
+      Value has = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
+                                        t.add(key, i), count);
+      row = arith::SelectOp::create(b, has, row, start);
+      return has;
+    };
+    if (pads)
+      hasFirst = exists(first, 0);
+    if (!full || t.keyTile % 2)
+      hasSecond = exists(second, 1);
     Value rowX = t.rowOf(first), rowY = t.rowOf(second);
     auto copy = [&](Value column, int64_t columns) {
       for (int64_t i = 0; t.ahead && i < 2; ++i)
         t.prefetch(memref,
                    t.at(t.roles.valueTerm, Value(), t.add(fetched, i), column));
       Value x = load(rowX, column, columns), y = load(rowY, column, columns);
+      Value zero = splat(b, y.getType(), 0.0);
+      if (hasFirst)
+        x = arith::SelectOp::create(b, hasFirst, x, zero);
       if (hasSecond)
-        y = arith::SelectOp::create(b, hasSecond, y,
-                                    splat(b, y.getType(), 0.0));
+        y = arith::SelectOp::create(b, hasSecond, y, zero);
       Value at = arith::MulIOp::create(b, column, t.index(2));
       for (auto [i, half] : llvm::enumerate(buildInterleave(b, x, y)))
         vector::StoreOp::create(b, half, beside,

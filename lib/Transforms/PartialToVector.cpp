@@ -172,7 +172,7 @@ LogicalResult PartialEmitter::run() {
   if (failed(check()))
     return failure();
   measure();
-  scores = scratch({rows, keyTile}, b.getF32Type());
+  scores = scratch({paddedRows(), keyTile}, b.getF32Type());
   products = TileProducts::create(*this);
   if (isList) {
     listed = scratch({keyTile}, b.getIndexType());
@@ -201,6 +201,8 @@ std::unique_ptr<TileProducts> TileProducts::create(TileBuilder &tile) {
   ScheduleAttr schedule = tile.op.getScheduleAttr();
   bool plain = tile.mayExclude();
   bool pairs = schedule.getProducts() != Products::FMA && !plain;
+  if (pairs && schedule.getProducts() == Products::Tiles)
+    return createMatrixProducts(tile);
   return schedule.getPacked() && !plain ? createPackedProducts(tile, pairs)
                                         : createRowProducts(tile, pairs);
 }

@@ -66,13 +66,14 @@ std::string einhead::whyNotTiled(AttentionOp op) {
   return "";
 }
 
-/// Whether all operands are bf16 and dot products of it beat f32 FMAs.
+/// The fastest products that the operands allow.
 static Products chooseProducts(AttentionOp op, const TargetInfo &target) {
   bool isBF16 = llvm::all_of(
       ValueRange{op.getQuery(), op.getKey(), op.getValue()},
       [](Value operand) { return getElementTypeOrSelf(operand).isBF16(); });
-  return isBF16 && target.dotRate > target.fmaRate ? Products::Dot
-                                                   : Products::FMA;
+  if (!isBF16 || std::max(target.tileRate, target.dotRate) <= target.fmaRate)
+    return Products::FMA;
+  return target.tileRate > target.dotRate ? Products::Tiles : Products::Dot;
 }
 
 /// Rows that share a tile, up to `most`.
@@ -109,6 +110,7 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   int64_t lanes = target.f32Lanes();
   Products products = chooseProducts(op, target);
   bool packed =
+      products == Products::Tiles ||
       isPackingWorth(sharingRows(like, rowTile), depth, lanes, products);
   // Queries, weights and the turned tile live on the stack of a thread.
   constexpr int64_t mostDepth = 1024;

@@ -222,7 +222,7 @@ def AttnToVectorPass : Pass<"attn-to-vector", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::vector::VectorDialect",
     "::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect",
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-    "::mlir::x86vector::X86VectorDialect"];
+    "::mlir::x86vector::X86VectorDialect", "::mlir::amx::AMXDialect"];
 }
 
 def DestinationResultsPass : Pass<"attn-destination-results", "::mlir::ModuleOp"> {

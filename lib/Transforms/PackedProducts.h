@@ -1,0 +1,60 @@
+//===- PackedProducts.h - Products of a tile in scratch memory --*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_LIB_TRANSFORMS_PACKEDPRODUCTS_H
+#define EINHEAD_LIB_TRANSFORMS_PACKEDPRODUCTS_H
+
+#include "PairMath.h"
+#include "TileProducts.h"
+
+namespace einhead {
+
+class PackedProducts : public TileProducts {
+public:
+  PackedProducts(TileBuilder &tile, bool pairs);
+
+  void pack() override { packQueries(t, q); }
+  void stage(mlir::Value start, mlir::Value count, bool full) override;
+  void scores(mlir::Value start, mlir::Value count, bool full) override;
+  mlir::Value keepWeights(mlir::Value row, llvm::ArrayRef<mlir::Value> vectors,
+                          mlir::Value total) override;
+  bool roundsWeights() const override { return pairs; }
+  void values(mlir::Value start, mlir::Value count, bool full) override;
+
+protected:
+  using Sums = llvm::SmallVector<mlir::Value>;
+  void turn(mlir::Value start, mlir::Value count, bool full);
+  void turnBlock(llvm::ArrayRef<mlir::Value> keyRows, mlir::Value key,
+                 mlir::Value column, int64_t columns);
+  void widen(mlir::Value start, mlir::Value count);
+  void interleave(mlir::Value start, mlir::Value count, bool full);
+  /// Calls `body(row, rows)` for register blocks that cover all rows.
+  void overRowBlocks(llvm::function_ref<void(mlir::Value, int64_t)> body);
+  /// `sums` of `block` rows x `vectors` vectors, and the products of
+  /// left[row][i] with right[i / each][at ...], i < count.
+  Sums multiply(mlir::Value left, mlir::Value row, int64_t block,
+                mlir::Value right, mlir::Value at, int64_t vectors,
+                mlir::Value count, mlir::ValueRange sums);
+  mlir::Value spread(mlir::Value memref, mlir::Value row, mlir::Value column);
+  void scoreBlock(mlir::Value row, int64_t block, mlir::Value key,
+                  int64_t vectors);
+  void valueBlock(mlir::Value row, int64_t block, mlir::Value count,
+                  mlir::Value column, int64_t vectors, int64_t columns);
+
+  bool pairs;
+  /// Whether the rows of V past the last key are 0.
+  bool padsValues = false;
+  int64_t each;      ///< elements that one lane sums at a time
+  int64_t step;      ///< elements of a vector
+  int64_t wide;      ///< vectors of a register block
+  int64_t blockRows; ///< rows of a register block
+  mlir::Value q, turned, beside, weights;
+};
+
+} // namespace einhead
+
+#endif // EINHEAD_LIB_TRANSFORMS_PACKEDPRODUCTS_H

@@ -1,0 +1,86 @@
+// RUN: einhead-opt %s --attn-to-vector --canonicalize --cse | FileCheck %s
+
+// The ways to multiply, on four rows by 32 keys of 64 columns.
+
+// Rows of K as they lie, 32 bf16 a vector: each load meets four rows.
+// CHECK-LABEL: func.func @dot
+// CHECK-SAME: %[[KEY:[a-z0-9]+]]: memref<32x64xbf16>, %[[VALUE:[a-z0-9]+]]: memref<32x64xbf16>
+// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>,
+// CHECK-COUNT-4: vector.load %[[KEY]]{{.*}} vector<32xbf16>
+// CHECK-COUNT-16: x86vector.avx512.dot
+// Weights are rounded, and summed as they will be used.
+// CHECK: x86vector.avx512.cvt.packed.f32_to_bf16
+// CHECK: x86vector.avx512.dot
+// Two rows of V are interleaved; the pair of weights is spread.
+// CHECK: scf.for {{.*}} step %c2 iter_args
+// CHECK: vector.load %[[VALUE]]{{.*}} vector<32xbf16>
+// CHECK: vector.shuffle {{.*}} [0, 32, 1, 33, 2, 34, 3, 35, 8, 40,
+// CHECK-COUNT-16: x86vector.avx512.dot
+func.func @dot(%q: memref<4x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64xbf16>,
+               %max: memref<4xf32>, %sum: memref<4xf32>, %acc: memref<4x64xf32>) {
+  attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<4x64xbf16>)
+    key(%k : memref<32x64xbf16>) value(%v : memref<32x64xbf16>) scale 1.0
+    schedule #attn.schedule<chunk = 32, key_tile = 32, row_tile = 4, lanes = 16, products = dot>
+    outs(%max, %sum, %acc : memref<4xf32>, memref<4xf32>, memref<4x64xf32>)
+  return
+}
+
+// K is turned once, so that a query's element is spread over 16 keys; no sum
+// over lanes is left.
+// CHECK-LABEL: func.func @packed
+// CHECK-SAME: %[[KEY:[a-z0-9]+]]: memref<32x64xf32>
+// CHECK-DAG: memref.alloca() {alignment = 64 : i64} : memref<64x32xf32>
+// CHECK: scf.for
+// CHECK-COUNT-16: vector.load %[[KEY]]
+// CHECK-COUNT-64: vector.shuffle
+// CHECK-COUNT-16: vector.store
+// CHECK-NOT: vector.load %[[KEY]]
+// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>,
+// CHECK-COUNT-2: vector.load
+// CHECK: memref.load
+// CHECK: vector.broadcast
+// CHECK-COUNT-8: vector.fma
+// CHECK-NOT: vector.shuffle
+// CHECK: vector.reduction <maxnumf>
+func.func @packed(%q: memref<4x64xf32>, %k: memref<32x64xf32>, %v: memref<32x64xf32>,
+                  %max: memref<4xf32>, %sum: memref<4xf32>, %acc: memref<4x64xf32>) {
+  attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<4x64xf32>)
+    key(%k : memref<32x64xf32>) value(%v : memref<32x64xf32>) scale 1.0
+    schedule #attn.schedule<chunk = 32, key_tile = 32, row_tile = 4, lanes = 16, packed = true>
+    outs(%max, %sum, %acc : memref<4xf32>, memref<4xf32>, memref<4x64xf32>)
+  return
+}
+
+// Matrix tiles, all of one shape: queries by keys over two steps of the depth,
+// then weights by values, which go through memory of the tile's own, for there
+// are 4 rows only.
+// CHECK-LABEL: func.func @tiles
+// CHECK-COUNT-2: amx.tile_zero
+// CHECK-COUNT-4: amx.tile_mulf {{.*}} !amx.tile<16x32xbf16>, !amx.tile<16x32xbf16>, !amx.tile<16x16xf32>
+// CHECK-COUNT-2: amx.tile_store
+// CHECK: vector.reduction <maxnumf>
+// CHECK: amx.tile_load %[[EDGE:.*]][%c0, %c0]
+// CHECK: amx.tile_mulf
+// CHECK: amx.tile_store %[[EDGE]][%c0, %c0]
+func.func @tiles(%q: memref<4x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64xbf16>,
+                 %max: memref<4xf32>, %sum: memref<4xf32>, %acc: memref<4x64xf32>) {
+  attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<4x64xbf16>)
+    key(%k : memref<32x64xbf16>) value(%v : memref<32x64xbf16>) scale 1.0
+    schedule #attn.schedule<chunk = 32, key_tile = 32, row_tile = 4, lanes = 16, products = tiles, packed = true>
+    outs(%max, %sum, %acc : memref<4xf32>, memref<4xf32>, memref<4x64xf32>)
+  return
+}
+
+// A key that may not count is asked for: f32, whatever the schedule says.
+// CHECK-LABEL: func.func @masked
+// CHECK-NOT: x86vector
+// CHECK: return
+func.func @masked(%q: memref<4x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64xbf16>,
+                  %max: memref<4xf32>, %sum: memref<4xf32>, %acc: memref<4x64xf32>) {
+  attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<4x64xbf16>)
+    key(%k : memref<32x64xbf16>) value(%v : memref<32x64xbf16>) scale 1.0
+    mask #attn.mask<"m", "(m) : (m - 5 >= 0)">
+    schedule #attn.schedule<chunk = 32, key_tile = 32, row_tile = 4, lanes = 16, products = dot>
+    outs(%max, %sum, %acc : memref<4xf32>, memref<4xf32>, memref<4x64xf32>)
+  return
+}
