@@ -167,9 +167,11 @@ class DecodeShape : public testing::TestWithParam<Shape> {};
 } // namespace
 
 TEST_P(DecodeShape, EveryLengthIsWithinTheBound) {
-  if (llvm::StringRef(GetParam().products) == "dot" &&
-      llvm::cantFail(TargetInfo::get("host")).dotRate == 0)
-    GTEST_SKIP() << "this CPU has no dot products of bf16";
+  TargetInfo target = llvm::cantFail(TargetInfo::get("host"));
+  llvm::StringRef products = GetParam().products;
+  if ((products == "dot" && target.dotRate == 0) ||
+      (products == "tiles" && target.tileRate == 0))
+    GTEST_SKIP() << "this CPU has no products of " << products.str();
   Decode decode(GetParam());
   Loaded module(decode.bytes);
   ASSERT_TRUE(module.session);
@@ -211,6 +213,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{2, 5, 33, 17, 129, kBF16, kBF16, "dot", "true"},
                     Shape{1, 7, 7, 100, 129, kBF16, kBF16, "dot", "true"},
                     Shape{1, 71, 64, 64, 600, kBF16, kBF16, "dot", "true"},
+                    Shape{1, 1, 40, 24, 129, kBF16, kBF16, "tiles", "true"},
+                    Shape{2, 5, 33, 17, 129, kBF16, kBF16, "tiles", "true"},
+                    Shape{1, 16, 96, 64, 129, kBF16, kBF16, "tiles", "true"},
+                    Shape{1, 71, 64, 64, 600, kBF16, kBF16, "tiles", "true"},
                     Shape{1, 1, 7, 5, 129, "f32", "f32", "fma", "true"},
                     Shape{2, 5, 33, 17, 129, "f32", "f32", "fma", "true"},
                     Shape{1, 23, 40, 100, 129, kBF16, "f32", "fma", "true"},

@@ -79,7 +79,7 @@ func.func @masked(%q: memref<4x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x6
                   %max: memref<4xf32>, %sum: memref<4xf32>, %acc: memref<4x64xf32>) {
   attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<4x64xbf16>)
     key(%k : memref<32x64xbf16>) value(%v : memref<32x64xbf16>) scale 1.0
-    mask #attn.mask<"m", "(m) : (m - 5 >= 0)">
+    mask #attn.mask<"m", "(m) : (m - 5 >= 0)">()
     schedule #attn.schedule<chunk = 32, key_tile = 32, row_tile = 4, lanes = 16, products = dot>
     outs(%max, %sum, %acc : memref<4xf32>, memref<4xf32>, memref<4x64xf32>)
   return
