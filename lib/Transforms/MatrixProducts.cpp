@@ -77,8 +77,9 @@ void MatrixProducts::overAreas(int64_t columns,
   };
   over(columns, [&](Value column, int64_t inColumns) {
     over(t.rows, [&](Value row, int64_t inRows) {
-      body({row, column, llvm::divideCeil(inRows, most),
-            llvm::divideCeil(inColumns, most), inRows, inColumns});
+      int64_t high = llvm::divideCeil(inRows, most);
+      int64_t wide = llvm::divideCeil(inColumns, most);
+      body({row, column, high, wide, inRows, inColumns});
     });
   });
 }

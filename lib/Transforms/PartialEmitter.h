@@ -48,6 +48,9 @@ private:
                          bool full);
   void weighRow(mlir::Value row, mlir::Value count, bool full);
   void weighRows(mlir::Value row, int64_t block, mlir::Value count, bool full);
+  llvm::SmallVector<mlir::Value>
+  ofRows(int64_t block, double rest,
+         llvm::function_ref<mlir::Value(mlir::Value)> ofRow);
   void rescale(mlir::Value row, mlir::Value factor);
   mlir::Value stateVector(mlir::Value state, mlir::Value row, int64_t block,
                           double rest);
@@ -57,6 +60,7 @@ private:
   std::unique_ptr<TileProducts> products;
   mlir::Value live;   ///< by position in the tile
   mlir::Value byLane; ///< a number for each row of a block
+  mlir::Value byRow;  ///< a vector for each of them
 };
 } // namespace einhead
 

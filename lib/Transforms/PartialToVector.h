@@ -16,6 +16,9 @@ namespace einhead {
 mlir::LogicalResult lowerPartialAttention(mlir::RewriterBase &rewriter,
                                           attn::PartialAttentionOp op);
 
+/// Replaces a merge on buffers by loops over vectors of columns.
+mlir::LogicalResult lowerMerge(mlir::RewriterBase &rewriter, attn::MergeOp op);
+
 /// The block in which scratch of `op` may be allocated on the stack: the body
 /// of the parallel loop around it, or the function.
 mlir::Block *scratchBlock(mlir::Operation *op);

@@ -150,16 +150,30 @@ void PartialEmitter::keepState(Value vector, Value state, Value row,
   }
 }
 
+/// A vector for each of `block` rows, by way of memory, which keeps the code of
+/// one row; `rest` in the other lanes.
+SmallVector<Value>
+PartialEmitter::ofRows(int64_t block, double rest,
+                       llvm::function_ref<Value(Value)> ofRow) {
+  loop(0, block, 1, [&](Value r) {
+    vector::StoreOp::create(b, ofRow(r), byRow, ValueRange{r, index(0)});
+  });
+  SmallVector<Value> vectors;
+  for (int64_t r = 0; r < lanes; ++r)
+    vectors.push_back(
+        r < block ? vector::LoadOp::create(b, floats(), byRow,
+                                           ValueRange{index(r), index(0)})
+                        .getResult()
+                  : splat(b, floats(), rest));
+  return vectors;
+}
+
 void PartialEmitter::weighRows(Value row, int64_t block, Value count,
                                bool full) {
-  auto lanesOf = [&](llvm::function_ref<Value(Value)> of, double rest) {
-    SmallVector<Value> vectors;
-    for (int64_t r = 0; r < lanes; ++r)
-      vectors.push_back(r < block ? of(add(row, r)) : splat(b, floats(), rest));
-    return vectors;
-  };
-  Value tileMax = buildLaneMaxima(
-      b, lanesOf([&](Value r) { return rowMax(r, count, full); }, -infinity));
+  auto rowAt = [&](Value r) { return add(row, r); };
+  Value tileMax = buildLaneMaxima(b, ofRows(block, -infinity, [&](Value r) {
+                                    return rowMax(rowAt(r), count, full);
+                                  }));
   Value before = stateVector(op.getMax(), row, block, -infinity);
   Value grows =
       arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, tileMax, before);
@@ -169,8 +183,7 @@ void PartialEmitter::weighRows(Value row, int64_t block, Value count,
     keepState(max, op.getMax(), row, block);
     Value factor =
         buildExp2(b, arith::SubFOp::create(b, before, finite(b, max)));
-    Value one = splat(b, floats(), 1.0);
-    factor = arith::SelectOp::create(b, grows, factor, one);
+    factor = arith::SelectOp::create(b, grows, factor, splat(b, floats(), 1.0));
     Value sum = stateVector(op.getSum(), row, block, 0.0);
     keepState(arith::MulFOp::create(b, sum, factor), op.getSum(), row, block);
     vector::StoreOp::create(b, factor, byLane, index(0));
@@ -178,19 +191,14 @@ void PartialEmitter::weighRows(Value row, int64_t block, Value count,
       Value ofRow = memref::LoadOp::create(b, byLane, r);
       Value moved = arith::CmpFOp::create(b, arith::CmpFPredicate::UNE, ofRow,
                                           splat(b, b.getF32Type(), 1.0));
-      ifThen(moved, [&] { rescale(add(row, r), ofRow); });
+      ifThen(moved, [&] { rescale(rowAt(r), ofRow); });
     });
   });
   vector::StoreOp::create(b, finite(b, max), byLane, index(0));
-  SmallVector<Value> totals;
-  for (int64_t r = 0; r < lanes; ++r) {
-    if (r >= block) {
-      totals.push_back(splat(b, floats(), 0.0));
-      continue;
-    }
-    Value ofRow = memref::LoadOp::create(b, byLane, index(r));
-    totals.push_back(rowWeights(add(row, r), ofRow, count, full));
-  }
+  SmallVector<Value> totals = ofRows(block, 0.0, [&](Value r) {
+    Value ofRow = memref::LoadOp::create(b, byLane, r);
+    return rowWeights(rowAt(r), ofRow, count, full);
+  });
   Value sum = stateVector(op.getSum(), row, block, 0.0);
   sum = arith::AddFOp::create(b, sum, buildLaneSums(b, totals));
   keepState(sum, op.getSum(), row, block);
@@ -201,8 +209,10 @@ void PartialEmitter::weights(Value count, bool full) {
   int64_t whole = rows / lanes * lanes;
   if (rows - whole >= lanes / 2)
     whole = rows;
-  if (whole && !byLane)
+  if (whole && !byLane) {
     byLane = scratch({lanes}, b.getF32Type());
+    byRow = scratch({lanes, lanes}, b.getF32Type());
+  }
   loop(0, whole / lanes * lanes, lanes,
        [&](Value row) { weighRows(row, lanes, count, full); });
   if (int64_t rest = whole % lanes)

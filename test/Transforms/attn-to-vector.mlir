@@ -78,9 +78,13 @@ func.func @odd(%q: memref<3x7xf32>, %k: memref<16x7xbf16>, %v: memref<16x5xbf16>
   return
 }
 
-// Two splits joined in their order.
+// Two splits joined in their order, a vector of columns at a time.
 // CHECK-LABEL: func.func @merge
+// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (f32, vector<16xf32>)
+// CHECK: vector.maskedload
+// CHECK: vector.fma
 // CHECK: arith.divf
+// CHECK: vector.maskedstore
 func.func @merge(%max: memref<2x4xf32>, %sum: memref<2x4xf32>, %acc: memref<2x4x8xf32>,
                  %out: memref<4x8xf32>) {
   attn.merge "r, rv -> rv"(%max, %sum, %acc : memref<2x4xf32>, memref<2x4xf32>, memref<2x4x8xf32>)
