@@ -74,30 +74,55 @@ Value einhead::buildMax(ImplicitLocOpBuilder &b, Value a, Value x) {
 
 using Combine = llvm::function_ref<Value(Value, Value)>;
 
-/// Lanes l where bit `stride` of l is clear come from `even`, the others from
-/// `odd`; each is lanes l and l ^ stride, combined.
-static Value combinePairs(ImplicitLocOpBuilder &b, Value even, Value odd,
-                          int64_t lanes, int64_t stride, Combine combine) {
-  SmallVector<int64_t> own, other;
-  for (int64_t lane = 0; lane < lanes; ++lane) {
-    int64_t base = lane & stride ? lanes : 0;
-    own.push_back(base + lane);
-    other.push_back(base + (lane ^ stride));
-  }
-  return combine(vector::ShuffleOp::create(b, even, odd, own),
-                 vector::ShuffleOp::create(b, even, odd, other));
+/// Elements of 128 bits, within which the cheap shuffles move 32 and 64 bits.
+static constexpr int64_t group = 4;
+
+/// `a` and `b` interleaved by runs of `run` lanes, of the low or high half of
+/// each group.
+static Value interleave(ImplicitLocOpBuilder &b, Value x, Value y,
+                        int64_t lanes, int64_t run, bool high) {
+  SmallVector<int64_t> mask;
+  for (int64_t base = 0; base < lanes; base += group)
+    for (int64_t i = 0; i < group; ++i) {
+      int64_t from = base + (high ? group / 2 : 0);
+      int64_t at = i / (2 * run) * run + i % run;
+      mask.push_back((i / run % 2 ? lanes : 0) + from + at);
+    }
+  return vector::ShuffleOp::create(b, x, y, mask);
 }
 
+/// The even or odd groups of `x`, then those of `y`.
+static Value everySecondGroup(ImplicitLocOpBuilder &b, Value x, Value y,
+                              int64_t lanes, bool odd) {
+  SmallVector<int64_t> mask;
+  for (int64_t from : {int64_t(0), lanes})
+    for (int64_t base = odd ? group : 0; base < lanes; base += 2 * group)
+      for (int64_t i = 0; i < group; ++i)
+        mask.push_back(from + base + i);
+  return vector::ShuffleOp::create(b, x, y, mask);
+}
+
+/// Lane i of the result: the lanes of vectors[i], combined.  Two steps within
+/// groups of 128 bits, by the shuffles that do not compete with products, then
+/// groups.
 static Value combineLanes(ImplicitLocOpBuilder &b, SmallVector<Value> vectors,
                           Combine combine) {
   int64_t lanes = vectors.size();
-  for (int64_t stride = 1; stride < lanes; stride *= 2) {
+  auto halve = [&](llvm::function_ref<Value(Value, Value, bool)> half) {
     SmallVector<Value> next;
     for (size_t i = 0; i < vectors.size(); i += 2)
-      next.push_back(
-          combinePairs(b, vectors[i], vectors[i + 1], lanes, stride, combine));
+      next.push_back(combine(half(vectors[i], vectors[i + 1], false),
+                             half(vectors[i], vectors[i + 1], true)));
     vectors = std::move(next);
-  }
+  };
+  for (int64_t run : {1, 2})
+    halve([&](Value x, Value y, bool high) {
+      return interleave(b, x, y, lanes, run, high);
+    });
+  while (vectors.size() > 1)
+    halve([&](Value x, Value y, bool odd) {
+      return everySecondGroup(b, x, y, lanes, odd);
+    });
   return vectors.front();
 }
 
