@@ -43,17 +43,15 @@ private:
   void weights(mlir::Value count, bool full);
   mlir::Value scoreVector(mlir::Value row, int64_t key, mlir::Value count,
                           bool full);
+  mlir::Value toLog2(mlir::Value score);
   mlir::Value rowMax(mlir::Value row, mlir::Value count, bool full);
   mlir::Value rowWeights(mlir::Value row, mlir::Value max, mlir::Value count,
                          bool full);
-  void weighRow(mlir::Value row, mlir::Value count, bool full);
   void weighRows(mlir::Value row, int64_t block, mlir::Value count, bool full);
   llvm::SmallVector<mlir::Value>
-  ofRows(int64_t block, double rest,
-         llvm::function_ref<mlir::Value(mlir::Value)> ofRow);
+  ofRows(int64_t block, llvm::function_ref<mlir::Value(mlir::Value)> ofRow);
   void rescale(mlir::Value row, mlir::Value factor);
-  mlir::Value stateVector(mlir::Value state, mlir::Value row, int64_t block,
-                          double rest);
+  mlir::Value stateVector(mlir::Value state, mlir::Value row, int64_t block);
   void keepState(mlir::Value vector, mlir::Value state, mlir::Value row,
                  int64_t block);
 

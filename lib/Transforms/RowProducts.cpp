@@ -65,7 +65,7 @@ private:
   SmallVector<Value> pairStep(Value row, int64_t block, Value start, Value key,
                               Value hasSecond, Value column, int64_t vectors,
                               int64_t columns, ValueRange sums);
-  void fetchValues(Value key, Value column, int64_t vectors);
+  void fetchValues(Value start, Value key, Value column, int64_t vectors);
   Value isExcluded(Value weight);
   /// Columns left of `columns` for vector z.
   int64_t countAt(int64_t z, int64_t columns) const {
@@ -123,20 +123,17 @@ void RowProducts::scores(Value start, Value count, bool full) {
   });
 }
 
-/// Lines of the keys `ahead`, a few with each step, so that memory is asked at
-/// an even pace: where vectors share a line, the steps take turns on the rows.
+/// The lines of the keys `ahead`, a few with each step: memory is asked at an
+/// even pace and in the order of its addresses, which the hardware's own
+/// streams follow.
 void RowProducts::fetchKeys(Value key, int64_t keys, Value column) {
-  Value memref = t.op.getKey();
-  int64_t shared =
-      std::max<int64_t>(1, t.vectorsInLine(memref) * t.lanes / step);
-  Value turn = arith::RemUIOp::create(
-      b, arith::DivUIOp::create(b, column, t.index(step)), t.index(shared));
-  Value line = arith::SubIOp::create(
-      b, column, arith::MulIOp::create(b, turn, t.index(step)));
-  for (int64_t k = 0; k < keys; k += shared) {
-    Value keyRow = t.add(t.add(key, k + t.ahead), turn);
-    t.prefetch(memref, t.at(t.roles.keyTerm, Value(), keyRow, line));
-  }
+  int64_t steps = llvm::divideCeil(t.depth, step);
+  int64_t lines =
+      llvm::divideCeil(keys * t.linesOf(t.op.getKey(), t.depth), steps);
+  Value first = arith::MulIOp::create(
+      b, arith::DivUIOp::create(b, column, t.index(step)), t.index(lines));
+  t.prefetchLines(t.op.getKey(), t.roles.keyTerm, t.depth, t.add(key, t.ahead),
+                  first, lines);
 }
 
 SmallVector<Value> RowProducts::scoreStep(Value row, int64_t block,
@@ -218,11 +215,18 @@ Value RowProducts::isExcluded(Value weight) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bits, sign);
 }
 
-void RowProducts::fetchValues(Value key, Value column, int64_t vectors) {
+/// The same for the values; a step takes one or two keys of `vectors` vectors.
+void RowProducts::fetchValues(Value start, Value key, Value column,
+                              int64_t vectors) {
   Value memref = t.op.getValue();
-  for (int64_t z = 0; z < vectors; z += t.vectorsInLine(memref))
-    t.prefetch(memref, t.at(t.roles.valueTerm, Value(), t.add(key, t.ahead),
-                            t.add(column, z * t.lanes)));
+  int64_t each = pairs ? 2 : 1;
+  int64_t lines = t.linesOf(memref, vectors * t.lanes) * each;
+  Value step = arith::DivUIOp::create(b, column, t.index(vectors * t.lanes));
+  step = arith::MulIOp::create(b, step,
+                               t.index(llvm::divideCeil(t.keyTile, each)));
+  step = t.add(step, arith::DivUIOp::create(b, key, t.index(each)));
+  t.prefetchLines(memref, t.roles.valueTerm, t.width, t.add(start, t.ahead),
+                  arith::MulIOp::create(b, step, t.index(lines)), lines);
 }
 
 SmallVector<Value> RowProducts::valueStep(Value row, int64_t block, Value start,
@@ -323,21 +327,21 @@ void RowProducts::valueBlock(Value row, int64_t block, Value start, Value count,
                              Value column, int64_t vectors, int64_t columns,
                              bool full, bool fetch) {
   SmallVector<Value> sums = loadSums(row, block, column, vectors, columns);
-  auto keys =
-      t.loop(t.index(0), count, pairs ? 2 : 1, sums,
-             [&](Value key, ValueRange carried) -> SmallVector<Value> {
-               for (int64_t i = 0; fetch && i < (pairs ? 2 : 1); ++i)
-                 fetchValues(t.add(t.add(start, key), i), column, vectors);
-               if (!pairs)
-                 return valueStep(row, block, start, key, column, vectors,
-                                  columns, carried);
-               Value hasSecond;
-               if (!full || t.keyTile % 2)
-                 hasSecond = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
+  auto keys = t.loop(t.index(0), count, pairs ? 2 : 1, sums,
+                     [&](Value key, ValueRange carried) -> SmallVector<Value> {
+                       if (fetch)
+                         fetchValues(start, key, column, vectors);
+                       if (!pairs)
+                         return valueStep(row, block, start, key, column,
+                                          vectors, columns, carried);
+                       Value hasSecond;
+                       if (!full || t.keyTile % 2)
+                         hasSecond =
+                             arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
                                                    t.add(key, 1), count);
-               return pairStep(row, block, start, key, hasSecond, column,
-                               vectors, columns, carried);
-             });
+                       return pairStep(row, block, start, key, hasSecond,
+                                       column, vectors, columns, carried);
+                     });
   storeSums(row, block, column, vectors, columns, keys.getResults());
 }
 

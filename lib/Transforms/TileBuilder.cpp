@@ -132,9 +132,26 @@ void TileBuilder::prefetch(Value memref, ValueRange indices) {
                              /*localityHint=*/2, /*isDataCache=*/true);
 }
 
-int64_t TileBuilder::vectorsInLine(Value memref) const {
-  int64_t bits = getElementTypeOrSelf(memref).getIntOrFloatBitWidth();
-  return std::max<int64_t>(1, 64 * 8 / (bits * lanes));
+static int64_t elementsOfLine(Value memref) {
+  return 64 * 8 / getElementTypeOrSelf(memref).getIntOrFloatBitWidth();
+}
+
+int64_t TileBuilder::linesOf(Value memref, int64_t columns) const {
+  return llvm::divideCeil(columns, elementsOfLine(memref));
+}
+
+void TileBuilder::prefetchLines(Value memref, llvm::StringRef term,
+                                int64_t columns, Value row, Value first,
+                                int64_t count) {
+  int64_t perRow = linesOf(memref, columns);
+  for (int64_t i = 0; i < count; ++i) {
+    Value line = add(first, i);
+    Value inRow = arith::RemUIOp::create(b, line, index(perRow));
+    Value key = add(row, arith::DivUIOp::create(b, line, index(perRow)));
+    Value column =
+        arith::MulIOp::create(b, inRow, index(elementsOfLine(memref)));
+    prefetch(memref, at(term, Value(), key, column));
+  }
 }
 
 Value TileBuilder::keyExtent() {

@@ -77,8 +77,12 @@ public:
   void storeVector(mlir::Value vector, mlir::Value memref,
                    mlir::ValueRange indices, int64_t count);
   void prefetch(mlir::Value memref, mlir::ValueRange indices);
-  /// How many vectors of `memref` share a cache line of 64 bytes.
-  int64_t vectorsInLine(mlir::Value memref) const;
+  /// Cache lines of 64 bytes that `columns` columns of `memref` take.
+  int64_t linesOf(mlir::Value memref, int64_t columns) const;
+  /// Asks for lines [first, first + count) of the rows from `row` on, of
+  /// `columns` columns each, counted in the order of their addresses.
+  void prefetchLines(mlir::Value memref, llvm::StringRef term, int64_t columns,
+                     mlir::Value row, mlir::Value first, int64_t count);
 
   /// Whether keys may be left out of the sums: then the weight of such a key is
   /// -0, and its value, which may be NaN, does not count.

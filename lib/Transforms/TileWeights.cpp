@@ -7,8 +7,8 @@
 
 // For each row: max' = max(max, scores), weights = exp2(scores - max'), sum' =
 // sum * exp2(max - max') + weights, and the accumulator times the same factor
-// where the maximum grew.  Where there are enough rows, as many of them as
-// lanes are taken together: their maxima, factors and sums are vectors.
+// where the maximum grew.  As many rows as lanes, or else a power of two, are
+// taken together: their maxima, factors and sums are vectors.
 
 #include "PartialEmitter.h"
 #include "VectorMath.h"
@@ -23,16 +23,11 @@ using namespace einhead::attn;
 
 static constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// Scores [key, key + lanes) of a row in units of log2, those past `count`
-/// -inf.
+/// Scores [key, key + lanes) of a row, those past `count` -inf.
 Value PartialEmitter::scoreVector(Value row, int64_t key, Value count,
                                   bool full) {
   Value score =
       vector::LoadOp::create(b, floats(), scores, ValueRange{row, index(key)});
-  if (!isShaped()) {
-    double factor = op.getScale().convertToDouble() * 1.4426950408889634;
-    score = arith::MulFOp::create(b, score, splat(b, floats(), factor));
-  }
   if (full)
     return score;
   Value left = arith::SubIOp::create(b, count, index(key));
@@ -43,11 +38,21 @@ Value PartialEmitter::scoreVector(Value row, int64_t key, Value count,
                                  splat(b, floats(), -infinity));
 }
 
-/// The largest scores of a row, by lanes.
+/// A score in units of log2.
+Value PartialEmitter::toLog2(Value score) {
+  if (isShaped())
+    return score;
+  double factor = op.getScale().convertToDouble() * 1.4426950408889634;
+  return arith::MulFOp::create(b, score, splat(b, floats(), factor));
+}
+
+/// The largest scores of a row, by lanes; a scale below 0 turns their order.
 Value PartialEmitter::rowMax(Value row, Value count, bool full) {
   Value largest;
   for (int64_t key = 0; key < keyTile; key += lanes) {
     Value score = scoreVector(row, key, count, full);
+    if (op.getScale().isNegative())
+      score = toLog2(score);
     largest = largest ? buildMax(b, largest, score) : score;
   }
   return largest;
@@ -58,7 +63,7 @@ Value PartialEmitter::rowWeights(Value row, Value max, Value count, bool full) {
   Value maxes = vector::BroadcastOp::create(b, floats(), max);
   SmallVector<Value> weights;
   for (int64_t key = 0; key < keyTile; key += lanes) {
-    Value score = scoreVector(row, key, count, full);
+    Value score = toLog2(scoreVector(row, key, count, full));
     Value weight = buildExp2(b, arith::SubFOp::create(b, score, maxes),
                              products->roundsWeights());
     if (mayExclude()) {
@@ -96,48 +101,17 @@ static Value finite(ImplicitLocOpBuilder &b, Value max) {
 }
 
 //===----------------------------------------------------------------------===//
-// One row
-//===----------------------------------------------------------------------===//
-
-void PartialEmitter::weighRow(Value row, Value count, bool full) {
-  auto indices = at(roles.state(), row, Value(), Value());
-  Value before = memref::LoadOp::create(b, op.getMax(), indices);
-  Value tileMax = vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF,
-                                              rowMax(row, count, full));
-  Value grows =
-      arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, tileMax, before);
-  ifThen(grows, [&] {
-    memref::StoreOp::create(b, tileMax, op.getMax(), indices);
-    Value factor = buildExp2(b, arith::SubFOp::create(b, before, tileMax));
-    rescale(row, factor);
-    Value sum = memref::LoadOp::create(b, op.getSum(), indices);
-    sum = arith::MulFOp::create(b, sum, factor);
-    memref::StoreOp::create(b, sum, op.getSum(), indices);
-  });
-  Value max = arith::SelectOp::create(b, grows, tileMax, before);
-  Value total = rowWeights(row, finite(b, max), count, full);
-  Value sum = memref::LoadOp::create(b, op.getSum(), indices);
-  Value added =
-      vector::ReductionOp::create(b, vector::CombiningKind::ADD, total);
-  memref::StoreOp::create(b, arith::AddFOp::create(b, sum, added), op.getSum(),
-                          indices);
-}
-
-//===----------------------------------------------------------------------===//
 // A row in each lane
 //===----------------------------------------------------------------------===//
 
-/// state[row ... row + block), `rest` in the other lanes.
-Value PartialEmitter::stateVector(Value state, Value row, int64_t block,
-                                  double rest) {
+/// state[row ... row + block), again and again.
+Value PartialEmitter::stateVector(Value state, Value row, int64_t block) {
   SmallVector<Value> numbers;
-  for (int64_t r = 0; r < lanes; ++r)
-    numbers.push_back(
-        r < block
-            ? memref::LoadOp::create(
-                  b, state, at(roles.state(), add(row, r), Value(), Value()))
-                  .getResult()
-            : splat(b, b.getF32Type(), rest));
+  for (int64_t r = 0; r < block; ++r)
+    numbers.push_back(memref::LoadOp::create(
+        b, state, at(roles.state(), add(row, r), Value(), Value())));
+  for (int64_t r = block; r < lanes; ++r)
+    numbers.push_back(numbers[r % block]);
   return vector::FromElementsOp::create(b, floats(), numbers);
 }
 
@@ -150,31 +124,34 @@ void PartialEmitter::keepState(Value vector, Value state, Value row,
   }
 }
 
-/// A vector for each of `block` rows, by way of memory, which keeps the code of
-/// one row; `rest` in the other lanes.
+/// A vector for each of `block` rows; of many rows by way of memory, which
+/// keeps the code that of one.
 SmallVector<Value>
-PartialEmitter::ofRows(int64_t block, double rest,
-                       llvm::function_ref<Value(Value)> ofRow) {
+PartialEmitter::ofRows(int64_t block, llvm::function_ref<Value(Value)> ofRow) {
+  SmallVector<Value> vectors;
+  constexpr int64_t few = 4;
+  if (block <= few) {
+    for (int64_t r = 0; r < block; ++r)
+      vectors.push_back(ofRow(index(r)));
+    return vectors;
+  }
   loop(0, block, 1, [&](Value r) {
     vector::StoreOp::create(b, ofRow(r), byRow, ValueRange{r, index(0)});
   });
-  SmallVector<Value> vectors;
-  for (int64_t r = 0; r < lanes; ++r)
-    vectors.push_back(
-        r < block ? vector::LoadOp::create(b, floats(), byRow,
-                                           ValueRange{index(r), index(0)})
-                        .getResult()
-                  : splat(b, floats(), rest));
+  for (int64_t r = 0; r < block; ++r)
+    vectors.push_back(vector::LoadOp::create(b, floats(), byRow,
+                                             ValueRange{index(r), index(0)}));
   return vectors;
 }
 
 void PartialEmitter::weighRows(Value row, int64_t block, Value count,
                                bool full) {
   auto rowAt = [&](Value r) { return add(row, r); };
-  Value tileMax = buildLaneMaxima(b, ofRows(block, -infinity, [&](Value r) {
-                                    return rowMax(rowAt(r), count, full);
-                                  }));
-  Value before = stateVector(op.getMax(), row, block, -infinity);
+  Value tileMax = buildLaneMaxima(
+      b, ofRows(block, [&](Value r) { return rowMax(rowAt(r), count, full); }));
+  if (!op.getScale().isNegative())
+    tileMax = toLog2(tileMax);
+  Value before = stateVector(op.getMax(), row, block);
   Value grows =
       arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, tileMax, before);
   Value max = arith::SelectOp::create(b, grows, tileMax, before);
@@ -184,7 +161,7 @@ void PartialEmitter::weighRows(Value row, int64_t block, Value count,
     Value factor =
         buildExp2(b, arith::SubFOp::create(b, before, finite(b, max)));
     factor = arith::SelectOp::create(b, grows, factor, splat(b, floats(), 1.0));
-    Value sum = stateVector(op.getSum(), row, block, 0.0);
+    Value sum = stateVector(op.getSum(), row, block);
     keepState(arith::MulFOp::create(b, sum, factor), op.getSum(), row, block);
     vector::StoreOp::create(b, factor, byLane, index(0));
     loop(0, block, 1, [&](Value r) {
@@ -195,27 +172,25 @@ void PartialEmitter::weighRows(Value row, int64_t block, Value count,
     });
   });
   vector::StoreOp::create(b, finite(b, max), byLane, index(0));
-  SmallVector<Value> totals = ofRows(block, 0.0, [&](Value r) {
+  SmallVector<Value> totals = ofRows(block, [&](Value r) {
     Value ofRow = memref::LoadOp::create(b, byLane, r);
     return rowWeights(rowAt(r), ofRow, count, full);
   });
-  Value sum = stateVector(op.getSum(), row, block, 0.0);
+  Value sum = stateVector(op.getSum(), row, block);
   sum = arith::AddFOp::create(b, sum, buildLaneSums(b, totals));
   keepState(sum, op.getSum(), row, block);
 }
 
 void PartialEmitter::weights(Value count, bool full) {
-  // Half a vector of rows is worth the sums over lanes that it saves.
-  int64_t whole = rows / lanes * lanes;
-  if (rows - whole >= lanes / 2)
-    whole = rows;
-  if (whole && !byLane) {
+  if (!byLane) {
     byLane = scratch({lanes}, b.getF32Type());
     byRow = scratch({lanes, lanes}, b.getF32Type());
   }
-  loop(0, whole / lanes * lanes, lanes,
-       [&](Value row) { weighRows(row, lanes, count, full); });
-  if (int64_t rest = whole % lanes)
-    weighRows(index(whole - rest), rest, count, full);
-  loop(whole, rows, 1, [&](Value row) { weighRow(row, count, full); });
+  int64_t done = 0;
+  for (int64_t block = lanes; block > 0; block /= 2) {
+    int64_t end = done + (rows - done) / block * block;
+    loop(done, end, block,
+         [&](Value row) { weighRows(row, block, count, full); });
+    done = end;
+  }
 }

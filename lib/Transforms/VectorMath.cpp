@@ -102,17 +102,25 @@ static Value everySecondGroup(ImplicitLocOpBuilder &b, Value x, Value y,
   return vector::ShuffleOp::create(b, x, y, mask);
 }
 
-/// Lane i of the result: the lanes of vectors[i], combined.  Two steps within
-/// groups of 128 bits, by the shuffles that do not compete with products, then
-/// groups.
+/// Lane i of the result: the lanes of vectors[i % n], combined.  Two steps
+/// within groups of 128 bits, by the shuffles that do not compete with
+/// products, then groups.
 static Value combineLanes(ImplicitLocOpBuilder &b, SmallVector<Value> vectors,
                           Combine combine) {
-  int64_t lanes = vectors.size();
+  int64_t lanes = cast<VectorType>(vectors.front().getType()).getNumElements();
+  for (int64_t i = vectors.size(), n = i; i < lanes; ++i)
+    vectors.push_back(vectors[i % n]);
   auto halve = [&](llvm::function_ref<Value(Value, Value, bool)> half) {
+    // Repeated vectors are combined once.
+    llvm::DenseMap<std::pair<Value, Value>, Value> known;
     SmallVector<Value> next;
-    for (size_t i = 0; i < vectors.size(); i += 2)
-      next.push_back(combine(half(vectors[i], vectors[i + 1], false),
-                             half(vectors[i], vectors[i + 1], true)));
+    for (size_t i = 0; i < vectors.size(); i += 2) {
+      Value x = vectors[i], y = vectors[i + 1];
+      Value &both = known[{x, y}];
+      if (!both)
+        both = combine(half(x, y, false), half(x, y, true));
+      next.push_back(both);
+    }
     vectors = std::move(next);
   };
   for (int64_t run : {1, 2})

@@ -24,8 +24,8 @@ mlir::Value buildExp2(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
 mlir::Value buildMax(mlir::ImplicitLocOpBuilder &b, mlir::Value a,
                      mlir::Value x);
 
-/// One vector whose lane i is the sum of the lanes of vectors[i]; there are as
-/// many vectors as lanes, a power of two.
+/// One vector whose lane i is the sum of the lanes of vectors[i % n]; n is a
+/// power of two, at most the number of lanes.
 mlir::Value buildLaneSums(mlir::ImplicitLocOpBuilder &b,
                           llvm::SmallVector<mlir::Value> vectors);
 /// The same of their maxima.
