@@ -194,6 +194,17 @@ void einhead::buildTranspose(ImplicitLocOpBuilder &b,
     }
 }
 
+/// What of the scale the queries take: its sign, which is exact, so that a
+/// score of -inf stays the least one whatever multiplies it.
+static Value signedQuery(TileBuilder &t, Value query) {
+  double scale = t.op.getScale().convertToDouble();
+  if (scale > 0)
+    return query;
+  if (scale < 0)
+    return arith::NegFOp::create(t.b, query);
+  return arith::MulFOp::create(t.b, query, splat(t.b, query.getType(), 0.0));
+}
+
 void einhead::packQueries(TileBuilder &t, Value q) {
   ImplicitLocOpBuilder &b = t.b;
   auto type = cast<MemRefType>(q.getType());
@@ -204,7 +215,8 @@ void einhead::packQueries(TileBuilder &t, Value q) {
           b, t.op.getQuery(), t.at(t.roles.queryTerm, row, Value(), column));
       if (value.getType() != element)
         value = arith::ExtFOp::create(b, element, value);
-      memref::StoreOp::create(b, value, q, ValueRange{row, column});
+      memref::StoreOp::create(b, signedQuery(t, value), q,
+                              ValueRange{row, column});
     });
     t.loop(t.depth, type.getDimSize(1), 1, [&](Value column) {
       memref::StoreOp::create(b, splat(b, element, 0.0), q,

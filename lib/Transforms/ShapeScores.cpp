@@ -59,7 +59,7 @@ Value PartialEmitter::isLive(Value row, Value key) {
 Value PartialEmitter::shapedScore(Value score, Value row, Value key) {
   Type f32 = b.getF32Type();
   Value log2e = splat(b, f32, 1.4426950408889634);
-  double factor = op.getScale().convertToDouble();
+  double factor = scoreFactor();
   if (!scoreOf(like))
     factor *= 1.4426950408889634;
   score = arith::MulFOp::create(b, score, splat(b, f32, factor));

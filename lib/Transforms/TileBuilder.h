@@ -92,6 +92,12 @@ public:
   /// Whether each key is asked if it attends.  A key map without a mask lists
   /// keys that do.
   bool isTested() { return op.getMask() || op.getValid() || op.getBlocks(); }
+  /// What multiplies a score of the products; the queries have the scale's
+  /// sign.
+  double scoreFactor() {
+    double scale = std::abs(op.getScale().convertToDouble());
+    return scale > 0 ? scale : 1;
+  }
   /// Whether the scores are already those of exp2.
   bool isShaped() { return op.getBias() || attn::scoreOf(like); }
   mlir::Value keyExtent();

@@ -42,17 +42,15 @@ Value PartialEmitter::scoreVector(Value row, int64_t key, Value count,
 Value PartialEmitter::toLog2(Value score) {
   if (isShaped())
     return score;
-  double factor = op.getScale().convertToDouble() * 1.4426950408889634;
+  double factor = scoreFactor() * 1.4426950408889634;
   return arith::MulFOp::create(b, score, splat(b, floats(), factor));
 }
 
-/// The largest scores of a row, by lanes; a scale below 0 turns their order.
+/// The largest scores of a row, by lanes.
 Value PartialEmitter::rowMax(Value row, Value count, bool full) {
   Value largest;
   for (int64_t key = 0; key < keyTile; key += lanes) {
     Value score = scoreVector(row, key, count, full);
-    if (op.getScale().isNegative())
-      score = toLog2(score);
     largest = largest ? buildMax(b, largest, score) : score;
   }
   return largest;
@@ -149,8 +147,7 @@ void PartialEmitter::weighRows(Value row, int64_t block, Value count,
   auto rowAt = [&](Value r) { return add(row, r); };
   Value tileMax = buildLaneMaxima(
       b, ofRows(block, [&](Value r) { return rowMax(rowAt(r), count, full); }));
-  if (!op.getScale().isNegative())
-    tileMax = toLog2(tileMax);
+  tileMax = toLog2(tileMax);
   Value before = stateVector(op.getMax(), row, block);
   Value grows =
       arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, tileMax, before);

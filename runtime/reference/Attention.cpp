@@ -348,6 +348,20 @@ Row weigh(const Problem &problem, std::vector<Score> &scores) {
   return row;
 }
 
+/// uP: how far weights may be rounded before they are used and summed.
+double weightUnit(const Problem &problem) {
+  Type weights = problem.options.weights;
+  return weights == problem.accumulator ? 0 : unitRoundoff(weights);
+}
+
+/// What roundings of a sum's terms may come to; independent ones mostly cancel.
+double spread(const AttentionOptions &options, double sum, double squares) {
+  constexpr double deviations = 4;
+  return options.independentErrors
+             ? std::min(sum, deviations * std::sqrt(squares))
+             : sum;
+}
+
 /// One element of the output: the weighted sum over the keys, and how far an
 /// implementation may be off.
 Number weightedSum(Problem &problem, const std::vector<Score> &scores,
@@ -367,9 +381,7 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
     sum += score.weight * valueAt(score).value;
   double result = sum / row.sum;
 
-  double uP = options.weights == problem.accumulator
-                  ? 0
-                  : unitRoundoff(options.weights);
+  double uP = weightUnit(problem);
   double local = 0, magnitude = 0, moved = 0, off = 0, farthest = 0, worst = 0;
   double rounded = 0, square = 0; // of the weights, which their sum shares
   for (const Score &score : scores) {
@@ -390,9 +402,7 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
   auto capped = [](double x, double cap) { return x < cap ? x : cap; };
   double bound = (local + std::fabs(result) * row.sumError) / row.sum;
   bound = row.bounded ? allowance(options.output) * bound : 2 * farthest;
-  constexpr double deviations = 4;
-  if (options.independentErrors)
-    rounded = std::min(rounded, deviations * std::sqrt(square));
+  rounded = spread(options, rounded, square);
   if (uP > 0)
     bound += std::isnan(rounded) ? HUGE_VAL : rounded / row.sum;
   bound += capped(moved / row.low, farthest) + capped(off / row.low, worst);
@@ -401,10 +411,16 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
   return store({result, bound}, options.output);
 }
 
-Number logSumExp(const Problem &problem, const Row &row) {
+Number logSumExp(const Problem &problem, const std::vector<Score> &scores,
+                 const Row &row) {
   double u = unitRoundoff(problem.accumulator);
   double value = row.largest + std::log(row.sum);
-  double bound = row.sumError / row.sum + row.incoming +
+  double squares = 0;
+  for (const Score &score : scores)
+    squares += score.weight * score.weight;
+  double rounded =
+      weightUnit(problem) * spread(problem.options, row.sum, squares) / row.sum;
+  double bound = row.sumError / row.sum + row.incoming + rounded +
                  4 * u * (std::fabs(row.largest) + std::fabs(value) + 1);
   return store({value, std::isnan(bound) ? HUGE_VAL : bound},
                problem.accumulator);
@@ -430,7 +446,7 @@ AttentionResult einhead::reference::attention(const std::string &text,
       return;
     }
     Row row = weigh(problem, scores);
-    Number lse = logSumExp(problem, row);
+    Number lse = logSumExp(problem, scores, row);
     if (row.largest == -HUGE_VAL) // perhaps some key attends
       lse = {0, HUGE_VAL};
     result.logSumExp.value[atRow] = lse.value;
