@@ -55,36 +55,74 @@ static size_t roundUp(size_t bytes, size_t to) {
   return (bytes + to - 1) / to * to;
 }
 
-/// The part of a tensor from the first key that any row attends to.
-static void addRanges(const BenchProblem &problem, llvm::StringRef term,
-                      const char *data, size_t bytes,
-                      std::vector<ByteRange> &ranges) {
-  int64_t first = problem.firstKey();
-  if (first == 0) {
-    ranges.emplace_back(data, bytes);
-    return;
+/// Calls visit(offset in bytes, bytes, whether they are read) for the pieces of
+/// a tensor, in order: a piece has one key of one sequence.
+static void forEachPiece(const BenchProblem &problem, llvm::StringRef term,
+                         llvm::function_ref<void(size_t, size_t, bool)> visit) {
+  size_t size = sizeOf(problem.type);
+  if (!problem.isMasked() && problem.lengths.empty())
+    return visit(0, problem.count(term) * size, true);
+  // Both need a single key letter.
+  size_t key = term.find(problem.roles.key);
+  size_t sequence = problem.sequenceLetter()
+                        ? term.find(problem.sequenceLetter())
+                        : llvm::StringRef::npos;
+  size_t outer =
+      (sequence == llvm::StringRef::npos ? key : std::max(key, sequence)) + 1;
+  size_t bytes = problem.count(term.substr(outer)) * size;
+  int64_t pieces = problem.count(term.take_front(outer));
+  auto innerTo = [&](size_t dimension) {
+    return problem.count(term.slice(dimension + 1, outer));
+  };
+  int64_t perKey = innerTo(key), keys = problem.extent.at(term[key]);
+  int64_t perSequence = 1, sequences = 0;
+  if (sequence != llvm::StringRef::npos) {
+    perSequence = innerTo(sequence);
+    sequences = problem.extent.at(term[sequence]);
   }
-  size_t at = term.find(problem.roles.key);
-  int64_t outer = problem.count(term.substr(0, at));
-  int64_t keys = problem.count(problem.roles.key);
-  size_t row = problem.count(term.substr(at + 1)) * sizeOf(problem.type);
-  for (int64_t i = 0; i < outer; ++i)
-    ranges.emplace_back(data + (i * keys + first) * row, (keys - first) * row);
+  for (int64_t piece = 0; piece < pieces; ++piece)
+    visit(piece * bytes, bytes,
+          problem.isRead(sequences ? piece / perSequence % sequences : -1,
+                         piece / perKey % keys));
+}
+
+/// The parts of a tensor that are read.
+static void addRanges(const BenchProblem &problem, llvm::StringRef term,
+                      const char *data, std::vector<ByteRange> &ranges) {
+  forEachPiece(problem, term, [&](size_t offset, size_t bytes, bool isRead) {
+    if (!isRead)
+      return;
+    const char *begin = data + offset;
+    if (!ranges.empty() && ranges.back().first + ranges.back().second == begin)
+      ranges.back().second += bytes;
+    else
+      ranges.emplace_back(begin, bytes);
+  });
 }
 
 std::vector<ByteRange> BenchBuffers::ranges(int set) const {
   std::vector<ByteRange> ranges;
-  addRanges(problem, problem.roles.keyTerm, key(set), keyBytes, ranges);
-  addRanges(problem, problem.roles.valueTerm, value(set), valueBytes, ranges);
+  addRanges(problem, problem.roles.keyTerm, key(set), ranges);
+  if (!problem.valueInKey)
+    addRanges(problem, problem.roles.valueTerm, value(set), ranges);
   return ranges;
+}
+
+/// What lies past the valid keys must not show in the result: it is NaN.
+void BenchBuffers::poison(llvm::StringRef term, char *data) {
+  forEachPiece(problem, term, [&](size_t offset, size_t bytes, bool isRead) {
+    if (!isRead)
+      std::memset(data + offset, 0xff, bytes); // NaN in every float type
+  });
 }
 
 BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold)
     : problem(problem) {
   const attn::AttentionRoles &roles = problem.roles;
   size_t size = sizeOf(problem.type);
-  keyBytes = problem.count(roles.keyTerm) * size;
-  valueBytes = problem.count(roles.valueTerm) * size;
+  size_t keyBytes = problem.count(roles.keyTerm) * size;
+  size_t valueBytes =
+      problem.valueInKey ? 0 : problem.count(roles.valueTerm) * size;
   keyStride = roundUp(keyBytes, 64);
   stride = keyStride + roundUp(valueBytes, 64);
   if (cold) {
@@ -105,6 +143,12 @@ BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold)
     size_t length = std::min({tableSize - from, total - at, size_t(1) << 15});
     std::memcpy(arena.data() + at, table.data() + from, length);
     at += length;
+  }
+  // With a mask alone, what no row attends to is still a valid number.
+  for (int set = 0; set < sets && !problem.lengths.empty(); ++set) {
+    poison(roles.keyTerm, key(set));
+    if (!problem.valueInKey)
+      poison(roles.valueTerm, value(set));
   }
 }
 

@@ -15,20 +15,25 @@ namespace einhead::tool {
 
 /// Distinct pairs of key and value, filled with random numbers; together they
 /// exceed twice the last-level cache and 1 GB where there is that much memory,
-/// so that going through them in turn is cold.
+/// so that going through them in turn is cold.  Keys past the lengths are NaN.
 class BenchBuffers {
 public:
   BenchBuffers(const BenchProblem &problem, bool cold);
 
   int count() const { return sets; }
   char *key(int set) const { return arena.data() + set * stride; }
-  char *value(int set) const { return key(set) + keyStride; }
+  /// The key's, where the value is columns of it.
+  char *value(int set) const {
+    return problem.valueInKey ? key(set) : key(set) + keyStride;
+  }
   /// The bytes that an evaluation must read.
   std::vector<ByteRange> ranges(int set) const;
 
 private:
+  void poison(llvm::StringRef term, char *data);
+
   const BenchProblem &problem;
-  size_t keyBytes, valueBytes, keyStride, stride;
+  size_t keyStride, stride;
   int sets = 1;
   HugeBuffer arena;
 };

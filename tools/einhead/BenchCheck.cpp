@@ -47,9 +47,10 @@ Sample sampleRows(const BenchProblem &problem) {
 }
 
 /// Calls visit(offset in the whole tensor) for each sampled element of a term,
-/// in row-major order of the sample.
+/// in row-major order of the sample.  `stored` has the letters of the tensor
+/// that the elements lie in, from its first element on.
 static void forEachSampled(const BenchProblem &problem, const Sample &sample,
-                           llvm::StringRef term,
+                           llvm::StringRef term, llvm::StringRef stored,
                            llvm::function_ref<void(int64_t)> visit) {
   auto extentOf = [&](char letter) {
     auto some = sample.find(letter);
@@ -61,7 +62,7 @@ static void forEachSampled(const BenchProblem &problem, const Sample &sample,
     int64_t offset = 0;
     for (size_t d = 0; d < term.size(); ++d) {
       auto some = sample.find(term[d]);
-      offset = offset * problem.extent.at(term[d]) +
+      offset = offset * problem.extent.at(stored[d]) +
                (some == sample.end() ? at[d] : some->second[at[d]]);
     }
     visit(offset);
@@ -75,7 +76,7 @@ static void forEachSampled(const BenchProblem &problem, const Sample &sample,
 
 static reference::Tensor gather(const BenchProblem &problem,
                                 const Sample &sample, llvm::StringRef term,
-                                const char *data) {
+                                llvm::StringRef stored, const char *data) {
   std::vector<int64_t> shape;
   for (char letter : term) {
     auto some = sample.find(letter);
@@ -85,7 +86,7 @@ static reference::Tensor gather(const BenchProblem &problem,
   }
   std::vector<double> values;
   size_t size = sizeOf(problem.type);
-  forEachSampled(problem, sample, term, [&](int64_t offset) {
+  forEachSampled(problem, sample, term, stored, [&](int64_t offset) {
     values.push_back(loadElement(problem.type, data + offset * size));
   });
   return reference::Tensor(shape, std::move(values));
@@ -93,7 +94,8 @@ static reference::Tensor gather(const BenchProblem &problem,
 
 int64_t firstSampled(const BenchProblem &problem, const Sample &sample) {
   int64_t first = -1;
-  forEachSampled(problem, sample, problem.roles.outputTerm,
+  const std::string &term = problem.roles.outputTerm;
+  forEachSampled(problem, sample, term, term,
                  [&](int64_t offset) { first = first < 0 ? offset : first; });
   return first;
 }
@@ -112,6 +114,9 @@ static reference::AttentionOptions referenceOptions(const BenchProblem &problem,
   options.independentErrors = true; // the data are random
   options.keysPerBlock = fused ? 64 : keys;
   options.splits = fused ? (keys + 255) / 256 : 1;
+  if (!problem.lengths.empty())
+    for (int64_t sequence : sample.at(problem.sequenceLetter()))
+      options.valid.push_back(problem.lengths[sequence]);
   if (!problem.isMasked())
     return options;
   char token = problem.newTokenLetter();
@@ -131,16 +136,21 @@ llvm::Expected<reference::Report> checkRows(const BenchProblem &problem,
   const attn::AttentionRoles &roles = problem.roles;
   try {
     reference::AttentionResult expected = reference::attention(
-        problem.spec(), gather(problem, sample, roles.queryTerm, data.query),
-        gather(problem, sample, roles.keyTerm, data.key),
-        gather(problem, sample, roles.valueTerm, data.value),
+        problem.spec(),
+        gather(problem, sample, roles.queryTerm, roles.queryTerm, data.query),
+        gather(problem, sample, roles.keyTerm, roles.keyTerm, data.key),
+        gather(problem, sample, roles.valueTerm,
+               problem.valueInKey ? roles.keyTerm : roles.valueTerm,
+               data.value),
         referenceOptions(problem, sample, fused));
     DataType type =
         problem.type == DataType::F64 ? DataType::F64 : DataType::F32;
     std::vector<double> actual;
-    forEachSampled(problem, sample, roles.outputTerm, [&](int64_t offset) {
-      actual.push_back(loadElement(type, data.output + offset * sizeOf(type)));
-    });
+    forEachSampled(problem, sample, roles.outputTerm, roles.outputTerm,
+                   [&](int64_t offset) {
+                     actual.push_back(loadElement(
+                         type, data.output + offset * sizeOf(type)));
+                   });
     return reference::compare(actual, expected.output);
   } catch (const std::exception &e) {
     return failure(Exit::Internal, llvm::Twine("reference: ") + e.what());

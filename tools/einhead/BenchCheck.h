@@ -13,7 +13,8 @@
 
 namespace einhead::tool {
 
-/// Where the elements of one evaluation are, row-major.
+/// Where the elements of one evaluation are, row-major; those of the value may
+/// be columns of the key.
 struct BenchData {
   const char *query, *key, *value, *output;
 };

@@ -56,18 +56,17 @@ struct ParsedMask {
 
 /// Any mask that has a name (docs/Spec.md), with its sizes as numbers:
 /// "strided(128)".  `window=W` is `window(W)`.
-static llvm::Error parseMask(llvm::StringRef mask, BenchProblem &problem) {
-  if (mask == "none")
+llvm::Error BenchProblem::parseMask(llvm::StringRef text) {
+  if (text == "none")
     return llvm::Error::success();
-  if (problem.roles.key.size() != 1)
+  if (roles.key.size() != 1)
     return failure(Exit::Usage, "--mask needs exactly one key letter",
                    "leave --mask out");
-  llvm::StringRef width = mask;
-  problem.mask = width.consume_front("window=") ? "window(" + width.str() + ")"
-                                                : mask.str();
-  char token = problem.newTokenLetter();
-  problem.maskLetters =
-      (token ? std::string(1, token) : "") + problem.roles.key;
+  llvm::StringRef width = text;
+  mask = width.consume_front("window=") ? "window(" + width.str() + ")"
+                                        : text.str();
+  char token = newTokenLetter();
+  maskLetters = (token ? std::string(1, token) : "") + roles.key;
   auto parsed = std::make_shared<ParsedMask>();
   parsed->context.loadDialect<attn::AttnDialect>();
   std::string message;
@@ -78,33 +77,29 @@ static llvm::Error parseMask(llvm::StringRef mask, BenchProblem &problem) {
                                           return mlir::success();
                                         });
   parsed->mask = mlir::dyn_cast_or_null<attn::MaskAttr>(mlir::parseAttribute(
-      "#attn.mask<\"" + problem.maskLetters + "\", " + problem.mask + ">",
-      &parsed->context));
+      "#attn.mask<\"" + maskLetters + "\", " + mask + ">", &parsed->context));
   if (!parsed->mask)
-    return failure(Exit::Usage, "--mask=" + mask + message,
+    return failure(Exit::Usage, "--mask=" + text + message,
                    "write none or a mask of docs/Generated/AttnOps.md, for "
                    "example --mask='window(128)'");
-  problem.maskSymbols =
-      parsed->mask.getSets().front().getValue().getNumSymbols();
-  if (problem.maskSymbols > 1)
+  maskSymbols = parsed->mask.getSets().front().getValue().getNumSymbols();
+  if (maskSymbols > 1)
     return failure(Exit::Usage,
-                   "--mask=" + mask + " needs more than a position",
+                   "--mask=" + text + " needs more than a position",
                    "give its sizes as numbers, for example "
                    "--mask='window(128)'");
-  problem.holds = [parsed, symbolCount = problem.maskSymbols](
-                      llvm::ArrayRef<int64_t> point, int64_t position) {
+  holds = [parsed, symbolCount = maskSymbols](llvm::ArrayRef<int64_t> point,
+                                              int64_t position) {
     llvm::SmallVector<int64_t> symbols(symbolCount, position);
     return attn::contains(parsed->mask, point, symbols);
   };
   return llvm::Error::success();
 }
 
-static llvm::Error bindSizes(llvm::ArrayRef<std::string> entries,
-                             BenchProblem &problem) {
+llvm::Error BenchProblem::bindSizes(llvm::ArrayRef<std::string> entries) {
   auto sizes = parseSizes(entries);
   if (!sizes)
     return sizes.takeError();
-  const attn::AttentionRoles &roles = problem.roles;
   std::string letters =
       roles.batch + roles.row + roles.key + roles.depth + roles.value;
   std::vector<std::string> missing;
@@ -119,15 +114,65 @@ static llvm::Error bindSizes(llvm::ArrayRef<std::string> entries,
                      "--size: letter '" + llvm::Twine(letter) + "' is " +
                          llvm::Twine(size->second),
                      "extents are at least 1");
-    problem.extent[letter] = size->second;
+    extent[letter] = size->second;
   }
   if (!missing.empty())
     return failure(Exit::Usage, "letters of --spec without an extent",
                    "give --size=" + llvm::join(missing, ","));
-  for (const auto &[name, extent] : *sizes)
+  for (const auto &[name, given] : *sizes)
     if (name.size() != 1 || !llvm::StringRef(letters).contains(name))
       return failure(Exit::Usage, "--size: no letter '" + name + "' in --spec",
                      "the letters are " + letters);
+  return llvm::Error::success();
+}
+
+/// The first letter of query and output, which must be one and a batch letter.
+llvm::Error BenchProblem::setLengths(llvm::ArrayRef<int64_t> given) {
+  if (given.empty())
+    return llvm::Error::success();
+  char letter = roles.queryTerm.front();
+  if (roles.key.size() != 1 || roles.outputTerm.front() != letter ||
+      !llvm::StringRef(roles.batch).contains(letter))
+    return failure(Exit::Usage,
+                   "--lengths needs one key letter, and a batch letter that "
+                   "leads query and output",
+                   "write for example --spec='bgrk, bgmk, bgmv -> bgrv'");
+  int64_t sequences = extent.at(letter), keys = count(roles.key);
+  if (static_cast<int64_t>(given.size()) != sequences)
+    return failure(Exit::Usage,
+                   "--lengths has " + llvm::Twine(given.size()) + " numbers, " +
+                       llvm::Twine(letter) + " is " + llvm::Twine(sequences),
+                   "give one length for each sequence");
+  for (int64_t length : given)
+    if (length < 1 || length > keys)
+      return failure(Exit::Usage,
+                     "--lengths: " + llvm::Twine(length) + " valid keys of " +
+                         llvm::Twine(keys),
+                     "lengths are from 1 to the extent of '" +
+                         llvm::Twine(roles.key) + "'");
+  if (maskSymbols > 0)
+    return failure(Exit::Usage,
+                   "--lengths and --mask=" + llvm::Twine(mask) +
+                       ": the new tokens of a mask stand at one position, "
+                       "whatever the sequence",
+                   "leave one of them out");
+  lengths.assign(given.begin(), given.end());
+  return llvm::Error::success();
+}
+
+llvm::Error BenchProblem::setValueInKey() {
+  std::string wanted = roles.keyTerm;
+  if (roles.depth.size() == 1 && roles.value.size() == 1)
+    std::replace(wanted.begin(), wanted.end(), roles.depth[0], roles.value[0]);
+  if (wanted == roles.keyTerm || wanted != roles.valueTerm ||
+      count(roles.value) > count(roles.depth))
+    return failure(Exit::Usage,
+                   "--value-in-key: the value '" + roles.valueTerm +
+                       "' is not columns of the key '" + roles.keyTerm + "'",
+                   "name both alike but for one letter, whose extent in the "
+                   "value is the smaller one, for example 'bhk, bmk, bmv -> "
+                   "bhv' with k=576,v=512");
+  valueInKey = true;
   return llvm::Error::success();
 }
 
@@ -144,8 +189,11 @@ llvm::Expected<BenchProblem> BenchProblem::create(const Request &request) {
     return failure(Exit::Usage, "no layout '" + request.layout + "'",
                    "the layouts are head-major (as in --spec) and token-major");
   }
-  if (llvm::Error error = bindSizes(request.sizes, problem))
+  if (llvm::Error error = problem.bindSizes(request.sizes))
     return error;
+  if (request.valueInKey)
+    if (llvm::Error error = problem.setValueInKey())
+      return error;
   std::optional<DataType> type = parseDataType(request.type);
   if (!type || !isFloat(*type))
     return failure(Exit::Usage, "no type '" + request.type + "'",
@@ -155,8 +203,18 @@ llvm::Expected<BenchProblem> BenchProblem::create(const Request &request) {
       request.scale ? request.scale
                     : 1.0 / std::sqrt(static_cast<double>(
                                 problem.count(problem.roles.depth))));
-  if (llvm::Error error = parseMask(request.mask, problem))
+  if (llvm::Error error = problem.parseMask(request.mask))
     return error;
+  if (llvm::Error error = problem.setLengths(request.lengths))
+    return error;
+  int64_t tokens = problem.tokens();
+  problem.attending.assign(problem.count(problem.roles.key), tokens);
+  if (problem.isMasked())
+    for (size_t m = 0; m < problem.attending.size(); ++m) {
+      problem.attending[m] = 0;
+      for (int64_t n = 0; n < tokens; ++n)
+        problem.attending[m] += problem.attends(n, m);
+    }
   return problem;
 }
 
@@ -179,38 +237,54 @@ int64_t BenchProblem::count(llvm::StringRef letters) const {
   return product;
 }
 
-int64_t BenchProblem::position() const {
+int64_t BenchProblem::tokens() const {
   char token = newTokenLetter();
-  return count(roles.key) - (token ? extent.at(token) : 1);
+  return token ? extent.at(token) : 1;
 }
 
-std::vector<int64_t> BenchProblem::attendedKeys() const {
-  char token = newTokenLetter();
-  int64_t tokens = token ? extent.at(token) : 1;
-  std::vector<int64_t> result;
-  for (int64_t m = 0, keys = count(roles.key); m < keys; ++m)
-    for (int64_t n = 0; n < tokens; ++n)
-      if (attends(n, m)) {
-        result.push_back(m);
-        break;
-      }
-  return result;
-}
+int64_t BenchProblem::position() const { return count(roles.key) - tokens(); }
 
-int64_t BenchProblem::firstKey() const {
-  return isMasked() && !attendedKeys().empty() ? attendedKeys().front() : 0;
+bool BenchProblem::isRead(int64_t sequence, int64_t m) const {
+  if (attending[m] == 0)
+    return false;
+  if (lengths.empty())
+    return true;
+  return m < (sequence < 0 ? *std::max_element(lengths.begin(), lengths.end())
+                           : lengths[sequence]);
 }
 
 int64_t BenchProblem::leastBytes() const {
-  int64_t keys = count(roles.key);
-  int64_t attended =
-      isMasked() ? static_cast<int64_t>(attendedKeys().size()) : keys;
-  return (count(roles.keyTerm) + count(roles.valueTerm)) / keys * attended *
-         static_cast<int64_t>(sizeOf(type));
+  int64_t keys = count(roles.key), bytes = 0;
+  for (const std::string &term : {roles.keyTerm, roles.valueTerm}) {
+    if (valueInKey && term == roles.valueTerm)
+      continue;
+    // A tensor without the sequences' letter is read by all of them at once.
+    bool isOfSequence =
+        sequenceLetter() && llvm::StringRef(term).contains(sequenceLetter());
+    int64_t sequences = isOfSequence ? extent.at(sequenceLetter()) : 1;
+    int64_t row = count(term) / keys / sequences * sizeOf(type);
+    for (int64_t sequence = 0; sequence < sequences; ++sequence)
+      for (int64_t m = 0; m < keys; ++m)
+        bytes += isRead(isOfSequence ? sequence : -1, m) ? row : 0;
+  }
+  return bytes;
+}
+
+int64_t BenchProblem::operations() const {
+  int64_t sequences = lengths.empty() ? 1 : lengths.size(), pairs = 0;
+  for (int64_t sequence = 0; sequence < sequences; ++sequence)
+    for (int64_t m = 0, keys = count(roles.key); m < keys; ++m)
+      pairs += isRead(lengths.empty() ? -1 : sequence, m) ? attending[m] : 0;
+  return 2 * pairs * count(roles.batch + roles.row) / sequences / tokens() *
+         (count(roles.depth) + count(roles.value));
 }
 
 char BenchProblem::newTokenLetter() const {
   return llvm::StringRef(roles.row).contains('n') ? 'n' : 0;
+}
+
+char BenchProblem::sequenceLetter() const {
+  return lengths.empty() ? 0 : roles.queryTerm.front();
 }
 
 bool BenchProblem::attends(int64_t n, int64_t m) const {
@@ -229,26 +303,47 @@ static std::string maskText(const BenchProblem &problem) {
          (problem.maskSymbols ? "%p" : "") + ")";
 }
 
+/// "tensor<1x8x128xbf16>"
+static std::string typeText(llvm::ArrayRef<int64_t> shape, DataType type) {
+  std::string text = "tensor<";
+  for (int64_t dimension : shape)
+    text += std::to_string(dimension) + "x";
+  return text + nameOf(type).str() + ">";
+}
+
+/// "0, 0, 0": the same number for each dimension.
+static std::string repeated(int64_t number, size_t rank) {
+  return llvm::join(std::vector<std::string>(rank, std::to_string(number)),
+                    ", ");
+}
+
 std::string BenchProblem::graph() const {
-  auto tensor = [&](llvm::StringRef term, DataType of) {
-    std::string text = "tensor<";
-    for (int64_t dimension : shape(term))
-      text += std::to_string(dimension) + "x";
-    return text + nameOf(of).str() + ">";
-  };
   DataType wide = type == DataType::F64 ? DataType::F64 : DataType::F32;
-  std::string q = tensor(roles.queryTerm, type);
-  std::string k = tensor(roles.keyTerm, type);
-  std::string v = tensor(roles.valueTerm, type);
-  std::string o = tensor(roles.outputTerm, wide);
-  std::string scores = roles.scores(), s = tensor(scores, wide);
+  std::string q = typeText(shape(roles.queryTerm), type);
+  std::string k = typeText(shape(roles.keyTerm), type);
+  std::string v = typeText(shape(roles.valueTerm), type);
+  std::string o = typeText(shape(roles.outputTerm), wide);
+  std::string scores = roles.scores(), s = typeText(shape(scores), wide);
+  std::string lengthType =
+      typeText({static_cast<int64_t>(lengths.size())}, DataType::I64);
 
   std::string text;
   llvm::raw_string_ostream os(text);
   os << "func.func @attention(%q: " << q << " {attn.name = \"query\"},\n"
-     << "    %k: " << k << " {attn.name = \"key\"},\n"
-     << "    %v: " << v << " {attn.name = \"value\"})\n"
-     << "    -> (" << o << " {attn.name = \"output\"}) {\n";
+     << "    %k: " << k << " {attn.name = \"key\"}";
+  if (!valueInKey)
+    os << ",\n    %v: " << v << " {attn.name = \"value\"}";
+  if (!lengths.empty())
+    os << ",\n    %valid: " << lengthType << " {attn.name = \"lengths\"}";
+  os << ")\n    -> (" << o << " {attn.name = \"output\"}) {\n";
+  if (valueInKey) {
+    std::vector<std::string> sizes;
+    for (int64_t dimension : shape(roles.valueTerm))
+      sizes.push_back(std::to_string(dimension));
+    os << "  %v = tensor.extract_slice %k[" << repeated(0, sizes.size())
+       << "] [" << llvm::join(sizes, ", ") << "] [" << repeated(1, sizes.size())
+       << "] : " << k << " to " << v << "\n";
+  }
   if (isMasked())
     os << "  %p = arith.constant " << position() << " : index\n";
   os << "  %scores = attn.einsum \"" << roles.queryTerm << ", " << roles.keyTerm
@@ -258,7 +353,10 @@ std::string BenchProblem::graph() const {
      << "> : " << s << "\n"
      << "  %scaled = arith.mulf %scores, %scale : " << s << "\n";
   os << "  %weights = attn.softmax \"" << scores << "\" over \"" << roles.key
-     << "\"(%scaled)" << maskText(*this) << " : " << s << "\n";
+     << "\"(%scaled)";
+  if (!lengths.empty())
+    os << " valid(%valid : " << lengthType << ")";
+  os << maskText(*this) << " : " << s << "\n";
   os << "  %output = attn.einsum \"" << scores << ", " << roles.valueTerm
      << " -> " << roles.outputTerm << "\"(%weights, %v) : (" << s << ", " << v
      << ") -> " << o << "\n"

@@ -20,6 +20,10 @@ struct BenchProblem {
   std::map<char, int64_t> extent;
   DataType type = DataType::F32; ///< of query, key and value
   double scale = 1;
+  /// The value is the first columns of the key: there is no tensor of it.
+  bool valueInKey = false;
+  /// Valid keys of each sequence, by the query's first letter; empty: all are.
+  std::vector<int64_t> lengths;
   /// A mask as #attn.mask takes it, "" without one, over these letters; it has
   /// no symbol or one, the position of the first new token.
   std::string mask, maskLetters;
@@ -30,6 +34,8 @@ struct BenchProblem {
   struct Request {
     std::string spec, type, layout, mask;
     std::vector<std::string> sizes;
+    std::vector<int64_t> lengths;
+    bool valueInKey = false;
     double scale = 0; ///< 0 = 1 / sqrt(depth)
   };
   static llvm::Expected<BenchProblem> create(const Request &request);
@@ -38,22 +44,36 @@ struct BenchProblem {
   std::vector<int64_t> shape(llvm::StringRef term) const;
   /// Product of the extents of these letters.
   int64_t count(llvm::StringRef letters) const;
-  /// The first key that any row attends to.
-  int64_t firstKey() const;
   /// The least bytes of K and V that one evaluation reads.
   int64_t leastBytes() const;
+  /// Multiplications and additions of both products, of what attends.
+  int64_t operations() const;
   /// The row letter whose coordinates the mask looks at, or 0.
   char newTokenLetter() const;
+  /// The letter by which `lengths` go, or 0 without them.
+  char sequenceLetter() const;
   bool isMasked() const { return !mask.empty(); }
   /// Of the first new token: the last ones of the keys are new.
   int64_t position() const;
-  /// Keys that some row attends to.
-  std::vector<int64_t> attendedKeys() const;
-  /// Whether the new token at `n` (0 without the letter) attends to key `m`.
+  /// Whether the new token at `n` (0 without the letter) attends to key `m`,
+  /// which is valid.
   bool attends(int64_t n, int64_t m) const;
+  /// Whether some row reads key `m` of that sequence, or with a negative one,
+  /// of any.
+  bool isRead(int64_t sequence, int64_t m) const;
 
   /// The function @attention at level 0, as MLIR text.
   std::string graph() const;
+
+private:
+  llvm::Error bindSizes(llvm::ArrayRef<std::string> entries);
+  llvm::Error parseMask(llvm::StringRef text);
+  llvm::Error setLengths(llvm::ArrayRef<int64_t> given);
+  llvm::Error setValueInKey();
+  int64_t tokens() const;
+
+  /// How many of the new tokens attend to each key.
+  std::vector<int64_t> attending;
 };
 
 } // namespace einhead::tool

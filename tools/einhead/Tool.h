@@ -66,6 +66,31 @@ public:
 /// The category of our options; the others, LLVM's own, are not shown.
 llvm::cl::OptionCategory &optionCategory();
 
+/// An option of a verb; `value` names what stands behind the = in the help.
+template <typename T> class Option : public llvm::cl::opt<T> {
+public:
+  Option(llvm::cl::SubCommand &command, llvm::StringRef name,
+         llvm::StringRef value, llvm::StringRef summary, const T &initial = T())
+      : llvm::cl::opt<T>(name, llvm::cl::value_desc(value),
+                         llvm::cl::desc(summary), llvm::cl::init(initial),
+                         llvm::cl::sub(command),
+                         llvm::cl::cat(optionCategory())) {}
+  using llvm::cl::opt<T>::operator=;
+};
+
+/// The same for a list: one a flag, or with `cl::CommaSeparated` several.
+template <typename T> class ListOption : public llvm::cl::list<T> {
+public:
+  template <typename... Modifiers>
+  ListOption(llvm::cl::SubCommand &command, llvm::StringRef name,
+             llvm::StringRef value, llvm::StringRef summary,
+             Modifiers... modifiers)
+      : llvm::cl::list<T>(name, llvm::cl::value_desc(value),
+                          llvm::cl::desc(summary), modifiers...,
+                          llvm::cl::sub(command),
+                          llvm::cl::cat(optionCategory())) {}
+};
+
 std::unique_ptr<Verb> createRunVerb();
 std::unique_ptr<Verb> createCompileVerb();
 std::unique_ptr<Verb> createExplainVerb();

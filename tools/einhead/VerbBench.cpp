@@ -40,8 +40,6 @@ public:
   llvm::Error run() override;
 
 private:
-  template <typename T> using Option = cl::opt<T>;
-
   llvm::Expected<TemporaryFile> compile(const BenchProblem &problem,
                                         Measurement &result);
   llvm::Error measure(const BenchProblem &problem, const std::string &module,
@@ -52,69 +50,36 @@ private:
   void print(const BenchProblem &problem, const Measurement &result) const;
   void printJSON(const BenchProblem &problem, const Measurement &result) const;
 
-  Option<std::string> spec{"spec",
-                           cl::desc("query, key, value -> output"),
-                           cl::value_desc("einsum"),
-                           cl::init("bgrk, bgmk, bgmv -> bgrv"),
-                           cl::sub(command),
-                           cl::cat(optionCategory())};
-  cl::list<std::string> sizes{"size",
-                              cl::desc("Extents of the letters"),
-                              cl::value_desc("b=1,g=8,..."),
-                              cl::CommaSeparated,
-                              cl::sub(command),
-                              cl::cat(optionCategory())};
-  Option<std::string> type{"type",
-                           cl::desc("Of query, key and value: f32, f16, bf16"),
-                           cl::value_desc("type"),
-                           cl::init("f32"),
-                           cl::sub(command),
-                           cl::cat(optionCategory())};
-  Option<std::string> layout{
-      "layout",
-      cl::desc("head-major (as in --spec) or token-major"),
-      cl::value_desc("layout"),
-      cl::init("head-major"),
-      cl::sub(command),
-      cl::cat(optionCategory())};
-  Option<std::string> mask{"mask",
-                           cl::desc("none, causal, 'window(W)', ..."),
-                           cl::value_desc("mask"),
-                           cl::init("none"),
-                           cl::sub(command),
-                           cl::cat(optionCategory())};
-  Option<double> scale{"scale",
-                       cl::desc("Of the scores (1/sqrt(depth))"),
-                       cl::value_desc("X"),
-                       cl::init(0),
-                       cl::sub(command),
-                       cl::cat(optionCategory())};
-  Option<int> threads{
-      "threads",           cl::desc("OpenMP threads, 0 = all cores"),
-      cl::value_desc("N"), cl::init(0),
-      cl::sub(command),    cl::cat(optionCategory())};
-  Option<std::string> cpu{"cpu",
-                          cl::desc("Target CPU"),
-                          cl::value_desc("name"),
-                          cl::init("host"),
-                          cl::sub(command),
-                          cl::cat(optionCategory())};
-  Option<bool> shareKV{"share-kv", cl::desc("Share K and V loads among rows"),
-                       cl::init(true), cl::sub(command),
-                       cl::cat(optionCategory())};
-  Option<bool> fuse{"fuse", cl::desc("Recognise attention"), cl::init(true),
-                    cl::sub(command), cl::cat(optionCategory())};
-  Option<bool> cold{"cold", cl::desc("Go through buffers that no cache holds"),
-                    cl::init(true), cl::sub(command),
-                    cl::cat(optionCategory())};
-  Option<bool> json{"json", cl::desc("Print JSON"), cl::sub(command),
-                    cl::cat(optionCategory())};
-  Option<bool> emitGraph{"print-graph", cl::desc("Print the MLIR and stop"),
-                         cl::sub(command), cl::cat(optionCategory())};
-  Option<double> perturb{
-      "perturb",           cl::desc("Add X to an element: the check must fail"),
-      cl::value_desc("X"), cl::init(0),
-      cl::sub(command),    cl::cat(optionCategory())};
+  Option<std::string> spec{command, "spec", "einsum",
+                           "query, key, value -> output",
+                           "bgrk, bgmk, bgmv -> bgrv"};
+  ListOption<std::string> sizes{command, "size", "b=1,g=8,...",
+                                "Extents of the letters", cl::CommaSeparated};
+  ListOption<int64_t> lengths{command, "lengths", "17,300,...",
+                              "Valid keys of each sequence",
+                              cl::CommaSeparated};
+  Option<std::string> type{command, "type", "type",
+                           "Of query, key and value: f32, f16, bf16", "f32"};
+  Option<std::string> layout{command, "layout", "layout",
+                             "head-major (as in --spec) or token-major",
+                             "head-major"};
+  Option<bool> valueInKey{command, "value-in-key", "",
+                          "The value is the first columns of the key"};
+  Option<std::string> mask{command, "mask", "mask",
+                           "none, causal, 'window(W)', ...", "none"};
+  Option<double> scale{command, "scale", "X", "Of the scores (1/sqrt(depth))"};
+  Option<int> threads{command, "threads", "N", "OpenMP threads, 0 = all cores"};
+  Option<std::string> cpu{command, "cpu", "name", "Target CPU", "host"};
+  Option<bool> shareKV{command, "share-kv", "",
+                       "Share K and V loads among rows", true};
+  Option<bool> fuse{command, "fuse", "", "Recognise attention", true};
+  Option<bool> cold{command, "cold", "",
+                    "Go through buffers that no cache holds", true};
+  Option<double> seconds{command, "seconds", "X", "Time to measure (2)", 2};
+  Option<bool> json{command, "json", "", "Print JSON"};
+  Option<bool> emitGraph{command, "print-graph", "", "Print the MLIR and stop"};
+  Option<double> perturb{command, "perturb", "X",
+                         "Add X to an element: the check must fail"};
 };
 
 llvm::Expected<TemporaryFile> BenchVerb::compile(const BenchProblem &problem,
@@ -163,10 +128,17 @@ llvm::Error BenchVerb::measure(const BenchProblem &problem,
                     problem.shape(roles.outputTerm));
   std::vector<int64_t> keyShape = problem.shape(roles.keyTerm);
   std::vector<int64_t> valueShape = problem.shape(roles.valueTerm);
+  HostTensor valid(DataType::I64,
+                   {static_cast<int64_t>(problem.lengths.size())});
+  for (size_t i = 0; i < problem.lengths.size(); ++i)
+    valid.set(i, static_cast<double>(problem.lengths[i]));
   auto evaluate = [&](int set) {
-    DLTensor inputs[] = {query.view(),
-                         viewOf(buffers.key(set), problem.type, keyShape),
-                         viewOf(buffers.value(set), problem.type, valueShape)};
+    llvm::SmallVector<DLTensor, 4> inputs = {
+        query.view(), viewOf(buffers.key(set), problem.type, keyShape)};
+    if (!problem.valueInKey)
+      inputs.push_back(viewOf(buffers.value(set), problem.type, valueShape));
+    if (!problem.lengths.empty())
+      inputs.push_back(valid.view());
     return session->call("attention", inputs, output.view());
   };
 
@@ -200,18 +172,17 @@ llvm::Error BenchVerb::time(const BenchBuffers &buffers,
                             llvm::function_ref<llvm::Error(int)> evaluate,
                             Measurement &result) {
   constexpr size_t fewest = 24, most = 100000;
-  constexpr double tuneSeconds = 0.5, measureSeconds = 2.0;
   int count = buffers.count(), set = 0;
   std::vector<std::vector<ByteRange>> ranges;
   for (int i = 0; i < count; ++i)
     ranges.push_back(buffers.ranges(i));
   ReadFloor floor(threads > 0 ? threads : availableThreads());
-  floor.tune(ranges, tuneSeconds);
+  floor.tune(ranges, seconds / 4);
 
   std::vector<double> samples;
   double start = now();
   while (samples.size() < fewest ||
-         (now() - start < measureSeconds && samples.size() < most)) {
+         (now() - start < seconds && samples.size() < most)) {
     double begin = now();
     llvm::Error error = evaluate(set);
     samples.push_back(now() - begin);
@@ -237,6 +208,8 @@ std::string sizesText(const BenchProblem &problem) {
   for (const auto &[letter, extent] : problem.extent)
     text += (text.empty() ? "" : ",") + std::string(1, letter) + "=" +
             std::to_string(extent);
+  for (size_t i = 0; i < problem.lengths.size(); ++i)
+    text += (i ? "," : " lengths=") + std::to_string(problem.lengths[i]);
   return text;
 }
 
@@ -267,6 +240,7 @@ void BenchVerb::printJSON(const BenchProblem &problem,
     os.attribute("type", nameOf(problem.type));
     os.attribute("layout", layout.getValue());
     os.attribute("mask", mask.getValue());
+    os.attribute("value_in_key", valueInKey.getValue());
     os.attribute("fuse", fuse.getValue());
     os.attribute("share_kv", shareKV.getValue());
     os.attribute("cold", cold.getValue());
@@ -281,6 +255,7 @@ void BenchVerb::printJSON(const BenchProblem &problem,
     os.attribute("ratio", ratio);
     os.attribute("error_over_bound", result.check.worstRatio);
     os.attribute("kv_bytes", problem.leastBytes());
+    os.attribute("operations", problem.operations());
     os.attribute("buffer_sets", result.sets);
     os.attribute("samples", result.samples);
   });
@@ -288,11 +263,15 @@ void BenchVerb::printJSON(const BenchProblem &problem,
 }
 
 llvm::Error BenchVerb::run() {
-  auto problem = BenchProblem::create({spec, type, layout, mask, sizes, scale});
+  auto problem = BenchProblem::create(
+      {spec, type, layout, mask, sizes, lengths, valueInKey, scale});
   if (!problem)
     return problem.takeError();
   if (threads < 0)
     return failure(Exit::Usage, "--threads is negative", "0 means all cores");
+  if (!(seconds > 0))
+    return failure(Exit::Usage, "--seconds is not positive",
+                   "the default is 2");
   if (emitGraph) {
     llvm::outs() << problem->graph();
     return llvm::Error::success();

@@ -25,8 +25,6 @@ public:
   llvm::Error run() override;
 
 private:
-  template <typename T> using Option = cl::opt<T>;
-
   llvm::Expected<RunOptions> runOptions();
   llvm::Expected<DecodeOptions> decodeOptions(const Bindings &sizes);
   llvm::Error runModule(const std::string &path, const std::string &parameters,
@@ -37,85 +35,40 @@ private:
     return tokens.getNumOccurrences() || steps.getNumOccurrences();
   }
 
-  Option<std::string> file{
+  cl::opt<std::string> file{
       cl::Positional, cl::desc("FILE.mlir or MODULE.einhead"), cl::Required,
       cl::sub(command), cl::cat(optionCategory())};
-  Option<std::string> function{"function", cl::desc("Which one to run"),
-                               cl::value_desc("name"), cl::sub(command),
-                               cl::cat(optionCategory())};
-  cl::list<std::string> inputs{
-      "input", cl::desc("name=file.npy, name=random:SEED, name=zeros"),
-      cl::value_desc("..."), cl::sub(command), cl::cat(optionCategory())};
-  cl::list<std::string> outputs{
-      "output", cl::desc("name=file.npy: write an output there"),
-      cl::value_desc("..."), cl::sub(command), cl::cat(optionCategory())};
-  Option<uint64_t> seed{"seed",
-                        cl::desc("Of random inputs and caches"),
-                        cl::value_desc("N"),
-                        cl::init(0),
-                        cl::sub(command),
-                        cl::cat(optionCategory())};
-  Option<int64_t> length{"length",
-                         cl::desc("Valid keys before the call (random)"),
-                         cl::value_desc("N"),
-                         cl::init(0),
-                         cl::sub(command),
-                         cl::cat(optionCategory())};
-  Option<bool> poison{"poison", cl::desc("NaN in cache rows past the length"),
-                      cl::sub(command), cl::cat(optionCategory())};
-  Option<int> repeat{"repeat",
-                     cl::desc("Calls to time (10)"),
-                     cl::value_desc("N"),
-                     cl::init(10),
-                     cl::sub(command),
-                     cl::cat(optionCategory())};
-  Option<int> threads{
-      "threads",           cl::desc("OpenMP threads, 0 = all cores"),
-      cl::value_desc("N"), cl::init(0),
-      cl::sub(command),    cl::cat(optionCategory())};
-  Option<bool> check{"check", cl::desc("Compare with the oracle (true)"),
-                     cl::init(true), cl::sub(command),
-                     cl::cat(optionCategory())};
-  Option<double> perturb{
-      "perturb",           cl::desc("Add X to an output: the check must fail"),
-      cl::value_desc("X"), cl::init(0),
-      cl::sub(command),    cl::cat(optionCategory())};
-  Option<std::string> parameters{
-      "parameters", cl::desc("Safetensors file, or a folder of them"),
-      cl::value_desc("path"), cl::sub(command), cl::cat(optionCategory())};
-  cl::list<int64_t> tokens{"tokens",
-                           cl::desc("Feed these one by one"),
-                           cl::value_desc("71,101,..."),
-                           cl::CommaSeparated,
-                           cl::sub(command),
-                           cl::cat(optionCategory())};
-  Option<int64_t> steps{"steps",
-                        cl::desc("Then choose N tokens greedily"),
-                        cl::value_desc("N"),
-                        cl::init(0),
-                        cl::sub(command),
-                        cl::cat(optionCategory())};
-  Option<std::string> logits{"logits", cl::desc("Write all logits there"),
-                             cl::value_desc("file.npy"), cl::sub(command),
-                             cl::cat(optionCategory())};
-  Option<std::string> golden{"golden",
-                             cl::desc("Compare with these logits and tokens"),
-                             cl::value_desc("file.safetensors"),
-                             cl::sub(command), cl::cat(optionCategory())};
-  Option<double> tolerance{
-      "tolerance",         cl::desc("Largest logit error (0.001)"),
-      cl::value_desc("X"), cl::init(1e-3),
-      cl::sub(command),    cl::cat(optionCategory())};
-  Option<std::string> stream{"stream",
-                             cl::desc("Print bytes as they come, or ids"),
-                             cl::value_desc("bytes|ids"),
-                             cl::init("ids"),
-                             cl::sub(command),
-                             cl::cat(optionCategory())};
-  Option<bool> json{"json", cl::desc("Print JSON (with --tokens)"),
-                    cl::sub(command), cl::cat(optionCategory())};
-  Option<bool> quiet{"quiet", cl::desc("No statistics (with --tokens)"),
-                     cl::sub(command), cl::cat(optionCategory())};
+  Option<std::string> function{command, "function", "name", "Which one to run"};
+  ListOption<std::string> inputs{command, "input", "...",
+                                 "name=file.npy, name=random:SEED, name=zeros"};
+  ListOption<std::string> outputs{command, "output", "...",
+                                  "name=file.npy: write an output there"};
+  Option<uint64_t> seed{command, "seed", "N", "Of random inputs and caches"};
+  Option<int64_t> length{command, "length", "N",
+                         "Valid keys before the call (random)"};
+  Option<bool> poison{command, "poison", "",
+                      "NaN in cache rows past the length"};
+  Option<int> repeat{command, "repeat", "N", "Calls to time (10)", 10};
+  Option<int> threads{command, "threads", "N", "OpenMP threads, 0 = all cores"};
+  Option<bool> check{command, "check", "", "Compare with the oracle (true)",
+                     true};
+  Option<double> perturb{command, "perturb", "X",
+                         "Add X to an output: the check must fail"};
+  Option<std::string> parameters{command, "parameters", "path",
+                                 "Safetensors file, or a folder of them"};
+  ListOption<int64_t> tokens{command, "tokens", "71,101,...",
+                             "Feed these one by one", cl::CommaSeparated};
+  Option<int64_t> steps{command, "steps", "N", "Then choose N tokens greedily"};
+  Option<std::string> logits{command, "logits", "file.npy",
+                             "Write all logits there"};
+  Option<std::string> golden{command, "golden", "file.safetensors",
+                             "Compare with these logits and tokens"};
+  Option<double> tolerance{command, "tolerance", "X",
+                           "Largest logit error (0.001)", 1e-3};
+  Option<std::string> stream{command, "stream", "bytes|ids",
+                             "Print bytes as they come, or ids", "ids"};
+  Option<bool> json{command, "json", "", "Print JSON (with --tokens)"};
+  Option<bool> quiet{command, "quiet", "", "No statistics (with --tokens)"};
   CompileFlags flags{command};
 };
 
