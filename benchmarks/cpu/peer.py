@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+import traceback
 
 # Largest error, as a part of the largest number of the answer: a result above
 # is wrong, and no time to compare with.  Libraries accumulate 16-bit products
@@ -53,6 +54,8 @@ def record(case, answers, shape, options):
 
 
 def reason(error):
+    """Its first line; all of it goes to the log."""
+    traceback.print_exc()
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:200]}"
 
@@ -96,4 +99,5 @@ def main():
         say({"done": True})
 
 
-main()
+if __name__ == "__main__":
+    main()

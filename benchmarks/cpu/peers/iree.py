@@ -14,12 +14,12 @@ GRAPH = """
 func.func @attention(%q: {q}, %k: {k}, %v: {v}) -> {o} {{
   %scale = arith.constant {scale:.9e} : {element}
   %empty = tensor.empty() : {o}
-  %output = iree_linalg_ext.attention {{indexing_maps = [
+  %output = iree_linalg_ext.attention <{{indexing_maps = [
       affine_map<(group, row, column, depth, key) -> (group, row, depth)>,
       affine_map<(group, row, column, depth, key) -> (group, key, depth)>,
       affine_map<(group, row, column, depth, key) -> (group, key, column)>,
       affine_map<(group, row, column, depth, key) -> ()>,
-      affine_map<(group, row, column, depth, key) -> (group, row, column)>]}}
+      affine_map<(group, row, column, depth, key) -> (group, row, column)>]}}>
       ins(%q, %k, %v, %scale : {q}, {k}, {v}, {element}) outs(%empty : {o}) {{
     ^bb0(%score: f32):
       iree_linalg_ext.yield %score : f32
@@ -30,9 +30,10 @@ func.func @attention(%q: {q}, %k: {k}, %v: {v}) -> {o} {{
 
 
 def version():
-    import iree.compiler
-    import iree.runtime
-    return iree.compiler.version.VERSION if hasattr(iree.compiler, "version") else "unknown"
+    import importlib.metadata
+    import iree.compiler  # noqa: F401
+    import iree.runtime  # noqa: F401
+    return importlib.metadata.version("iree-base-compiler")
 
 
 def cases(shape, threads, count):

@@ -37,8 +37,8 @@ def model(shape, kind):
     def number(value, kind=np.int32):
         return ops.constant(kind(value))
 
-    def nothing(kind=np.int32, rank=1):
-        return ops.constant(np.zeros((0,) * rank, kind))
+    def nothing(kind=np.int32):
+        return ops.constant(np.zeros(0, kind))
 
     cache = [-1, shape.kv_heads, BLOCK, shape.depth]
     inputs = [
@@ -57,7 +57,7 @@ def model(shape, kind):
         parameter("max_context_len", []),
         # Off: scores of tokens, rotation of blocks, sparse attention, sinks, eviction.
         ops.constant(np.zeros(shape.batch, np.int32)), nothing(), nothing(), nothing(np.float32),
-        nothing(np.float32), number(0), number(0), nothing(np.float32, 5),
+        nothing(np.float32), number(0), number(0), nothing(np.float32),
         number(0), nothing(), nothing(), nothing(), nothing(), nothing(np.uint8), nothing(),
     ]
     node = PagedAttention([value.output(0) for value in inputs])
@@ -113,7 +113,7 @@ def cases(shape, threads, count):
     for key, value in zip(*caches):
         request = compiled.create_infer_request()
         for name, array in fixed.items():
-            request.set_tensor(name, openvino.Tensor(np.ascontiguousarray(array)))
+            request.set_tensor(name, openvino.Tensor(np.array(array, order="C")))
         for name, array in (("key_cache", key), ("value_cache", value)):
             request.set_tensor(name, openvino.Tensor(array, array.shape, element))
         requests.append(request)

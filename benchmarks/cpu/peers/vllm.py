@@ -82,7 +82,7 @@ def paged(shape, count, isa):
         slots.append(torch.arange(valid) + used * BLOCK)
         used += counts[b]
     slots = torch.cat(slots)
-    window = shape.window - 1 if shape.window else -1
+    window = shape.window or -1
     metadata = kernels.get_scheduler_metadata(
         shape.batch, shape.heads, shape.kv_heads, shape.depth, lengths, query.dtype, starts, True,
         window, isa, True, None)
