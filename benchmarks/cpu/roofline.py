@@ -3,7 +3,8 @@
 Operations of both products for each byte of K and V on one axis, GFLOP/s on the
 other, both logarithmic.  The slope is the fastest read of the run; flat roofs
 are products of one kind of instruction.  Each shape is a column of points:
-Einhead, cold and warm, and the best library.
+Einhead, cold and warm, and the best library.  Columns of one intensity stand
+side by side around it.
 """
 
 import math
@@ -81,6 +82,16 @@ def points(results):
     return found
 
 
+def shifts(found):
+    """{number of the shape: pixels to the right}"""
+    result = {}
+    for intensity in {x for _, x, *_ in found}:
+        numbers = sorted({number for number, x, *_ in found if math.isclose(x, intensity)})
+        for index, number in enumerate(numbers):
+            result[number] = 7 * (index - (len(numbers) - 1) / 2)
+    return result
+
+
 def bandwidth(results):
     """GB/s of the fastest cold read, or of the fastest one without a cold run."""
     for temperature in ("cold", "warm"):
@@ -114,8 +125,9 @@ def roofs(axes, rate, peaks):
         begin, end = max(low_x, low_y / rate), min(high_x, top / rate, high_y / rate)
         if begin < end:
             yield line(axes.at(begin, begin * rate), axes.at(end, end * rate), ROOF, 2)
-            x, y = axes.at(begin, begin * rate)
-            yield label(x + 8, y - 26, f"{rate:.0f} GB/s", ROOF)
+            middle = math.sqrt(begin * end)
+            x, y = axes.at(middle, middle * rate)
+            yield label(x - 10, y, f"read, {rate:.0f} GB/s", ROOF, anchor="end")
     for name, peak in peaks.items():
         if not low_y < peak <= high_y:
             continue
@@ -153,12 +165,18 @@ def draw(results):
     axes = Axes([x for _, x, _, _, _ in found],
                 [y for _, _, y, _, _ in found] + list(peaks.values()))
     parts += [*grid(axes), *roofs(axes, rate, peaks)]
-    for number in sorted({number for number, *_ in found}):
-        column = [axes.at(x, y) for one, x, y, _, _ in found if one == number]
+    moved = shifts(found)
+
+    def place(number, x, y):
+        across, down = axes.at(x, y)
+        return across + moved[number], down
+
+    for number in sorted(moved):
+        column = [place(one, x, y) for one, x, y, _, _ in found if one == number]
         top, bottom = min(column, key=lambda at: at[1]), max(column, key=lambda at: at[1])
         parts.append(line(bottom, top, FAINT, 1.5))
-        parts.append(label(top[0] + 8, top[1] - 4, str(number), size=11))
-    for _, x, y, kind, name in found:
-        at = axes.at(x, y)
+        parts.append(label(top[0], top[1] - 9, str(number), size=11, anchor="middle"))
+    for number, x, y, kind, name in found:
+        at = place(number, x, y)
         parts.append(square(*at, name) if kind == "peer" else dot(*at, OWN, kind == "cold", name))
     return "\n".join([*parts, *legend(results), "</svg>"]) + "\n"
