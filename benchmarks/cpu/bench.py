@@ -37,7 +37,7 @@ def parse_arguments():
              "is written: '32/8/128@4096 tokens=4'")
     add("--temperatures", default="cold,warm", metavar="cold,warm",
         help="cold: from memory; warm: one cache again and again")
-    add("--peers", default=",".join(peers.NAMES), metavar="a,b",
+    add("--peers", default=",".join(peers.LIBRARIES), metavar="a,b",
         help="of %(default)s; none")
     add("--threads", type=int, default=0, help="of everyone; 0: as many as there are cores")
     add("--seconds", type=float, default=2, help="of measuring, for each median")
@@ -62,8 +62,8 @@ def parse_arguments():
         wrong("--temperatures are cold and warm")
     arguments.peers = [] if arguments.peers == "none" else arguments.peers.split(",")
     for name in arguments.peers:
-        if name not in peers.NAMES:
-            wrong(f"no peer '{name}'; there are {', '.join(peers.NAMES)}")
+        if name not in peers.LIBRARIES:
+            wrong(f"no peer '{name}'; there are {', '.join(peers.LIBRARIES)}")
     try:
         texts = arguments.shape or shapes.SHAPES
         arguments.shapes = [(str(shapes.parse(text)), shapes.parse(text)) for text in texts]

@@ -37,7 +37,8 @@ class Peer:
                 self.missing = str(error)
                 return
         threading.Thread(target=self.read, args=(self.process, self.lines), daemon=True).start()
-        first = self.next(time.monotonic() + self.limit)
+        # The first load of a large library from a disk takes its time.
+        first = self.next(time.monotonic() + max(self.limit, 300))
         self.version = first.get("found", "")
         self.missing = first.get("missing", "") if self.version else first.get(
             "missing", first.get("failed", "it says nothing"))

@@ -3,11 +3,7 @@
 import math
 
 import yardstick
-
-
-# Names as people know them; the modules themselves need numpy.
-LIBRARIES = {"vllm": "vLLM", "pytorch": "PyTorch", "openvino": "OpenVINO",
-             "onnxruntime": "ONNX Runtime", "ggml": "ggml", "iree": "IREE"}
+from peers import LIBRARIES
 
 
 def best(entry, temperature, name=None):
@@ -78,9 +74,10 @@ def table(results, temperature):
     has_yardstick = bool(results["yardstick"]) and "failed" not in results["yardstick"]
     head = ["shape", "K/V MB", "floor µs", "Einhead µs", "÷ floor", "GB/s", "GFLOP/s"]
     head += ["yardstick µs", "÷ yardstick"] * has_yardstick + ["÷ best peer"] * bool(names)
-    head += [f"{LIBRARIES[name]} µs" for name in names]
+    head += [f"{LIBRARIES[name][0]} µs" for name in names]
     rows = [row(results, entry, temperature, names, has_yardstick) for entry in results["shapes"]]
-    means = {name: geometric_mean(numbers) for name, numbers in ratios(results, temperature).items()}
+    means = {name: geometric_mean(numbers)
+             for name, numbers in ratios(results, temperature).items()}
     last = ["geometric mean"] + [f"{means[name]:.2f}" if means.get(name) else ""
                                  for name in head[1:]]
     return markdown([head] + rows + [last])
@@ -104,7 +101,8 @@ def cases_text(results):
     lines = []
     for name, peer in results["peers"].items():
         if "missing" in peer:
-            lines.append(f"- {LIBRARIES[name]}: not found ({peer['missing']})")
+            title, install = LIBRARIES[name]
+            lines.append(f"- {title}: not found ({peer['missing']}); {install}")
             continue
         counts = {}
         for entry in results["shapes"]:
@@ -114,16 +112,17 @@ def cases_text(results):
                     counts[record["case"]] = counts.get(record["case"], 0) + 1
         ways = ", ".join(f"{case} ({count})" for case, count in
                          sorted(counts.items(), key=lambda item: -item[1])) or "no time"
-        lines.append(f"- {LIBRARIES[name]} {peer['version']}: {ways}")
+        lines.append(f"- {LIBRARIES[name][0]} {peer['version']}: {ways}")
     return lines
 
 
 def wrong_text(results):
     for entry in results["shapes"]:
         for record in entry["peers"]:
-            what = record.get("case", LIBRARIES[record["peer"]])
+            what = record.get("case", LIBRARIES[record["peer"]][0])
             if record.get("wrong"):
-                yield f"- {entry['shape']}: {what} is wrong by {record['error']:.1e} of the largest number"
+                yield (f"- {entry['shape']}: {what} is wrong by {record['error']:.1e} of the "
+                       "largest number")
             elif "failed" in record:
                 yield f"- {entry['shape']}: {what} failed: {record['failed']}"
 

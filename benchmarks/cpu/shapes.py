@@ -94,7 +94,9 @@ class Shape:
             value = getattr(self, field.name)
             if value == field.default or field.name == "batch" and self.lengths:
                 continue
-            words.append(f"{field.name}={','.join(map(str, value)) if field.name == 'lengths' else value}")
+            if field.name == "lengths":
+                value = ",".join(map(str, value))
+            words.append(f"{field.name}={value}")
         return " ".join(words)
 
 

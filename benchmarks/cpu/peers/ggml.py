@@ -17,8 +17,6 @@ import numpy as np
 from data import Data, attends, widened
 from peers import Case
 
-LIBRARY = "ggml"
-INSTALL = "pip install llama-cpp-python, or GGML=FOLDER of libggml-base.so and libggml-cpu.so"
 
 TYPES = {"f32": 0, "f16": 1, "bf16": 30}  # enum ggml_type
 F32, F16 = 0, 1

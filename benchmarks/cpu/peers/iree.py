@@ -7,8 +7,6 @@ import numpy as np
 from data import Data
 from peers import Case, Unsupported
 
-LIBRARY = "IREE"
-INSTALL = "pip install iree-base-compiler iree-base-runtime"
 
 GRAPH = """
 func.func @attention(%q: {q}, %k: {k}, %v: {v}) -> {o} {{

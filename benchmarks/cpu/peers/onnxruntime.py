@@ -9,9 +9,6 @@ import numpy as np
 from data import NUMPY, Data, attends, copies
 from peers import Case
 
-LIBRARY = "ONNX Runtime"
-INSTALL = "pip install onnxruntime onnx"
-
 
 def version():
     import onnx  # the graphs are built with it

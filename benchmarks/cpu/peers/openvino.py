@@ -11,8 +11,6 @@ import numpy as np
 from data import Data, copies, widened
 from peers import Case, Unsupported
 
-LIBRARY = "OpenVINO"
-INSTALL = "pip install openvino"
 BLOCK = 32
 
 

