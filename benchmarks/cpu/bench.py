@@ -153,6 +153,16 @@ def start_peers(arguments):
     return started
 
 
+def save(results, folder):
+    """Writes all files; returns the text of the table."""
+    text = report.text(results)
+    for name, content in (("results.json", json.dumps(results, indent=1) + "\n"),
+                          ("table.md", text), ("roofline.svg", roofline.draw(results))):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(content)
+    return text
+
+
 def main():
     arguments = parse_arguments()
     os.makedirs(arguments.out, exist_ok=True)
@@ -168,22 +178,18 @@ def main():
     if arguments.yardstick:
         results["yardstick"] = yardstick.run(arguments.yardstick, arguments.temperatures)
     try:
-        for text, shape in arguments.shapes:
-            entry = {"shape": text, "einhead": {}, "peers": []}
+        for name, shape in arguments.shapes:
+            entry = {"shape": name, "einhead": {}, "peers": []}
             for temperature in arguments.temperatures:
                 entry["einhead"][temperature] = run_einhead(arguments, shape, temperature)
             for peer in running:
-                entry["peers"] += [dict(line, peer=peer.name) for line in peer.ask(text)]
+                entry["peers"] += [dict(line, peer=peer.name) for line in peer.ask(name)]
             results["shapes"].append(entry)
+            text = save(results, arguments.out)  # a run that is stopped loses one shape
             print(report.progress(entry), flush=True)
     finally:
         for peer in running:
             peer.stop()
-    text = report.text(results)
-    for name, content in (("results.json", json.dumps(results, indent=1) + "\n"),
-                          ("table.md", text), ("roofline.svg", roofline.draw(results))):
-        with open(os.path.join(arguments.out, name), "w", encoding="utf-8") as file:
-            file.write(content)
     print("\n" + text)
     print(f"files in {arguments.out}: table.md, results.json, roofline.svg")
     return 1 if report.failures(results) else 0

@@ -17,7 +17,6 @@ import numpy as np
 from data import Data, attends, widened
 from peers import Case
 
-
 TYPES = {"f32": 0, "f16": 1, "bf16": 30}  # enum ggml_type
 F32, F16 = 0, 1
 PRECISION_F32 = 10  # enum ggml_prec
