@@ -19,6 +19,7 @@ sys.path.insert(0, BENCHMARK)
 
 import report  # noqa: E402
 import shapes  # noqa: E402
+import sweep  # noqa: E402
 import yardstick  # noqa: E402
 
 TINY = "4/2/16@50 type=f16"
@@ -131,6 +132,48 @@ class Bench(unittest.TestCase):
             done = bench(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(words, done.stderr)
+
+
+def run_sweep(*arguments):
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return subprocess.run(
+        [sys.executable, os.path.join(BENCHMARK, "sweep.py"), f"--einhead={EINHEAD}",
+         f"--out={FOLDER}", "--seconds=0.02", "--temperature=warm", *arguments],
+        capture_output=True, text=True)
+
+
+class Sweep(unittest.TestCase):
+    def test_files(self):
+        done = run_sweep("--over=rows", "--shape={}/1/16@50", "--points=1,4-6:2")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        records = json.loads(output("sweep-rows.json"))
+        self.assertEqual([record["shape"] for record in records],
+                         ["1/1/16@50", "4/1/16@50", "6/1/16@50"])
+        plot = xml.etree.ElementTree.fromstring(output("sweep-rows.svg"))
+        circles = [element for element in plot.iter() if element.tag.endswith("circle")]
+        self.assertEqual(len(circles), 3)
+
+    def test_wrong_result(self):
+        done = run_sweep("--over=rows", "--shape={}/1/16@50", "--points=2", "--perturb=1")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("wrong result", done.stdout)
+        self.assertFalse(os.path.exists(os.path.join(FOLDER, "sweep-rows.svg")))
+
+    def test_usage(self):
+        for arguments, words in ((["--over=rows", "--points=1-x"], "invalid literal"),
+                                 (["--over=rows", "--shape={}/2/16@50"], "do not divide"),
+                                 (["--over=color"], "invalid choice")):
+            done = run_sweep(*arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(words, done.stderr)
+
+    def test_cliffs(self):
+        slope = [(x, 10.0 + 2 * x) for x in range(1, 20)]
+        self.assertEqual(sweep.cliffs(slope), [])
+        slope[7] = (8, 1.29 * 26)
+        self.assertEqual(sweep.cliffs(slope), [])
+        slope[7] = (8, 1.31 * 26)
+        self.assertEqual([x for x, _, _ in sweep.cliffs(slope)], [8])
 
 
 class Parts(unittest.TestCase):
