@@ -175,6 +175,12 @@ class Sweep(unittest.TestCase):
         slope[7] = (8, 1.31 * 26)
         self.assertEqual([x for x, _, _ in sweep.cliffs(slope)], [8])
 
+    def test_steps(self):
+        times = [(x, 100.0) for x in range(1, 5)] + [(x, 162.0) for x in range(5, 9)]
+        self.assertEqual(sweep.cliffs(times), [])  # as 4 became 5
+        times[4:] = [(x, 163.0) for x in range(5, 9)]
+        self.assertEqual([x for x, _, _ in sweep.cliffs(times)], [5])
+
 
 class Parts(unittest.TestCase):
     def test_shapes(self):
