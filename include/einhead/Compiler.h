@@ -35,6 +35,9 @@ enum class EmitKind { Module, MLIR, LLVM, Object, SharedObject };
 struct CompileOptions {
   /// "host", or a CPU name that LLVM knows ("znver4", "x86-64-v3", ...).
   std::string cpu = "host";
+  /// File of measured schedules (`einhead tune`), which go before those of the
+  /// cost model; "" = none.
+  std::string schedules;
   /// Recognise attention (level 1).  Off: every op lowers through linalg.
   bool fuse = true;
   /// Pack the rows that share K/V loads (level 2).  Off: each query row walks

@@ -173,6 +173,7 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
       return;
     SchedulePassOptions schedule;
     schedule.cpu = options.cpu;
+    schedule.file = options.schedules;
     schedule.requireFused = options.requireFused;
     functions.addPass(createSchedulePass(schedule));
     // Without sharing the loops read more, on purpose.

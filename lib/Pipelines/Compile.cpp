@@ -12,6 +12,7 @@
 #include "einhead/Target/Codegen.h"
 #include "einhead/Target/Container.h"
 #include "einhead/Target/Manifest.h"
+#include "einhead/Transforms/ScheduleFile.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -72,6 +73,7 @@ public:
       : module(module), kind(kind), options(options), target(std::move(target)),
         start(start), firstError(module.getContext()) {
     pipeline.cpu = options.cpu;
+    pipeline.schedules = options.schedules;
     pipeline.fuse = options.fuse;
     pipeline.shareKV = options.shareKV;
     pipeline.requireFused = options.requireFused;
@@ -122,6 +124,10 @@ llvm::Error Compilation::prepare() {
   DialectRegistry registry;
   registerAllDialects(registry);
   module.getContext()->appendDialectRegistry(registry);
+  if (!options.schedules.empty() &&
+      failed(ScheduleFile::load(options.schedules, module.getContext())))
+    return firstError.error(std::errc::invalid_argument,
+                            "the schedules are invalid");
   LogicalResult valid = verify(module);
   if (succeeded(valid) && start == Level::Graph) {
     PassManager passes(module.getContext());

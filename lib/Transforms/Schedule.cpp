@@ -10,6 +10,7 @@
 #include "einhead/IR/Tile.h"
 #include "einhead/Target/TargetInfo.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/ScheduleFile.h"
 #include "einhead/Transforms/Transforms.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -133,6 +134,16 @@ namespace {
 struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
   using SchedulePassBase::SchedulePassBase;
 
+  LogicalResult initialize(MLIRContext *context) override {
+    if (file.empty())
+      return success();
+    FailureOr<ScheduleFile> loaded = ScheduleFile::load(file, context);
+    if (failed(loaded))
+      return failure();
+    measured = std::make_shared<const ScheduleFile>(std::move(*loaded));
+    return success();
+  }
+
   void runOnOperation() override {
     llvm::Expected<TargetInfo> target = TargetInfo::get(cpu);
     if (!target) {
@@ -153,6 +164,9 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
       return;
     }
     reportMask(cast<AttentionLike>(op.getOperation()));
+    std::string origin;
+    if (!op.getScheduleAttr())
+      origin = takeMeasured(op, target);
     if (!op.getScheduleAttr())
       op.setScheduleAttr(chooseSchedule(op, target));
     ScheduleAttr schedule = op.getScheduleAttr();
@@ -164,7 +178,26 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
                      target.cpu + "), " + llvm::Twine(schedule.getPrefetch()) +
                      " keys prefetched, products by " +
                      stringifyProducts(schedule.getProducts()) +
-                     (schedule.getPacked() ? " of packed tiles" : ""));
+                     (schedule.getPacked() ? " of packed tiles" : "") + origin);
   }
+
+  /// Takes the schedule of the file; what the remark says of it, or "".
+  std::string takeMeasured(AttentionOp op, const TargetInfo &target) {
+    if (!measured)
+      return "";
+    ScheduleKey key = ScheduleKey::of(op, target);
+    const StoredSchedule *entry = measured->find(key);
+    if (!entry) {
+      remarkAnalysis(op.getLoc(), "attn-schedule", "NotMeasured",
+                     file + " has no schedule for " + key.str());
+      return "";
+    }
+    op.setScheduleAttr(
+        entry->schedule.attribute(op.getContext(), target.f32Lanes()));
+    return ", as stored in " + file;
+  }
+
+  /// What `file` holds; null without one.
+  std::shared_ptr<const ScheduleFile> measured;
 };
 } // namespace

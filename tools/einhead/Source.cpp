@@ -10,6 +10,7 @@
 #include "Tool.h"
 #include "einhead/IR/ShapeNames.h"
 #include "einhead/Target/TargetInfo.h"
+#include "einhead/Transforms/ScheduleFile.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Diagnostics.h"
@@ -26,10 +27,17 @@ namespace path = llvm::sys::path;
 
 namespace einhead::tool {
 
+ScheduleFlag::ScheduleFlag(cl::SubCommand &command)
+    : cl::opt<std::string>(
+          "schedules", cl::desc("Measured schedules, written by einhead tune"),
+          cl::value_desc("file"), cl::sub(command), cl::cat(optionCategory())) {
+}
+
 CompileFlags::CompileFlags(cl::SubCommand &command)
     : cpu("cpu", cl::desc("Target CPU: host, x86-64-v3, znver4, ..."),
           cl::value_desc("name"), cl::init("host"), cl::sub(command),
           cl::cat(optionCategory())),
+      schedules(command),
       sizes("size", cl::desc("Extents of named dimensions: b=1,h=8"),
             cl::value_desc("name=N,..."), cl::CommaSeparated, cl::sub(command),
             cl::cat(optionCategory())),
@@ -57,6 +65,7 @@ llvm::Expected<CompileOptions> CompileFlags::options() const {
                    "give one of them");
   CompileOptions options;
   options.cpu = cpu;
+  options.schedules = schedules;
   options.fuse = !noFuse;
   options.shareKV = !noShareKV;
   options.requireFused = requireFused;
@@ -164,6 +173,11 @@ llvm::Expected<std::string> Source::compile(EmitKind kind,
           Exit::Usage, "--size: no dimension '" + size.name + "' in " + name,
           names.empty() ? "name dimensions with 'attn.shape'"
                         : "the names are " + llvm::join(names, ", "));
+  if (!options.schedules.empty() &&
+      mlir::failed(ScheduleFile::load(options.schedules, mlirContext.get())))
+    return failure(Exit::Invalid, "",
+                   "'einhead tune -o FILE' writes such a file; "
+                   "docs/CommandLine.md shows an entry");
   errorCount = 0;
   auto bytes = einhead::compile(module(), kind, options);
   if (bytes)

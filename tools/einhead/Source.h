@@ -23,6 +23,12 @@ class ScopedDiagnosticHandler;
 
 namespace einhead::tool {
 
+/// --schedules, which is checked before anything is compiled.
+class ScheduleFlag : public llvm::cl::opt<std::string> {
+public:
+  explicit ScheduleFlag(llvm::cl::SubCommand &command);
+};
+
 /// The options of every verb that compiles.
 class CompileFlags {
 public:
@@ -30,6 +36,7 @@ public:
   llvm::Expected<CompileOptions> options() const;
 
   llvm::cl::opt<std::string> cpu;
+  ScheduleFlag schedules;
   llvm::cl::list<std::string> sizes;
   llvm::cl::opt<bool> noFuse, noShareKV, requireFused;
   llvm::cl::opt<std::string> reproducer;

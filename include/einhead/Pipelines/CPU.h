@@ -29,6 +29,10 @@ std::optional<Level> parseLevel(llvm::StringRef name);
 struct CPUPipelineOptions : mlir::PassPipelineOptions<CPUPipelineOptions> {
   Option<std::string> cpu{*this, "cpu", llvm::cl::desc("The target CPU"),
                           llvm::cl::init("host")};
+  Option<std::string> schedules{
+      *this, "schedules",
+      llvm::cl::desc("File of measured schedules (einhead tune)"),
+      llvm::cl::init("")};
   Option<bool> fuse{*this, "fuse", llvm::cl::desc("Recognise attention"),
                     llvm::cl::init(true)};
   Option<bool> shareKV{*this, "share-kv",

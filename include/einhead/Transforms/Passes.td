@@ -113,7 +113,10 @@ def SchedulePass : Pass<"attn-schedule", "::mlir::func::FuncOp"> {
   let summary = "Choose tile sizes from the target's numbers";
   let description = [{
     Puts an `#attn.schedule` on each attention that has none.  Sizes come from
-    the extents and from TargetInfo; a schedule that the user wrote stays.  An
+    the extents and from TargetInfo; a schedule that the user wrote stays.  Where
+    `file` holds a schedule for this target and problem, as `einhead tune`
+    stores it, that one is taken, and the remark says so.  An entry that is
+    unknown or invalid is an error at its place in the file.  An
     attention that cannot be tiled (two key letters, a dynamic depth) is left
     without one, with a missed remark; it lowers through linalg.
 
@@ -121,6 +124,8 @@ def SchedulePass : Pass<"attn-schedule", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"cpu", "cpu", "std::string", "\"host\"", "the target CPU">,
+    Option<"file", "file", "std::string", "",
+           "measured schedules, as 'einhead tune' stores them">,
     Option<"requireFused", "require-fused", "bool", "false",
            "an attention that cannot be tiled is an error">];
   let dependentDialects = ["::einhead::attn::AttnDialect"];
