@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "BenchBuffers.h"
-#include "ReadFloor.h"
+#include "MachineReport.h"
 #include "Tool.h"
 #include "einhead/runtime.h"
 #include "llvm/ADT/StringExtras.h"
@@ -36,6 +36,18 @@ public:
   llvm::Error run() override;
 
 private:
+  llvm::Expected<MachineRates> measureRates();
+
+  cl::opt<bool> measure{
+      "measure", cl::desc("Time reads, products and parallel loops (seconds)"),
+      cl::sub(command), cl::cat(optionCategory())};
+  cl::opt<std::string> assume{
+      "assume",
+      cl::desc("With --measure, whose numbers to compare with (host)"),
+      cl::value_desc("CPU"),
+      cl::init("host"),
+      cl::sub(command),
+      cl::cat(optionCategory())};
   cl::opt<bool> json{"json", cl::desc("Print JSON"), cl::sub(command),
                      cl::cat(optionCategory())};
 };
@@ -102,8 +114,7 @@ std::vector<Finding> examine() {
   return findings;
 }
 
-void printJSON(const std::vector<Finding> &findings) {
-  llvm::json::OStream os(llvm::outs(), 1);
+void printJSON(const std::vector<Finding> &findings, llvm::json::OStream &os) {
   os.array([&] {
     for (const Finding &finding : findings)
       os.object([&] {
@@ -117,10 +128,56 @@ void printJSON(const std::vector<Finding> &findings) {
         }
       });
   });
+}
+
+/// The findings alone, or an object of them and of what was measured.
+void printJSON(const std::vector<Finding> &findings, const MachineRates *rates,
+               bool isMeasuring) {
+  llvm::json::OStream os(llvm::outs(), 1);
+  if (!isMeasuring) {
+    printJSON(findings, os);
+  } else {
+    os.object([&] {
+      os.attributeBegin("findings");
+      printJSON(findings, os);
+      os.attributeEnd();
+      if (rates)
+        os.attributeObject("measured", [&] { printJSON(*rates, os); });
+    });
+  }
+  os.flush();
   llvm::outs() << "\n";
 }
 
+void printText(const std::vector<Finding> &findings) {
+  for (const Finding &finding : findings) {
+    llvm::outs() << llvm::left_justify(finding.name, 18);
+    if (finding.isFound)
+      llvm::outs() << finding.value << "\n";
+    else
+      llvm::outs() << "missing; disables " << finding.disables
+                   << (finding.remedy.empty() ? "" : ": ") << finding.remedy
+                   << "\n";
+  }
+  llvm::outs().flush();
+}
+
+llvm::Expected<MachineRates> DoctorVerb::measureRates() {
+  auto assumed = TargetInfo::get(assume);
+  if (!assumed)
+    return failure(Exit::Usage,
+                   "--assume: " + llvm::toString(assumed.takeError()),
+                   "--assume=host compares with what is assumed of this CPU");
+  auto target = TargetInfo::get("host");
+  if (!target)
+    return target.takeError();
+  return measureMachine(*target, *assumed);
+}
+
 llvm::Error DoctorVerb::run() {
+  if (assume.getNumOccurrences() && !measure)
+    return failure(Exit::Usage, "--assume without --measure",
+                   "give --measure: there is nothing to compare");
   std::vector<Finding> findings = examine();
   std::string missing, remedy;
   for (const Finding &finding : findings)
@@ -128,18 +185,20 @@ llvm::Error DoctorVerb::run() {
       missing += (missing.empty() ? "" : ", ") + finding.name;
       remedy = finding.remedy;
     }
+  // What was found stands there while the rest is measured.
+  if (!json)
+    printText(findings);
+  std::optional<MachineRates> rates;
+  if (measure && missing.empty()) {
+    auto measured = measureRates();
+    if (!measured)
+      return measured.takeError();
+    rates = std::move(*measured);
+  }
   if (json)
-    printJSON(findings);
-  else
-    for (const Finding &finding : findings) {
-      llvm::outs() << llvm::left_justify(finding.name, 18);
-      if (finding.isFound)
-        llvm::outs() << finding.value << "\n";
-      else
-        llvm::outs() << "missing; disables " << finding.disables
-                     << (finding.remedy.empty() ? "" : ": ") << finding.remedy
-                     << "\n";
-    }
+    printJSON(findings, rates ? &*rates : nullptr, measure);
+  else if (rates)
+    print(*rates, llvm::outs());
   if (!missing.empty())
     return failure(Exit::Missing, "missing: " + missing, remedy);
   return llvm::Error::success();
