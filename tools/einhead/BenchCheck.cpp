@@ -12,7 +12,7 @@
 
 namespace einhead::tool {
 
-Sample sampleRows(const BenchProblem &problem) {
+static Sample sampleRows(const BenchProblem &problem) {
   // Products that the reference forms, in fp64, without any blocking.
   constexpr double budget = 6e7;
   const attn::AttentionRoles &roles = problem.roles;
@@ -92,14 +92,6 @@ static reference::Tensor gather(const BenchProblem &problem,
   return reference::Tensor(shape, std::move(values));
 }
 
-int64_t firstSampled(const BenchProblem &problem, const Sample &sample) {
-  int64_t first = -1;
-  const std::string &term = problem.roles.outputTerm;
-  forEachSampled(problem, sample, term, term,
-                 [&](int64_t offset) { first = first < 0 ? offset : first; });
-  return first;
-}
-
 static reference::AttentionOptions referenceOptions(const BenchProblem &problem,
                                                     const Sample &sample,
                                                     bool fused) {
@@ -130,31 +122,51 @@ static reference::AttentionOptions referenceOptions(const BenchProblem &problem,
   return options;
 }
 
-llvm::Expected<reference::Report> checkRows(const BenchProblem &problem,
-                                            const Sample &sample,
-                                            const BenchData &data, bool fused) {
+llvm::Expected<RowCheck> RowCheck::create(const BenchProblem &problem,
+                                          const BenchInputs &inputs,
+                                          bool fused) {
+  RowCheck check;
+  check.problem = &problem;
+  check.sample = sampleRows(problem);
+  auto part = [&](llvm::StringRef term, llvm::StringRef stored,
+                  const char *data) {
+    return gather(problem, check.sample, term, stored, data);
+  };
   const attn::AttentionRoles &roles = problem.roles;
   try {
-    reference::AttentionResult expected = reference::attention(
-        problem.spec(),
-        gather(problem, sample, roles.queryTerm, roles.queryTerm, data.query),
-        gather(problem, sample, roles.keyTerm, roles.keyTerm, data.key),
-        gather(problem, sample, roles.valueTerm,
-               problem.valueInKey ? roles.keyTerm : roles.valueTerm,
-               data.value),
-        referenceOptions(problem, sample, fused));
-    DataType type =
-        problem.type == DataType::F64 ? DataType::F64 : DataType::F32;
-    std::vector<double> actual;
-    forEachSampled(problem, sample, roles.outputTerm, roles.outputTerm,
-                   [&](int64_t offset) {
-                     actual.push_back(loadElement(
-                         type, data.output + offset * sizeOf(type)));
-                   });
-    return reference::compare(actual, expected.output);
+    check.expected =
+        reference::attention(
+            problem.spec(),
+            part(roles.queryTerm, roles.queryTerm, inputs.query),
+            part(roles.keyTerm, roles.keyTerm, inputs.key),
+            part(roles.valueTerm,
+                 problem.valueInKey ? roles.keyTerm : roles.valueTerm,
+                 inputs.value),
+            referenceOptions(problem, check.sample, fused))
+            .output;
   } catch (const std::exception &e) {
     return failure(Exit::Internal, llvm::Twine("reference: ") + e.what());
   }
+  return check;
+}
+
+int64_t RowCheck::first() const {
+  int64_t first = -1;
+  const std::string &term = problem->roles.outputTerm;
+  forEachSampled(*problem, sample, term, term,
+                 [&](int64_t offset) { first = first < 0 ? offset : first; });
+  return first;
+}
+
+reference::Report RowCheck::compare(const char *output) const {
+  DataType type =
+      problem->type == DataType::F64 ? DataType::F64 : DataType::F32;
+  std::vector<double> actual;
+  const std::string &term = problem->roles.outputTerm;
+  forEachSampled(*problem, sample, term, term, [&](int64_t offset) {
+    actual.push_back(loadElement(type, output + offset * sizeOf(type)));
+  });
+  return reference::compare(actual, expected);
 }
 
 } // namespace einhead::tool

@@ -13,24 +13,30 @@
 
 namespace einhead::tool {
 
-/// Where the elements of one evaluation are, row-major; those of the value may
+/// Where the operands of one evaluation are, row-major; those of the value may
 /// be columns of the key.
-struct BenchData {
-  const char *query, *key, *value, *output;
+struct BenchInputs {
+  const char *query, *key, *value;
 };
 
 /// The coordinates of each batch and row letter that are checked: all, or for
 /// a large problem some of them; all keys always.
 using Sample = std::map<char, std::vector<int64_t>>;
-Sample sampleRows(const BenchProblem &problem);
 
-/// Offset in the output, in elements, of the first sampled element.
-int64_t firstSampled(const BenchProblem &problem, const Sample &sample);
+/// What the sampled rows of the output must be.
+class RowCheck {
+public:
+  static llvm::Expected<RowCheck> create(const BenchProblem &problem,
+                                         const BenchInputs &inputs, bool fused);
+  /// Offset in the output, in elements, of the first sampled element.
+  int64_t first() const;
+  reference::Report compare(const char *output) const;
 
-/// Compares the sampled rows of the output with the reference.
-llvm::Expected<reference::Report> checkRows(const BenchProblem &problem,
-                                            const Sample &sample,
-                                            const BenchData &data, bool fused);
+private:
+  const BenchProblem *problem = nullptr;
+  Sample sample;
+  reference::Tensor expected;
+};
 
 } // namespace einhead::tool
 

@@ -99,6 +99,7 @@ std::unique_ptr<Verb> createImportVerb();
 std::unique_ptr<Verb> createConvertHeadsVerb();
 std::unique_ptr<Verb> createInspectVerb();
 std::unique_ptr<Verb> createDoctorVerb();
+std::unique_ptr<Verb> createTuneVerb();
 
 } // namespace einhead::tool
 

@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "BenchBuffers.h"
+#include "BenchCall.h"
 #include "BenchCheck.h"
+#include "BenchFlags.h"
 #include "ReadFloor.h"
-#include "Session.h"
 #include "Source.h"
 #include "Tool.h"
 #include "llvm/Support/Format.h"
@@ -40,9 +40,9 @@ public:
   llvm::Error run() override;
 
 private:
-  llvm::Expected<TemporaryFile> compile(const BenchProblem &problem,
-                                        Measurement &result);
-  llvm::Error measure(const BenchProblem &problem, const std::string &module,
+  llvm::Expected<std::string> compile(const BenchProblem &problem,
+                                      Measurement &result);
+  llvm::Error measure(const BenchProblem &problem, llvm::StringRef module,
                       Measurement &result);
   llvm::Error time(const BenchBuffers &buffers,
                    llvm::function_ref<llvm::Error(int)> evaluate,
@@ -50,114 +50,54 @@ private:
   void print(const BenchProblem &problem, const Measurement &result) const;
   void printJSON(const BenchProblem &problem, const Measurement &result) const;
 
-  Option<std::string> spec{command, "spec", "einsum",
-                           "query, key, value -> output",
-                           "bgrk, bgmk, bgmv -> bgrv"};
-  ListOption<std::string> sizes{command, "size", "b=1,g=8,...",
-                                "Extents of the letters", cl::CommaSeparated};
-  ListOption<int64_t> lengths{command, "lengths", "17,300,...",
-                              "Valid keys of each sequence",
-                              cl::CommaSeparated};
-  Option<std::string> type{command, "type", "type",
-                           "Of query, key and value: f32, f16, bf16", "f32"};
-  Option<std::string> layout{command, "layout", "layout",
-                             "head-major (as in --spec) or token-major",
-                             "head-major"};
-  Option<bool> valueInKey{command, "value-in-key", "",
-                          "The value is the first columns of the key"};
-  Option<std::string> mask{command, "mask", "mask",
-                           "none, causal, 'window(W)', ...", "none"};
-  Option<double> scale{command, "scale", "X", "Of the scores (1/sqrt(depth))"};
-  Option<int> threads{command, "threads", "N", "OpenMP threads, 0 = all cores"};
-  Option<std::string> cpu{command, "cpu", "name", "Target CPU", "host"};
+  BenchFlags flags{command};
+  ScheduleFlag schedules{command};
   Option<bool> shareKV{command, "share-kv", "",
                        "Share K and V loads among rows", true};
   Option<bool> fuse{command, "fuse", "", "Recognise attention", true};
-  Option<bool> cold{command, "cold", "",
-                    "Go through buffers that no cache holds", true};
-  Option<double> seconds{command, "seconds", "X", "Time to measure (2)", 2};
   Option<bool> json{command, "json", "", "Print JSON"};
   Option<bool> emitGraph{command, "print-graph", "", "Print the MLIR and stop"};
-  Option<double> perturb{command, "perturb", "X",
-                         "Add X to an element: the check must fail"};
 };
 
-llvm::Expected<TemporaryFile> BenchVerb::compile(const BenchProblem &problem,
-                                                 Measurement &result) {
+llvm::Expected<std::string> BenchVerb::compile(const BenchProblem &problem,
+                                               Measurement &result) {
   auto source = Source::parse(problem.graph(), "bench");
   if (!source)
     return source.takeError();
   CompileOptions options;
-  options.cpu = cpu;
+  options.cpu = flags.cpu;
+  options.schedules = schedules;
   options.fuse = fuse;
   options.shareKV = shareKV;
   double start = now();
   auto bytes = (*source)->compile(EmitKind::Module, options);
-  if (!bytes)
-    return bytes.takeError();
   result.compileMilliseconds = (now() - start) * 1e3;
-  return TemporaryFile::create(*bytes);
-}
-
-DLTensor viewOf(void *data, DataType type, std::vector<int64_t> &shape) {
-  DLTensor view = {};
-  view.data = data;
-  view.device = {kDLCPU, 0};
-  view.dtype = toDLPack(type);
-  view.ndim = static_cast<int32_t>(shape.size());
-  view.shape = shape.data();
-  return view;
+  return bytes;
 }
 
 llvm::Error BenchVerb::measure(const BenchProblem &problem,
-                               const std::string &path, Measurement &result) {
-  auto module = Module::open(path);
-  if (!module)
-    return module.takeError();
-  auto session = Session::create(*module, {}, threads);
-  if (!session)
-    return session.takeError();
-  result.cpu = module->manifest().cpu;
-
-  const attn::AttentionRoles &roles = problem.roles;
-  BenchBuffers buffers(problem, cold);
-  HostTensor query(problem.type, problem.shape(roles.queryTerm));
-  fillRandom(query, 3);
-  HostTensor output(problem.type == DataType::F64 ? DataType::F64
-                                                  : DataType::F32,
-                    problem.shape(roles.outputTerm));
-  std::vector<int64_t> keyShape = problem.shape(roles.keyTerm);
-  std::vector<int64_t> valueShape = problem.shape(roles.valueTerm);
-  HostTensor valid(DataType::I64,
-                   {static_cast<int64_t>(problem.lengths.size())});
-  for (size_t i = 0; i < problem.lengths.size(); ++i)
-    valid.set(i, static_cast<double>(problem.lengths[i]));
-  auto evaluate = [&](int set) {
-    llvm::SmallVector<DLTensor, 4> inputs = {
-        query.view(), viewOf(buffers.key(set), problem.type, keyShape)};
-    if (!problem.valueInKey)
-      inputs.push_back(viewOf(buffers.value(set), problem.type, valueShape));
-    if (!problem.lengths.empty())
-      inputs.push_back(valid.view());
-    return session->call("attention", inputs, output.view());
-  };
-
-  if (llvm::Error error = evaluate(0))
+                               llvm::StringRef bytes, Measurement &result) {
+  BenchBuffers buffers(problem, flags.cold);
+  HostTensor query = randomQuery(problem);
+  auto call = BenchCall::open(problem, buffers, query, bytes, flags.threads);
+  if (!call)
+    return call.takeError();
+  result.cpu = (*call)->cpu();
+  if (llvm::Error error = (*call)->evaluate(0))
     return error;
-  Sample sample = sampleRows(problem);
-  int64_t first = firstSampled(problem, sample);
-  if (perturb != 0)
-    output.set(first, output.at(first) + perturb);
-  auto check = checkRows(
-      problem, sample,
-      {query.data(), buffers.key(0), buffers.value(0), output.data()}, fuse);
+  auto check = RowCheck::create(
+      problem, {query.data(), buffers.key(0), buffers.value(0)}, fuse);
   if (!check)
     return check.takeError();
-  result.check = *check;
-  if (!check->pass)
-    return failure(Exit::Wrong, "wrong result: " + check->message());
+  HostTensor &output = (*call)->output();
+  if (flags.perturb != 0)
+    output.set(check->first(), output.at(check->first()) + flags.perturb);
+  result.check = check->compare(output.data());
+  if (!result.check.pass)
+    return failure(Exit::Wrong, "wrong result: " + result.check.message());
   std::vector<char> checked(output.data(), output.data() + output.byteCount());
 
+  auto evaluate = [&](int set) { return (*call)->evaluate(set); };
   if (llvm::Error error = time(buffers, evaluate, result))
     return error;
   if (llvm::Error error = evaluate(0))
@@ -176,13 +116,13 @@ llvm::Error BenchVerb::time(const BenchBuffers &buffers,
   std::vector<std::vector<ByteRange>> ranges;
   for (int i = 0; i < count; ++i)
     ranges.push_back(buffers.ranges(i));
-  ReadFloor floor(threads > 0 ? threads : availableThreads());
-  floor.tune(ranges, seconds / 4);
+  ReadFloor floor(flags.threadCount());
+  floor.tune(ranges, flags.seconds / 4);
 
   std::vector<double> samples;
   double start = now();
   while (samples.size() < fewest ||
-         (now() - start < seconds && samples.size() < most)) {
+         (now() - start < flags.seconds && samples.size() < most)) {
     double begin = now();
     llvm::Error error = evaluate(set);
     samples.push_back(now() - begin);
@@ -201,16 +141,6 @@ llvm::Error BenchVerb::time(const BenchBuffers &buffers,
   result.leastFloorMicroseconds = floor.leastMicroseconds();
   result.floorVariant = floor.variant();
   return llvm::Error::success();
-}
-
-std::string sizesText(const BenchProblem &problem) {
-  std::string text;
-  for (const auto &[letter, extent] : problem.extent)
-    text += (text.empty() ? "" : ",") + std::string(1, letter) + "=" +
-            std::to_string(extent);
-  for (size_t i = 0; i < problem.lengths.size(); ++i)
-    text += (i ? "," : " lengths=") + std::to_string(problem.lengths[i]);
-  return text;
 }
 
 void BenchVerb::print(const BenchProblem &problem,
@@ -238,13 +168,13 @@ void BenchVerb::printJSON(const BenchProblem &problem,
     os.attribute("spec", problem.spec());
     os.attribute("sizes", sizesText(problem));
     os.attribute("type", nameOf(problem.type));
-    os.attribute("layout", layout.getValue());
-    os.attribute("mask", mask.getValue());
-    os.attribute("value_in_key", valueInKey.getValue());
+    os.attribute("layout", flags.layout.getValue());
+    os.attribute("mask", flags.mask.getValue());
+    os.attribute("value_in_key", flags.valueInKey.getValue());
     os.attribute("fuse", fuse.getValue());
     os.attribute("share_kv", shareKV.getValue());
-    os.attribute("cold", cold.getValue());
-    os.attribute("threads", threads > 0 ? threads : availableThreads());
+    os.attribute("cold", flags.cold.getValue());
+    os.attribute("threads", flags.threadCount());
     os.attribute("cpu", result.cpu);
     os.attribute("compile_ms", result.compileMilliseconds);
     os.attribute("median_us", result.medianMicroseconds);
@@ -263,15 +193,9 @@ void BenchVerb::printJSON(const BenchProblem &problem,
 }
 
 llvm::Error BenchVerb::run() {
-  auto problem = BenchProblem::create(
-      {spec, type, layout, mask, sizes, lengths, valueInKey, scale});
+  auto problem = flags.problem();
   if (!problem)
     return problem.takeError();
-  if (threads < 0)
-    return failure(Exit::Usage, "--threads is negative", "0 means all cores");
-  if (!(seconds > 0))
-    return failure(Exit::Usage, "--seconds is not positive",
-                   "the default is 2");
   if (emitGraph) {
     llvm::outs() << problem->graph();
     return llvm::Error::success();
@@ -280,7 +204,7 @@ llvm::Error BenchVerb::run() {
   auto module = compile(*problem, result);
   if (!module)
     return module.takeError();
-  if (llvm::Error error = measure(*problem, module->name(), result))
+  if (llvm::Error error = measure(*problem, *module, result))
     return error;
   json ? printJSON(*problem, result) : print(*problem, result);
   return llvm::Error::success();

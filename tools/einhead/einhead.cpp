@@ -47,6 +47,7 @@ int main(int argc, char **argv) {
   verbs.push_back(createCompileVerb());
   verbs.push_back(createExplainVerb());
   verbs.push_back(createBenchVerb());
+  verbs.push_back(createTuneVerb());
   verbs.push_back(createImportVerb());
   verbs.push_back(createConvertHeadsVerb());
   verbs.push_back(createInspectVerb());

@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 LINES, COLUMNS = 60, 132
-verbs = ["run", "compile", "explain", "bench", "import", "convert-heads", "inspect", "doctor"]
+verbs = ["run", "compile", "explain", "bench", "tune", "import", "convert-heads", "inspect",
+         "doctor"]
 for arguments in [[]] + [[verb] for verb in verbs]:
     command = [sys.argv[1], *arguments, "--help"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout

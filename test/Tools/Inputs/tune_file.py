@@ -1,0 +1,27 @@
+"""tune_file.py SCHEDULES RESULT: two problems, the first with its second
+result; the second is the best of the search that RESULT tells of."""
+
+import json
+import sys
+
+with open(sys.argv[1]) as file:
+    schedules = json.load(file)
+with open(sys.argv[2]) as file:
+    result = json.load(file)
+assert schedules["version"] == 1
+first, second = schedules["schedules"]
+assert first["types"] == ["f32"] * 3 and "mask" not in first, first
+assert first["sizes"]["m"] == 300 and first["threads"] == 1, first
+assert second["types"] == ["bf16"] * 3, second
+assert second["mask"][0] == "m" and len(second["mask"]) == 2, second
+assert second["spec"] == "bcrk, bmck, bmcv -> bcrv", second
+
+# The table's best is what is stored.
+best = result["best"]
+assert len(result["candidates"]) == 4
+assert sum(c["model"] for c in result["candidates"]) == 1
+sizes = second["schedule"]
+assert f"chunk={sizes['chunk']} key_tile={sizes['key_tile']} " in best["schedule"], best
+assert best["schedule"].endswith(sizes["products"] + (" packed" if sizes["packed"] else ""))
+assert all(abs(second[name] - best[name]) <= 1e-3 for name in ("median_us", "model_us"))
+assert best["ratio"] <= 1.5 and best["error_over_bound"] < 1

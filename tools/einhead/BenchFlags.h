@@ -1,0 +1,43 @@
+//===- BenchFlags.h - The options that say which attention ------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_TOOLS_BENCHFLAGS_H
+#define EINHEAD_TOOLS_BENCHFLAGS_H
+
+#include "BenchProblem.h"
+#include "Tool.h"
+
+namespace einhead::tool {
+
+/// The options of every verb that measures one attention.
+class BenchFlags {
+public:
+  explicit BenchFlags(llvm::cl::SubCommand &command);
+  llvm::Expected<BenchProblem> problem() const;
+  /// Threads, where 0 is all cores.
+  int threadCount() const;
+
+  Option<std::string> spec;
+  ListOption<std::string> sizes;
+  ListOption<int64_t> lengths;
+  Option<std::string> type, layout;
+  Option<bool> valueInKey;
+  Option<std::string> mask;
+  Option<double> scale;
+  Option<int> threads;
+  Option<std::string> cpu;
+  Option<bool> cold;
+  Option<double> seconds;
+  Option<double> perturb;
+};
+
+/// "b=1,g=8"
+std::string sizesText(const BenchProblem &problem);
+
+} // namespace einhead::tool
+
+#endif // EINHEAD_TOOLS_BENCHFLAGS_H
