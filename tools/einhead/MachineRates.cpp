@@ -13,6 +13,10 @@
 #include "Source.h"
 #include "Tool.h"
 #include <algorithm>
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace einhead::tool {
 namespace {
@@ -69,6 +73,16 @@ llvm::Expected<KernelTimes> KernelTimes::measure(const MachineKernel &kernel,
   return times;
 }
 
+/// Linux hands out the tile registers only to processes that ask for them.
+bool grantsTiles() {
+#if defined(__linux__) && defined(__x86_64__)
+  constexpr int requestPermission = 0x1023, tileData = 18;
+  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+#else
+  return false;
+#endif
+}
+
 /// The least time counts: what else runs on the machine only adds to it.
 llvm::Error
 measureProducts(llvm::function_ref<MachineKernel(int64_t tasks)> create,
@@ -104,13 +118,12 @@ llvm::Error measureAllProducts(const TargetInfo &target, MachineRates &rates) {
       rate.missing = std::string("the CPU has no ") + unit.feature;
       continue;
     }
-    if (llvm::Error error = measureProducts(unit.create, rates.threads, rate)) {
-      // A system may keep tile registers to itself.
-      if (llvm::StringRef(unit.feature) != "amx-bf16")
-        return error;
-      rate.missing = llvm::toString(std::move(error));
-      rate.one = rate.all = 0;
+    if (llvm::StringRef(unit.feature) == "amx-bf16" && !grantsTiles()) {
+      rate.missing = "the system does not grant the tile registers";
+      continue;
     }
+    if (llvm::Error error = measureProducts(unit.create, rates.threads, rate))
+      return error;
     if (rates.gigahertz > 0)
       rate.perCycle = rate.one / rates.gigahertz;
   }

@@ -6,11 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "BenchBuffers.h"
+#include "MachineKernels.h"
 #include "MachineReport.h"
 #include "Tool.h"
 #include "einhead/runtime.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/JSON.h"
@@ -36,18 +38,25 @@ public:
   llvm::Error run() override;
 
 private:
+  llvm::Expected<TargetInfo> target() const;
   llvm::Expected<MachineRates> measureRates();
+  llvm::Error print(llvm::StringRef kernel) const;
 
   cl::opt<bool> measure{
       "measure", cl::desc("Time reads, products and parallel loops (seconds)"),
       cl::sub(command), cl::cat(optionCategory())};
-  cl::opt<std::string> assume{
-      "assume",
+  cl::opt<std::string> cpu{
+      "cpu",
       cl::desc("With --measure, whose numbers to compare with (host)"),
-      cl::value_desc("CPU"),
+      cl::value_desc("name"),
       cl::init("host"),
       cl::sub(command),
       cl::cat(optionCategory())};
+  cl::opt<std::string> printKernel{
+      "print-kernel",
+      cl::desc("Print the MLIR of a timed loop for --cpu and stop: fma, dot, "
+               "tiles, fork, chain"),
+      cl::value_desc("name"), cl::sub(command), cl::cat(optionCategory())};
   cl::opt<bool> json{"json", cl::desc("Print JSON"), cl::sub(command),
                      cl::cat(optionCategory())};
 };
@@ -162,21 +171,49 @@ void printText(const std::vector<Finding> &findings) {
   llvm::outs().flush();
 }
 
-llvm::Expected<MachineRates> DoctorVerb::measureRates() {
-  auto assumed = TargetInfo::get(assume);
-  if (!assumed)
-    return failure(Exit::Usage,
-                   "--assume: " + llvm::toString(assumed.takeError()),
-                   "--assume=host compares with what is assumed of this CPU");
-  auto target = TargetInfo::get("host");
+llvm::Expected<TargetInfo> DoctorVerb::target() const {
+  auto target = TargetInfo::get(cpu);
   if (!target)
-    return target.takeError();
-  return measureMachine(*target, *assumed);
+    return failure(Exit::Usage, "--cpu: " + llvm::toString(target.takeError()),
+                   "--cpu=host is this machine");
+  return target;
+}
+
+llvm::Expected<MachineRates> DoctorVerb::measureRates() {
+  auto assumed = target();
+  if (!assumed)
+    return assumed.takeError();
+  auto host = TargetInfo::get("host");
+  if (!host)
+    return host.takeError();
+  return measureMachine(*host, *assumed);
+}
+
+llvm::Error DoctorVerb::print(llvm::StringRef kernel) const {
+  auto info = target();
+  if (!info)
+    return info.takeError();
+  constexpr int64_t tasks = 2;
+  auto printed =
+      llvm::StringSwitch<std::optional<MachineKernel>>(kernel)
+          .Case("fma", fmaKernel(*info, tasks))
+          .Case("dot", dotKernel(*info, tasks))
+          .Case("tiles", tileKernel(tasks))
+          .Case("fork", forkKernel(tasks))
+          .Case("chain", chainKernel())
+          .Default(std::nullopt);
+  if (!printed)
+    return failure(Exit::Usage, "no kernel '" + kernel + "'",
+                   "the kernels are fma, dot, tiles, fork, chain");
+  llvm::outs() << printed->text;
+  return llvm::Error::success();
 }
 
 llvm::Error DoctorVerb::run() {
-  if (assume.getNumOccurrences() && !measure)
-    return failure(Exit::Usage, "--assume without --measure",
+  if (!printKernel.empty())
+    return print(printKernel);
+  if (cpu.getNumOccurrences() && !measure)
+    return failure(Exit::Usage, "--cpu without --measure",
                    "give --measure: there is nothing to compare");
   std::vector<Finding> findings = examine();
   std::string missing, remedy;
@@ -198,7 +235,7 @@ llvm::Error DoctorVerb::run() {
   if (json)
     printJSON(findings, rates ? &*rates : nullptr, measure);
   else if (rates)
-    print(*rates, llvm::outs());
+    tool::print(*rates, llvm::outs());
   if (!missing.empty())
     return failure(Exit::Missing, "missing: " + missing, remedy);
   return llvm::Error::success();
