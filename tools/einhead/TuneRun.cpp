@@ -146,6 +146,10 @@ llvm::Error TuneRun::race(BenchCall &call, double seconds, TuneResult &result) {
       if (llvm::Error error = time(call, own))
         return error;
   }
+  std::vector<double> ratios;
+  for (auto [mine, model] : llvm::zip_equal(own, models))
+    ratios.push_back(mine / model);
+  result.ratio = median(ratios);
   result.microseconds = median(own) * 1e6;
   result.modelMicroseconds = median(models) * 1e6;
   return llvm::Error::success();
@@ -194,7 +198,7 @@ TuneRun::search(llvm::function_ref<void(const TuneResult &, int)> progress) {
     if (!result)
       return result.takeError();
     if (result->refused.empty())
-      candidates.report(*schedule, result->ratio());
+      candidates.report(*schedule, result->ratio);
     results.push_back(*result);
     progress(*result, static_cast<int>(results.size()) - 1);
   }
@@ -206,7 +210,7 @@ llvm::Error TuneRun::confirm() {
   constexpr size_t finalists = 3;
   std::vector<TuneResult> first = ranked();
   llvm::erase_if(first, [](const TuneResult &result) {
-    return result.isModel || !result.refused.empty() || result.ratio() >= 1;
+    return result.isModel || !result.refused.empty() || result.ratio >= 1;
   });
   first.resize(std::min(first.size(), finalists));
   for (const TuneResult &result : first) {
@@ -216,7 +220,7 @@ llvm::Error TuneRun::confirm() {
     for (TuneResult &old : results)
       if (old.schedule == again->schedule)
         old = *again;
-    bool isFaster = again->ratio() < (winner.isModel ? 1 : winner.ratio());
+    bool isFaster = again->ratio < (winner.isModel ? TuneSearch::worth : winner.ratio);
     if (again->refused.empty() && isFaster)
       winner = *again;
   }
@@ -228,7 +232,7 @@ std::vector<TuneResult> TuneRun::ranked() const {
   auto rank = [&](const TuneResult &result) {
     bool isBest = result.schedule == winner.schedule;
     return std::make_tuple(!result.refused.empty(), !isBest,
-                           result.refused.empty() ? result.ratio() : 0);
+                           result.refused.empty() ? result.ratio : 0);
   };
   llvm::stable_sort(sorted, [&](const TuneResult &x, const TuneResult &y) {
     return rank(x) < rank(y);

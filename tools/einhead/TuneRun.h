@@ -28,13 +28,12 @@ struct TuneOptions {
 struct TuneResult {
   ScheduleSizes schedule;
   bool isModel = false;
-  /// Medians of calls that took turns with calls of the model's.
-  double microseconds = 0, modelMicroseconds = 0;
+  /// Medians of calls that took turns with calls of the model's, and of the
+  /// ratios of such pairs: what slows the machine for a while slows both.
+  double microseconds = 0, modelMicroseconds = 0, ratio = 0;
   double errorOverBound = 0;
   /// Why there is no time, or "".
   std::string refused;
-
-  double ratio() const { return microseconds / modelMicroseconds; }
 };
 
 class TuneRun {

@@ -79,8 +79,6 @@ std::optional<ScheduleSizes> TuneSearch::next() {
 }
 
 void TuneSearch::report(const ScheduleSizes &schedule, double ratio) {
-  // Less than a hundredth is noise, and no reason to look around there.
-  constexpr double worth = 0.99;
   if (ratio >= worth * fastestRatio)
     return;
   fastest = schedule;

@@ -17,6 +17,9 @@ namespace einhead::tool {
 /// doubled, until none of them is faster.
 class TuneSearch {
 public:
+  /// Less than a hundredth is noise, and no reason to leave a schedule.
+  static constexpr double worth = 0.99;
+
   /// `keys` and `rows` are those of the problem: what exceeds them changes
   /// nothing.
   TuneSearch(ScheduleKey key, TargetInfo target, int64_t keys, int64_t rows,

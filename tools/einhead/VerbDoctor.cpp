@@ -194,14 +194,13 @@ llvm::Error DoctorVerb::print(llvm::StringRef kernel) const {
   if (!info)
     return info.takeError();
   constexpr int64_t tasks = 2;
-  auto printed =
-      llvm::StringSwitch<std::optional<MachineKernel>>(kernel)
-          .Case("fma", fmaKernel(*info, tasks))
-          .Case("dot", dotKernel(*info, tasks))
-          .Case("tiles", tileKernel(tasks))
-          .Case("fork", forkKernel(tasks))
-          .Case("chain", chainKernel())
-          .Default(std::nullopt);
+  auto printed = llvm::StringSwitch<std::optional<MachineKernel>>(kernel)
+                     .Case("fma", fmaKernel(*info, tasks))
+                     .Case("dot", dotKernel(*info, tasks))
+                     .Case("tiles", tileKernel(tasks))
+                     .Case("fork", forkKernel(tasks))
+                     .Case("chain", chainKernel())
+                     .Default(std::nullopt);
   if (!printed)
     return failure(Exit::Usage, "no kernel '" + kernel + "'",
                    "the kernels are fma, dot, tiles, fork, chain");

@@ -82,21 +82,31 @@ void TuneVerb::print(const TuneRun &run) const {
      << (flags.threadCount() == 1 ? " thread\n" : " threads\n")
      << llvm::left_justify("schedule", 64)
      << "        us  ratio to the model's\n";
+  // The fastest, the model's and what is wrong; JSON has the others.
+  constexpr int most = 10;
+  int rank = 0, left = 0;
   for (const TuneResult &result : run.ranked()) {
+    bool isTime = result.refused.empty();
+    if (isTime && ++rank > most && !result.isModel) {
+      ++left;
+      continue;
+    }
     os << llvm::left_justify(result.schedule.str(), 64);
-    if (result.refused.empty())
-      os << llvm::format("%10.1f  %.3f", result.microseconds, result.ratio());
+    if (isTime)
+      os << llvm::format("%10.1f  %.3f", result.microseconds, result.ratio);
     else
       os << "  " << result.refused;
     os << (result.isModel ? "  (the model's)" : "") << "\n";
   }
+  if (left)
+    os << "and " << left << " slower ones\n";
   const TuneResult &best = run.best();
   os << "best: " << best.schedule.str();
   if (best.isModel)
     os << ", the model's\n";
   else
     os << llvm::format(", %.1f us, the model's %.1f us (%.3f)\n",
-                       best.microseconds, best.modelMicroseconds, best.ratio());
+                       best.microseconds, best.modelMicroseconds, best.ratio);
 }
 
 void TuneVerb::printJSON(const TuneRun &run) const {
@@ -108,7 +118,7 @@ void TuneVerb::printJSON(const TuneRun &run) const {
       return os.attribute("refused", result.refused);
     os.attribute("median_us", result.microseconds);
     os.attribute("model_us", result.modelMicroseconds);
-    os.attribute("ratio", result.ratio());
+    os.attribute("ratio", result.ratio);
     os.attribute("error_over_bound", result.errorOverBound);
   };
   os.object([&] {
@@ -153,7 +163,7 @@ llvm::Error TuneVerb::run() {
                      << result.schedule.str()
                      << (result.refused.empty()
                              ? llvm::formatv(", {0:F3} of the model's",
-                                             result.ratio())
+                                             result.ratio)
                                    .str()
                              : ", " + result.refused)
                      << (isTerminal ? "" : "\n");

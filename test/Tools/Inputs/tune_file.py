@@ -19,6 +19,8 @@ assert second["spec"] == "bcrk, bmck, bmcv -> bcrv", second
 # The table's best is what is stored.
 best = result["best"]
 assert len(result["candidates"]) == 4
+assert len({c["schedule"] for c in result["candidates"]}) == 4, "one was tried twice"
+assert any(c["schedule"].endswith("packed") for c in result["candidates"])
 assert sum(c["model"] for c in result["candidates"]) == 1
 sizes = second["schedule"]
 assert f"chunk={sizes['chunk']} key_tile={sizes['key_tile']} " in best["schedule"], best
