@@ -242,8 +242,10 @@ std::string ScheduleSizes::whyNot(const ScheduleKey &key,
   if (rate <= 0)
     return target.cpu + " has no products by " +
            stringifyProducts(products).str();
-  if (products == Products::Tiles && !packed)
-    return "products by tiles are of packed tiles";
+  constexpr int64_t tileKeys = 32; // of a matrix tile of bf16
+  if (products == Products::Tiles && (!packed || keyTile % tileKeys))
+    return "products by tiles are of packed tiles, of a multiple of " +
+           std::to_string(tileKeys) + " keys";
   return "";
 }
 

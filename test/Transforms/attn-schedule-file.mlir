@@ -55,6 +55,15 @@
 // RUN: not einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/host.json' 2>&1 | FileCheck %s --check-prefix=HOST
 // HOST: error: schedules: cpu is a name, "host" is none
 
+// RUN: sed 's/"products": "dot", "packed": false/"products": "tiles", "packed": true/' %t/good.json > %t/tiles.json
+// RUN: not einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/tiles.json' 2>&1 | FileCheck %s --check-prefix=TILES
+// TILES: tiles.json:22:{{[0-9]+}}: error: schedules: znver4 has no products by tiles
+// RUN: sed 's/"cpu": "znver4"/"cpu": "sapphirerapids"/' %t/tiles.json > %t/amx.json
+// RUN: einhead-opt %t/graph.mlir --attn-schedule='cpu=sapphirerapids file=%t/amx.json' -o /dev/null
+// RUN: sed 's/"key_tile": 64/"key_tile": 16/' %t/amx.json > %t/amx-keys.json
+// RUN: not einhead-opt %t/graph.mlir --attn-schedule='cpu=sapphirerapids file=%t/amx-keys.json' 2>&1 | FileCheck %s --check-prefix=KEYS
+// KEYS: error: schedules: products by tiles are of packed tiles, of a multiple of 32 keys
+
 // RUN: sed 's/"version": 1/"version": 2/' %t/good.json > %t/version.json
 // RUN: not einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/version.json' 2>&1 | FileCheck %s --check-prefix=VERSION
 // VERSION: error: schedules: version 2, this reads 1

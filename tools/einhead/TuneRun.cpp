@@ -220,7 +220,8 @@ llvm::Error TuneRun::confirm() {
     for (TuneResult &old : results)
       if (old.schedule == again->schedule)
         old = *again;
-    bool isFaster = again->ratio < (winner.isModel ? TuneSearch::worth : winner.ratio);
+    bool isFaster =
+        again->ratio < (winner.isModel ? TuneSearch::worth : winner.ratio);
     if (again->refused.empty() && isFaster)
       winner = *again;
   }
