@@ -12,8 +12,7 @@
 namespace einhead::tool {
 
 TuneRun::TuneRun(const BenchProblem &problem, const TuneOptions &options)
-    : problem(problem), options(options), buffers(problem, options.isCold),
-      query(randomQuery(problem)) {}
+    : problem(problem), options(options) {}
 
 llvm::Expected<std::unique_ptr<TuneRun>>
 TuneRun::create(const BenchProblem &problem, Source &graph,
@@ -21,12 +20,16 @@ TuneRun::create(const BenchProblem &problem, Source &graph,
   std::unique_ptr<TuneRun> run(new TuneRun(problem, options));
   if (llvm::Error error = run->readModel(graph))
     return error;
+  // A gigabyte, only once there is something to measure.
+  run->buffers.emplace(problem, options.isCold);
+  run->query = randomQuery(problem);
   auto call = run->compile(run->model);
   if (!call)
     return call.takeError();
   run->modelCall = std::move(*call);
   auto reference = RowCheck::create(
-      problem, {run->query.data(), run->buffers.key(0), run->buffers.value(0)},
+      problem,
+      {run->query.data(), run->buffers->key(0), run->buffers->value(0)},
       /*fused=*/true);
   if (!reference)
     return reference.takeError();
@@ -104,7 +107,7 @@ TuneRun::compile(ScheduleSizes schedule) {
   auto bytes = (*source)->compile(EmitKind::Module, compileOptions);
   if (!bytes)
     return bytes.takeError();
-  return BenchCall::open(problem, buffers, query, *bytes, options.threads);
+  return BenchCall::open(problem, *buffers, query, *bytes, options.threads);
 }
 
 llvm::Error TuneRun::check(BenchCall &call, double perturb,
@@ -130,7 +133,7 @@ llvm::Error TuneRun::race(BenchCall &call, double seconds, TuneResult &result) {
     double begin = now();
     llvm::Error error = which.evaluate(nextSet);
     into.push_back(now() - begin);
-    nextSet = (nextSet + 1) % buffers.count();
+    nextSet = (nextSet + 1) % buffers->count();
     return error;
   };
   double start = now();

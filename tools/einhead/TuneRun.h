@@ -69,7 +69,7 @@ private:
 
   const BenchProblem &problem;
   TuneOptions options;
-  BenchBuffers buffers;
+  std::optional<BenchBuffers> buffers;
   HostTensor query;
   std::optional<RowCheck> reference;
   TargetInfo target;
