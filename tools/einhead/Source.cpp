@@ -199,7 +199,7 @@ llvm::Expected<std::string> Source::compile(EmitKind kind,
     return failure(code, errorCount ? std::string() : message,
                    "docs/Pipeline.md says what holds at each level");
   return failure(code, errorCount ? std::string() : message,
-                 name == "bench"
+                 name == "bench" || name == "tune"
                      ? "'einhead bench --print-graph' prints the graph"
                      : "'einhead explain " + name +
                            "' says what was recognised and why not");
