@@ -15,7 +15,7 @@ BenchCall::BenchCall(const BenchProblem &problem, const BenchBuffers &buffers,
     : buffers(buffers), query(query), type(problem.type),
       keyShape(problem.shape(problem.roles.keyTerm)),
       valueShape(problem.shape(problem.roles.valueTerm)),
-      valueInKey(problem.valueInKey),
+      valueInKey(problem.valueInKey), hasLengths(!problem.lengths.empty()),
       valid(DataType::I64, {static_cast<int64_t>(problem.lengths.size())}),
       file(std::move(file)), module(std::move(module)),
       session(std::move(session)),
@@ -57,7 +57,7 @@ llvm::Error BenchCall::evaluate(int set) {
       query.view(), viewOf(buffers.key(set), type, keyShape)};
   if (!valueInKey)
     inputs.push_back(viewOf(buffers.value(set), type, valueShape));
-  if (valid.shape() != std::vector<int64_t>{0})
+  if (hasLengths)
     inputs.push_back(valid.view());
   return session.call("attention", inputs, result.view());
 }

@@ -36,7 +36,7 @@ private:
   HostTensor &query;
   DataType type;
   std::vector<int64_t> keyShape, valueShape;
-  bool valueInKey;
+  bool valueInKey, hasLengths;
   HostTensor valid; ///< the lengths of the sequences, if there are any
   TemporaryFile file;
   Module module;
