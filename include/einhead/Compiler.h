@@ -33,7 +33,9 @@ struct NamedSize {
 enum class EmitKind { Module, MLIR, LLVM, Object, SharedObject };
 
 struct CompileOptions {
-  /// "host", or a CPU name that LLVM knows ("znver4", "x86-64-v3", ...).
+  /// "host", or a CPU name that LLVM knows ("znver4", "x86-64-v3", ...).  For
+  /// a module several, with commas, the least first: it then holds code for
+  /// each, and the runtime takes the last one that the machine can run.
   std::string cpu = "host";
   /// File of measured schedules (`einhead tune`), which go before those of the
   /// cost model; "" = none.

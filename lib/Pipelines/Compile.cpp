@@ -70,7 +70,7 @@ class Compilation {
 public:
   Compilation(ModuleOp module, EmitKind kind, const CompileOptions &options,
               TargetInfo target, Level start)
-      : module(module), kind(kind), options(options), target(std::move(target)),
+      : target(std::move(target)), module(module), kind(kind), options(options),
         start(start), firstError(module.getContext()) {
     pipeline.cpu = options.cpu;
     pipeline.schedules = options.schedules;
@@ -81,7 +81,12 @@ public:
       pipeline.sizes.push_back(size.name + "=" + std::to_string(size.extent));
   }
 
+  /// The bytes of the kind; for a module, its code.
   llvm::Expected<std::string> run(Level last);
+
+  Manifest manifest;
+  /// With the features that the code turned out to use.
+  TargetInfo target;
 
 private:
   llvm::Error prepare();
@@ -95,11 +100,9 @@ private:
   ModuleOp module;
   EmitKind kind;
   const CompileOptions &options;
-  TargetInfo target;
   Level start;
   FirstError firstError;
   CPUPipelineOptions pipeline;
-  Manifest manifest;
   /// False for MLIR of a module whose functions no manifest can describe.
   bool hasManifest = false;
 };
@@ -248,6 +251,9 @@ llvm::Expected<std::string> Compilation::generate() {
   if (!code)
     return firstError.error(std::errc::state_not_recoverable,
                             "translation to LLVM IR failed");
+  if (llvm::Error error = checkIntrinsics(*code, target))
+    return error;
+  dropUnusedFeatures(*code, target);
   auto machine = createMachine(target, options.optLevel);
   if (!machine)
     return machine.takeError();
@@ -272,10 +278,7 @@ llvm::Expected<std::string> Compilation::generate() {
     return library;
   if (llvm::Error error = checkImports(*library))
     return error;
-  if (kind == EmitKind::SharedObject)
-    return library;
-  return writeContainer(manifest.json(target, options.parameterFiles),
-                        *library);
+  return library;
 }
 
 llvm::Expected<std::string> Compilation::run(Level last) {
@@ -292,35 +295,81 @@ llvm::Expected<std::string> Compilation::run(Level last) {
   return kind == EmitKind::MLIR ? text() : generate();
 }
 
-llvm::Expected<std::string> einhead::compile(ModuleOp module, EmitKind kind,
-                                             const CompileOptions &options) {
-  auto target = TargetInfo::get(options.cpu);
-  if (!target)
-    return llvm::createStringError(
-        std::make_error_code(std::errc::invalid_argument),
-        llvm::toString(target.takeError()));
+static llvm::Error invalidArgument(const Twine &text) {
+  return llvm::createStringError(
+      std::make_error_code(std::errc::invalid_argument), text);
+}
+
+/// Where compiling starts and ends.
+static llvm::Expected<std::pair<Level, Level>>
+levelRange(EmitKind kind, const CompileOptions &options) {
   // Only MLIR is a product of every level.
   std::optional<Level> last = parseLevel(
       kind == EmitKind::MLIR ? llvm::StringRef(options.stopAfter) : "");
   if (!last)
-    return llvm::createStringError(
-        std::make_error_code(std::errc::invalid_argument),
-        "unknown level \"" + options.stopAfter + "\"");
+    return invalidArgument("unknown level \"" + options.stopAfter + "\"");
   std::optional<Level> start =
       options.startFrom.empty() || options.startFrom == "graph"
           ? Level::Graph
           : parseLevel(options.startFrom);
   if (!start || *start > *last)
-    return llvm::createStringError(
-        std::make_error_code(std::errc::invalid_argument),
+    return invalidArgument(
         (start ? "nothing lies between level \"" : "unknown level \"") +
-            options.startFrom + "\"" +
-            (start ? " and \"" + options.stopAfter + "\"" : ""));
+        options.startFrom + "\"" +
+        (start ? " and \"" + options.stopAfter + "\"" : ""));
   if (*start != Level::Graph && !options.sizes.empty())
-    return llvm::createStringError(
-        std::make_error_code(std::errc::invalid_argument),
-        "sizes are given at level \"graph\", not at \"" + options.startFrom +
-            "\"");
-  return Compilation(module, kind, options, std::move(*target), *start)
-      .run(*last);
+    return invalidArgument("sizes are given at level \"graph\", not at \"" +
+                           options.startFrom + "\"");
+  return std::pair(*start, *last);
+}
+
+/// A module with code for each of the targets, whose names are in `options`.
+static llvm::Expected<std::string>
+compileVariants(ModuleOp module, std::vector<TargetInfo> targets,
+                const CompileOptions &options, Level start) {
+  SmallVector<StringRef> names;
+  StringRef(options.cpu).split(names, ',');
+  std::vector<std::string> codes;
+  std::string manifest;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    CompileOptions each = options;
+    each.cpu = names[i].str();
+    if (!options.dumpStages.empty())
+      each.dumpStages += "/" + targets[i].cpu;
+    bool isLast = i + 1 == targets.size();
+    OwningOpRef<ModuleOp> copy(isLast ? ModuleOp() : module.clone());
+    Compilation compilation(isLast ? module : *copy, EmitKind::Module, each,
+                            targets[i], start);
+    auto code = compilation.run(Level::LLVM);
+    if (!code)
+      return code;
+    codes.push_back(std::move(*code));
+    targets[i] = compilation.target;
+    if (isLast)
+      manifest = compilation.manifest.json(targets, options.parameterFiles);
+  }
+  return writeContainer(manifest, codes.front(), ArrayRef(codes).drop_front());
+}
+
+llvm::Expected<std::string> einhead::compile(ModuleOp module, EmitKind kind,
+                                             const CompileOptions &options) {
+  auto targets = TargetInfo::list(options.cpu);
+  if (!targets)
+    return invalidArgument(llvm::toString(targets.takeError()));
+  auto range = levelRange(kind, options);
+  if (!range)
+    return range.takeError();
+  auto [start, last] = *range;
+  if (targets->size() > 1 && kind != EmitKind::Module)
+    return invalidArgument("code for several CPUs (" + options.cpu +
+                           ") needs a module file to lie in; name one CPU");
+  if (targets->size() > 1)
+    return compileVariants(module, std::move(*targets), options, start);
+  Compilation compilation(module, kind, options, targets->front(), start);
+  auto bytes = compilation.run(last);
+  if (!bytes || kind != EmitKind::Module)
+    return bytes;
+  return writeContainer(
+      compilation.manifest.json(compilation.target, options.parameterFiles),
+      *bytes);
 }

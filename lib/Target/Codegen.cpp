@@ -20,12 +20,13 @@
 using namespace llvm;
 using namespace einhead;
 
-/// Instructions that code generation picks by itself; others (AES, SHA, AMX)
-/// need an intrinsic, which no pass writes.
+/// Instructions that code generation picks by itself, and those of the
+/// intrinsics that our passes write (AMX); others (AES, SHA) are never used.
 static bool isUsedByCode(StringRef feature) {
   static const StringRef prefixes[] = {
-      "sse",   "ssse3", "avx",  "fma", "f16c", "bmi",     "lzcnt", "popcnt",
-      "movbe", "cmov",  "cx16", "adx", "xop",  "evex512", "sahf",  "tbm"};
+      "sse",   "ssse3",   "avx",   "fma",  "f16c",     "bmi",
+      "lzcnt", "popcnt",  "movbe", "cmov", "cx16",     "adx",
+      "xop",   "evex512", "sahf",  "tbm",  "amx-tile", "amx-bf16"};
   // AVX10 names versions of what the avx512 features name one by one.
   if (feature.starts_with("avx10") || feature == "sse-unaligned-mem")
     return false;
@@ -37,6 +38,41 @@ std::vector<std::string> einhead::codeFeatures(const TargetInfo &target) {
   std::vector<std::string> features;
   copy_if(target.features, std::back_inserter(features), isUsedByCode);
   return features;
+}
+
+/// The feature that an intrinsic of x86 needs; "" where any x86-64 has it, or
+/// it belongs to no CPU.
+static StringRef featureOf(StringRef intrinsic) {
+  if (!intrinsic.consume_front("llvm.x86."))
+    return "";
+  if (intrinsic.starts_with("tdpbf16ps"))
+    return "amx-bf16";
+  if (intrinsic.starts_with("tile") || intrinsic.starts_with("ldtilecfg"))
+    return "amx-tile";
+  if (intrinsic.starts_with("avx512bf16"))
+    return "avx512bf16";
+  return "";
+}
+
+Error einhead::checkIntrinsics(const Module &module, const TargetInfo &target) {
+  for (const Function &function : module)
+    if (StringRef feature = featureOf(function.getName());
+        !feature.empty() && !target.hasFeature(feature))
+      return createStringError(
+          std::make_error_code(std::errc::not_supported),
+          "the products of a schedule need " + feature + ", which " +
+              target.cpu +
+              " lacks; let --attn-schedule choose, or name another --cpu");
+  return Error::success();
+}
+
+void einhead::dropUnusedFeatures(const Module &module, TargetInfo &target) {
+  bool usesTiles = any_of(module, [](const Function &function) {
+    return featureOf(function.getName()).starts_with("amx-");
+  });
+  if (!usesTiles)
+    erase_if(target.features,
+             [](StringRef feature) { return feature.starts_with("amx-"); });
 }
 
 /// "+avx2,-avx512f": a virtual machine may lack what its CPU's name implies.

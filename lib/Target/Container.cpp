@@ -14,13 +14,20 @@
 using namespace llvm;
 
 namespace {
-enum SectionType : uint32_t { ManifestSection = 1, CPUCodeSection = 2 };
-constexpr uint32_t formatMajor = 1, formatMinor = 0, requiredFlag = 1;
+enum SectionType : uint32_t {
+  ManifestSection = 1,
+  CPUCodeSection = 2,
+  VariantSection = 3
+};
+/// A runtime that knows minor version 0 skips the variants.
+constexpr uint32_t formatMajor = 1, formatMinor = 0, minorOfVariants = 1;
+constexpr uint32_t requiredFlag = 1;
 constexpr size_t headerSize = 48, entrySize = 48;
 constexpr size_t alignment = 64;
 
 struct Section {
   SectionType type;
+  uint32_t flags;
   StringRef bytes;
 };
 } // namespace
@@ -40,15 +47,18 @@ static void putHash(std::string &out, StringRef bytes) {
   out.append(canonical, sizeof(canonical));
 }
 
-std::string einhead::writeContainer(StringRef manifest, StringRef code) {
-  const Section sections[] = {{ManifestSection, manifest},
-                              {CPUCodeSection, code}};
+std::string einhead::writeContainer(StringRef manifest, StringRef code,
+                                    ArrayRef<std::string> variants) {
+  SmallVector<Section> sections = {{ManifestSection, requiredFlag, manifest},
+                                   {CPUCodeSection, requiredFlag, code}};
+  for (const std::string &variant : variants)
+    sections.push_back({VariantSection, 0, variant});
   std::string table;
-  uint64_t offset = headerSize + entrySize * std::size(sections);
+  uint64_t offset = headerSize + entrySize * sections.size();
   for (const Section &section : sections) {
     offset = alignTo(offset, alignment);
     put<uint32_t>(table, section.type);
-    put<uint32_t>(table, requiredFlag);
+    put<uint32_t>(table, section.flags);
     put<uint64_t>(table, offset);
     put<uint64_t>(table, section.bytes.size());
     putHash(table, section.bytes);
@@ -58,9 +68,9 @@ std::string einhead::writeContainer(StringRef manifest, StringRef code) {
 
   std::string file("EINHEAD\0", 8);
   put<uint32_t>(file, formatMajor);
-  put<uint32_t>(file, formatMinor);
+  put<uint32_t>(file, variants.empty() ? formatMinor : minorOfVariants);
   put<uint64_t>(file, offset);
-  put<uint32_t>(file, std::size(sections));
+  put<uint32_t>(file, sections.size());
   put<uint32_t>(file, 0);
   putHash(file, file + table);
   file += table;

@@ -359,18 +359,25 @@ void einhead::writeFunctions(llvm::json::OStream &out,
   });
 }
 
-std::string Manifest::json(const TargetInfo &target,
+static void writeTarget(llvm::json::OStream &out, const TargetInfo &target) {
+  out.attribute("triple", target.triple);
+  out.attribute("cpu", target.cpu);
+  writeStrings(out, "features", codeFeatures(target));
+}
+
+std::string Manifest::json(ArrayRef<TargetInfo> targets,
                            ArrayRef<std::string> parameterFiles) const {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream out(stream);
   out.object([&] {
     out.attribute("einhead", EINHEAD_VERSION);
-    out.attributeObject("target", [&] {
-      out.attribute("triple", target.triple);
-      out.attribute("cpu", target.cpu);
-      writeStrings(out, "features", codeFeatures(target));
-    });
+    out.attributeObject("target", [&] { writeTarget(out, targets.front()); });
+    if (targets.size() > 1)
+      out.attributeArray("variants", [&] {
+        for (const TargetInfo &target : targets.drop_front())
+          out.object([&] { writeTarget(out, target); });
+      });
     writeStrings(out, "parameters", parameterFiles);
     out.attributeBegin("functions");
     writeFunctions(out, functions);

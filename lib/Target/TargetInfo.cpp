@@ -77,3 +77,20 @@ llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef cpu) {
   setRates(target);
   return target;
 }
+
+llvm::Expected<std::vector<TargetInfo>> TargetInfo::list(llvm::StringRef cpus) {
+  llvm::SmallVector<llvm::StringRef> names;
+  cpus.split(names, ',');
+  std::vector<TargetInfo> targets;
+  for (llvm::StringRef name : names) {
+    llvm::Expected<TargetInfo> target = get(name);
+    if (!target)
+      return target.takeError();
+    for (const TargetInfo &other : targets)
+      if (other.cpu == target->cpu && other.features == target->features)
+        return llvm::createStringError("\"" + cpus.str() + "\" names " +
+                                       target->cpu + " twice");
+    targets.push_back(std::move(*target));
+  }
+  return targets;
+}

@@ -24,7 +24,11 @@ constexpr uint32_t requiredFlag = 1;
 constexpr size_t sectionAlignment = 64;
 constexpr char magic[8] = {'E', 'I', 'N', 'H', 'E', 'A', 'D', 0};
 
-enum SectionType : uint32_t { ManifestSection = 1, CPUCodeSection = 2 };
+enum SectionType : uint32_t {
+  ManifestSection = 1,
+  CPUCodeSection = 2,
+  VariantSection = 3
+};
 
 struct Section {
   uint32_t type, flags;
@@ -176,6 +180,10 @@ einhead_status_t Parser::pickSections(Container &container) {
   const Section *manifest = nullptr, *code = nullptr;
   for (uint32_t i = 0; i < sectionCount; ++i) {
     const Section &section = sections[i];
+    if (section.type == VariantSection) {
+      container.variants.push_back({bytes + section.offset, section.size});
+      continue;
+    }
     const Section **slot = section.type == ManifestSection  ? &manifest
                            : section.type == CPUCodeSection ? &code
                                                             : nullptr;
@@ -199,8 +207,7 @@ einhead_status_t Parser::pickSections(Container &container) {
                 "the file has no code for the CPU");
   container.manifest = std::string_view(
       reinterpret_cast<const char *>(bytes + manifest->offset), manifest->size);
-  container.code = bytes + code->offset;
-  container.codeSize = code->size;
+  container.code = {bytes + code->offset, code->size};
   return EINHEAD_OK;
 }
 

@@ -10,14 +10,20 @@
 #include "core/Status.h"
 
 #include <string_view>
+#include <vector>
 
 namespace einhead::runtime {
 
 /// What a module file holds; the pieces point into the bytes that were parsed.
 struct Container {
+  struct Code {
+    const uint8_t *bytes = nullptr;
+    size_t size = 0;
+  };
+
   std::string_view manifest;
-  const uint8_t *code = nullptr;
-  size_t codeSize = 0;
+  Code code;
+  std::vector<Code> variants; // in the order of the file
 };
 
 /// Checks a whole file in the order of docs/Module.md, up to the hashes of the

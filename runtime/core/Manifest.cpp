@@ -51,6 +51,9 @@ private:
   einhead_status_t readStrings(const json &object, const char *key,
                                const Where &where,
                                std::vector<std::string> &out);
+  einhead_status_t readTarget(const json *object, const Where &where,
+                              Target &out);
+  einhead_status_t readVariants(const json &root);
   einhead_status_t readDimension(const json &value, const Where &where,
                                  Dimension &out);
   einhead_status_t readFunction(const json &object, size_t f);
@@ -346,25 +349,45 @@ einhead_status_t Reader::readFunction(const json &object, size_t f) {
   return EINHEAD_OK;
 }
 
+einhead_status_t Reader::readTarget(const json *object, const Where &where,
+                                    Target &out) {
+  if (!object || !object->is_object())
+    return corrupt(where,
+                   "\"target\" is missing, or a target is not an object");
+  if (einhead_status_t s = readString(*object, "triple", where, out.triple))
+    return s;
+  if (member(*object, "cpu"))
+    if (einhead_status_t s = readString(*object, "cpu", where, out.cpu))
+      return s;
+  return readStrings(*object, "features", where, out.features);
+}
+
+einhead_status_t Reader::readVariants(const json &root) {
+  const json *variants = member(root, "variants");
+  if (!variants)
+    return EINHEAD_OK;
+  if (!variants->is_array())
+    return corrupt("manifest", "\"variants\" is not a list of targets");
+  for (size_t i = 0; i < variants->size(); ++i) {
+    Target target;
+    if (einhead_status_t s = readTarget(
+            &(*variants)[i], at("manifest, variants[%zu]", i), target))
+      return s;
+    manifest.variants.push_back(std::move(target));
+  }
+  return EINHEAD_OK;
+}
+
 einhead_status_t Reader::read(const json &root) {
   if (!root.is_object())
     return corrupt("manifest", "not a JSON object");
   std::string version;
   if (einhead_status_t s = readString(root, "einhead", "manifest", version))
     return s;
-  const json *target = member(root, "target");
-  if (!target || !target->is_object())
-    return corrupt("manifest", "\"target\" is missing or not an object");
-  Target &to = manifest.target;
-  if (einhead_status_t s =
-          readString(*target, "triple", "manifest, target", to.triple))
+  if (einhead_status_t s = readTarget(member(root, "target"),
+                                      "manifest, target", manifest.target))
     return s;
-  if (member(*target, "cpu"))
-    if (einhead_status_t s =
-            readString(*target, "cpu", "manifest, target", to.cpu))
-      return s;
-  if (einhead_status_t s =
-          readStrings(*target, "features", "manifest, target", to.features))
+  if (einhead_status_t s = readVariants(root))
     return s;
   if (einhead_status_t s =
           readStrings(root, "parameters", "manifest", manifest.parameterFiles))

@@ -66,6 +66,8 @@ struct Target {
 
 struct Manifest {
   Target target;
+  /// What further code is for, each better than the one before.
+  std::vector<Target> variants;
   std::vector<std::string> parameterFiles;
   std::vector<std::string> dimensionNames;
   std::vector<Function> functions;

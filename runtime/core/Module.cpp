@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "core/Module.h"
 #include "core/Container.h"
-#include "cpu/Features.h"
+#include "cpu/Targets.h"
 
 #include <cstring>
 #include <memory>
@@ -89,6 +89,20 @@ einhead_status_t bindParameters(const std::string &path,
   return EINHEAD_OK;
 }
 
+/// The code that this machine runs.
+einhead_status_t pickCode(const Container &container, const Manifest &manifest,
+                          Container::Code &out) {
+  if (container.variants.size() != manifest.variants.size())
+    return fail(EINHEAD_CORRUPT_ARTIFACT, "manifest, variants",
+                "manifest: %zu variants, and the file has code for %zu",
+                manifest.variants.size(), container.variants.size());
+  size_t variant = 0;
+  if (einhead_status_t status = pickTarget(manifest, Machine::here(), variant))
+    return status;
+  out = variant ? container.variants[variant - 1] : container.code;
+  return EINHEAD_OK;
+}
+
 einhead_status_t openModule(const std::string &path, const char *parametersPath,
                             einhead_module_t &module) {
   std::vector<uint8_t> bytes;
@@ -101,10 +115,11 @@ einhead_status_t openModule(const std::string &path, const char *parametersPath,
   if (einhead_status_t status =
           parseManifest(container.manifest, module.manifest))
     return status;
-  if (einhead_status_t status = checkTarget(module.manifest.target))
+  Container::Code code;
+  if (einhead_status_t status = pickCode(container, module.manifest, code))
     return status;
   if (einhead_status_t status =
-          module.code.load(container.code, container.codeSize, module.manifest))
+          module.code.load(code.bytes, code.size, module.manifest))
     return status;
   module.manifestText = std::string(container.manifest);
   return bindParameters(path, parametersPath, module);

@@ -6,12 +6,12 @@
 //===----------------------------------------------------------------------===//
 #include "cpu/Features.h"
 
-#include <string_view>
-
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 using namespace einhead::runtime;
@@ -190,67 +190,70 @@ bool hasFeature(const Feature &feature) {
   return (values[feature.reg] >> feature.bit & 1) && hasState(feature.state);
 }
 
-/// Linux hands out the 8 KiB tile state only to processes that ask for it.
-bool requestTiles() {
-  constexpr long requestPermission = 0x1023, tileData = 18;
-  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
-}
-
 bool isTuning(std::string_view name) {
   for (std::string_view prefix : tuningPrefixes)
     if (name.substr(0, prefix.size()) == prefix)
       return true;
   return false;
 }
-} // namespace
 
-static einhead_status_t checkFeature(std::string_view name) {
-  if (!name.empty() && name[0] == '-')
-    return EINHEAD_OK; // the code does not use it
-  if (!name.empty() && name[0] == '+')
-    name.remove_prefix(1);
-  for (const Feature &feature : features) {
-    if (name != feature.name)
-      continue;
-    if (!hasFeature(feature))
-      return fail(EINHEAD_INCOMPATIBLE_ARTIFACT, "manifest, target.features",
-                  "the code needs the CPU feature '%s', which this CPU or "
-                  "system lacks; compile for this CPU",
-                  feature.name);
-    if (feature.state == Tile && !requestTiles())
-      return fail(EINHEAD_INCOMPATIBLE_ARTIFACT, "manifest, target.features",
-                  "the system does not grant the tile registers that '%s' "
-                  "needs",
-                  feature.name);
-    return EINHEAD_OK;
+class ThisMachine final : public Machine {
+public:
+  std::string_view architecture() const override { return "x86_64-"; }
+
+  Support feature(std::string_view name) const override {
+    for (const Feature &feature : features)
+      if (name == feature.name)
+        return hasFeature(feature) ? Support::Present : Support::Absent;
+    return isTuning(name) ? Support::Present : Support::Unknown;
   }
-  if (isTuning(name))
-    return EINHEAD_OK;
-  return fail(EINHEAD_INCOMPATIBLE_ARTIFACT, "manifest, target.features",
-              "this runtime does not know the CPU feature '%.60s'; a newer "
-              "runtime may",
-              std::string(name).c_str());
-}
+
+  /// Linux hands out the 8 KiB tile state only to processes that ask for it.
+  bool grantTiles() const override {
+    constexpr long requestPermission = 0x1023, tileData = 18;
+    return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+  }
+};
+} // namespace
+#elif defined(__aarch64__)
+namespace {
+struct Feature {
+  const char *name; // LLVM's
+  int word;         // of the auxiliary vector
+  unsigned bit;
+};
+
+constexpr int word1 = AT_HWCAP, word2 = AT_HWCAP2;
+// Numbers, since the headers of older systems lack some of the names.
+const Feature features[] = {
+    {"fp-armv8", word1, 0}, {"neon", word1, 1},     {"aes", word1, 3},
+    {"crc", word1, 7},      {"lse", word1, 8},      {"fullfp16", word1, 10},
+    {"rdm", word1, 12},     {"jsconv", word1, 13},  {"complxnum", word1, 14},
+    {"rcpc", word1, 15},    {"sha3", word1, 17},    {"dotprod", word1, 20},
+    {"sve", word1, 22},     {"fp16fml", word1, 23}, {"sve2", word2, 1},
+    {"i8mm", word2, 13},    {"bf16", word2, 14},
+};
+
+class ThisMachine final : public Machine {
+public:
+  std::string_view architecture() const override { return "aarch64-"; }
+
+  Support feature(std::string_view name) const override {
+    for (const Feature &feature : features)
+      if (name == feature.name)
+        return getauxval(feature.word) >> feature.bit & 1 ? Support::Present
+                                                          : Support::Absent;
+    return Support::Unknown;
+  }
+
+  bool grantTiles() const override { return false; }
+};
+} // namespace
 #else
-static einhead_status_t checkFeature(std::string_view) { return EINHEAD_OK; }
+#error "say what this architecture's features are called"
 #endif
 
-einhead_status_t einhead::runtime::checkTarget(const Target &target) {
-#if defined(__x86_64__)
-  constexpr std::string_view here = "x86_64-";
-#elif defined(__aarch64__)
-  constexpr std::string_view here = "aarch64-";
-#else
-#error "add this architecture's prefix of LLVM triples"
-#endif
-  std::string_view triple = target.triple;
-  if (triple.substr(0, here.size()) != here ||
-      triple.find("linux") == std::string_view::npos)
-    return fail(EINHEAD_INCOMPATIBLE_ARTIFACT, "manifest, target.triple",
-                "the code is for '%.100s', this machine is %slinux",
-                target.triple.c_str(), here.data());
-  for (const std::string &feature : target.features)
-    if (einhead_status_t status = checkFeature(feature))
-      return status;
-  return EINHEAD_OK;
+const Machine &Machine::here() {
+  static const ThisMachine machine;
+  return machine;
 }

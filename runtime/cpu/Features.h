@@ -7,14 +7,26 @@
 #ifndef EINHEAD_RUNTIME_CPU_FEATURES_H
 #define EINHEAD_RUNTIME_CPU_FEATURES_H
 
-#include "core/Manifest.h"
+#include <string_view>
 
 namespace einhead::runtime {
 
-/// Checks that code for `target` can run here: architecture, system, and each
-/// of LLVM's feature names.  Asks the kernel for the tile registers where the
-/// code uses them.
-einhead_status_t checkTarget(const Target &target);
+/// What is asked of a machine before it runs code.  Tests put another one in
+/// the place of this one.
+class Machine {
+public:
+  enum class Support { Present, Absent, Unknown };
+
+  virtual ~Machine() = default;
+  /// The first part of LLVM's triples: "x86_64-".
+  virtual std::string_view architecture() const = 0;
+  /// By LLVM's name.  Unknown: this runtime does not know the name.
+  virtual Support feature(std::string_view name) const = 0;
+  /// Asks the system for the tile registers, which stay this process's then.
+  virtual bool grantTiles() const = 0;
+
+  static const Machine &here();
+};
 
 } // namespace einhead::runtime
 

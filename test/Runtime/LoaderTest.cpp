@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "RuntimeTest.h"
 #include "core/Elf.h"
-#include "cpu/Features.h"
+#include "cpu/Targets.h"
 
 #include <cstring>
 #include <elf.h>
@@ -145,6 +145,14 @@ TEST_F(LoaderTest, EachOpenHasItsOwnCode) {
     EXPECT_EQ(y.data<int64_t>()[2], filler);
     einhead_session_release(session);
   }
+}
+
+/// Whether code for this alone can run here.
+static einhead_status_t checkTarget(Target target) {
+  Manifest manifest;
+  manifest.target = std::move(target);
+  size_t index = 0;
+  return pickTarget(manifest, Machine::here(), index);
 }
 
 TEST_F(LoaderTest, ChecksTheTarget) {

@@ -25,7 +25,7 @@ public:
   /// On the key and value of one set of buffers.
   llvm::Error evaluate(int set);
   HostTensor &output() { return result; }
-  const std::string &cpu() const { return module.manifest().cpu; }
+  const std::string &cpu() const { return module.manifest().target.cpu; }
 
 private:
   BenchCall(const BenchProblem &problem, const BenchBuffers &buffers,

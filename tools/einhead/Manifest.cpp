@@ -126,6 +126,12 @@ static std::vector<std::string> strings(const json::Array *array) {
   return result;
 }
 
+static ManifestTarget parseTarget(const json::Object &object) {
+  return {object.getString("triple").value_or("").str(),
+          object.getString("cpu").value_or("").str(),
+          strings(object.getArray("features"))};
+}
+
 llvm::Expected<Manifest> Manifest::parse(llvm::StringRef text) {
   auto value = json::parse(text);
   if (!value)
@@ -135,11 +141,12 @@ llvm::Expected<Manifest> Manifest::parse(llvm::StringRef text) {
     return bad("not an object");
   Manifest manifest;
   manifest.version = object->getString("einhead").value_or("").str();
-  if (const json::Object *target = object->getObject("target")) {
-    manifest.triple = target->getString("triple").value_or("").str();
-    manifest.cpu = target->getString("cpu").value_or("").str();
-    manifest.features = strings(target->getArray("features"));
-  }
+  if (const json::Object *target = object->getObject("target"))
+    manifest.target = parseTarget(*target);
+  if (const json::Array *variants = object->getArray("variants"))
+    for (const json::Value &entry : *variants)
+      if (const json::Object *target = entry.getAsObject())
+        manifest.variants.push_back(parseTarget(*target));
   manifest.parameters = strings(object->getArray("parameters"));
   if (const json::Array *functions = object->getArray("functions"))
     for (const json::Value &entry : *functions) {

@@ -51,9 +51,18 @@ struct Function {
   std::vector<TrafficTerm> traffic;
 };
 
+/// What code is for.
+struct ManifestTarget {
+  std::string triple, cpu;
+  std::vector<std::string> features;
+};
+
 struct Manifest {
-  std::string version, triple, cpu;
-  std::vector<std::string> features, parameters;
+  std::string version;
+  ManifestTarget target;
+  /// Of further code, each better than the one before.
+  std::vector<ManifestTarget> variants;
+  std::vector<std::string> parameters;
   std::vector<Function> functions;
 
   static llvm::Expected<Manifest> parse(llvm::StringRef json);

@@ -35,7 +35,7 @@ ScheduleFlag::ScheduleFlag(cl::SubCommand &command)
 
 CompileFlags::CompileFlags(cl::SubCommand &command)
     : cpu("cpu", cl::desc("Target CPU: host, x86-64-v3, znver4, ..."),
-          cl::value_desc("name"), cl::init("host"), cl::sub(command),
+          cl::value_desc("name,..."), cl::init("host"), cl::sub(command),
           cl::cat(optionCategory())),
       schedules(command),
       sizes("size", cl::desc("Extents of named dimensions: b=1,h=8"),
@@ -163,9 +163,13 @@ static std::vector<std::string> dimensionNames(mlir::ModuleOp module) {
 
 llvm::Expected<std::string> Source::compile(EmitKind kind,
                                             const CompileOptions &options) {
-  if (auto target = TargetInfo::get(options.cpu); !target)
-    return failure(Exit::Usage, "--cpu: " + llvm::toString(target.takeError()),
+  auto targets = TargetInfo::list(options.cpu);
+  if (!targets)
+    return failure(Exit::Usage, "--cpu: " + llvm::toString(targets.takeError()),
                    "--cpu=host compiles for this machine");
+  if (targets->size() > 1 && kind != EmitKind::Module)
+    return failure(Exit::Usage, "--cpu=" + options.cpu + " names several CPUs",
+                   "only a module file holds code for several; name one");
   std::vector<std::string> names = dimensionNames(module());
   for (const NamedSize &size : options.sizes)
     if (!llvm::is_contained(names, size.name))

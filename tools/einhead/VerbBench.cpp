@@ -64,6 +64,9 @@ llvm::Expected<std::string> BenchVerb::compile(const BenchProblem &problem,
   auto source = Source::parse(problem.graph(), "bench");
   if (!source)
     return source.takeError();
+  if (llvm::StringRef(flags.cpu).contains(','))
+    return failure(Exit::Usage, "--cpu=" + flags.cpu + " names several CPUs",
+                   "a measurement is of the code for one");
   CompileOptions options;
   options.cpu = flags.cpu;
   options.schedules = schedules;

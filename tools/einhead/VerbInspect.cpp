@@ -49,7 +49,10 @@ struct Section {
   bool isIntact = false;
 
   llvm::StringRef name() const {
-    return type == 1 ? "manifest" : type == 2 ? "code, CPU" : "unknown";
+    return type == 1   ? "manifest"
+           : type == 2 ? "code, CPU"
+           : type == 3 ? "code, CPU, variant"
+                       : "unknown";
   }
 };
 
@@ -104,6 +107,26 @@ bool isHeaderIntact(llvm::StringRef bytes) {
 std::string describeArgument(const Argument &argument) {
   std::string text = argument.name + ": " + nameOf(argument.type).str();
   return argument.scalar ? text : text + "[" + argument.shapeText() + "]";
+}
+
+std::string describeTarget(const ManifestTarget &target) {
+  return target.cpu + " (" + target.triple + "), needs " +
+         (target.features.empty() ? "no CPU feature"
+                                  : llvm::join(target.features, " "));
+}
+
+/// Several in the order in which the runtime tries them.
+void printTargets(const Manifest &manifest) {
+  llvm::outs() << "compiled by einhead " << manifest.version << " for ";
+  if (manifest.variants.empty()) {
+    llvm::outs() << describeTarget(manifest.target) << "\n";
+    return;
+  }
+  llvm::outs() << manifest.variants.size() + 1
+               << " CPUs; the first that a machine can run is taken\n";
+  for (const ManifestTarget &target : llvm::reverse(manifest.variants))
+    llvm::outs() << "  " << describeTarget(target) << "\n";
+  llvm::outs() << "  " << describeTarget(manifest.target) << "\n";
 }
 
 void printFunctions(const Manifest &manifest) {
@@ -193,12 +216,7 @@ llvm::Error InspectVerb::run() {
   auto manifest = Manifest::parse(manifestText);
   if (!manifest)
     return manifest.takeError();
-  llvm::outs() << "compiled by einhead " << manifest->version << " for "
-               << manifest->cpu << " (" << manifest->triple << "), needs "
-               << (manifest->features.empty()
-                       ? "no CPU feature"
-                       : llvm::join(manifest->features, " "))
-               << "\n";
+  printTargets(*manifest);
   printFunctions(*manifest);
   printParameters(*manifest);
   return llvm::Error::success();

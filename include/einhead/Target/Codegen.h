@@ -22,6 +22,15 @@ namespace einhead {
 /// asks of a CPU.
 std::vector<std::string> codeFeatures(const TargetInfo &target);
 
+/// An error where the code has an instruction that the target lacks: a schedule
+/// by hand may ask for it.
+llvm::Error checkIntrinsics(const llvm::Module &module,
+                            const TargetInfo &target);
+
+/// Takes the tile registers from the features where the code uses none: no
+/// other feature needs the system's permission, and no pass of LLVM uses tiles.
+void dropUnusedFeatures(const llvm::Module &module, TargetInfo &target);
+
 /// The target machine, for position-independent code.  Levels are LLVM's, 0 to
 /// 3, and more is 3.
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>

@@ -8,13 +8,16 @@
 #ifndef EINHEAD_TARGET_CONTAINER_H
 #define EINHEAD_TARGET_CONTAINER_H
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <string>
 
 namespace einhead {
 
-/// A module file of a manifest and code for the CPU (docs/Module.md).
-std::string writeContainer(llvm::StringRef manifest, llvm::StringRef code);
+/// A module file of a manifest, code for the CPU and, for each further entry of
+/// the manifest's "variants", code (docs/Module.md).
+std::string writeContainer(llvm::StringRef manifest, llvm::StringRef code,
+                           llvm::ArrayRef<std::string> variants = {});
 
 } // namespace einhead
 

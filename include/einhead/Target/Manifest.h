@@ -57,8 +57,8 @@ public:
   bool hasTraffic() const;
   /// The first function that reads parameters, or "".
   llvm::StringRef readerOfParameters() const;
-  /// The JSON text.
-  std::string json(const TargetInfo &target,
+  /// The JSON text, of code for one target or for several, the least first.
+  std::string json(llvm::ArrayRef<TargetInfo> targets,
                    llvm::ArrayRef<std::string> parameterFiles) const;
 
 private:

@@ -44,6 +44,8 @@ struct TargetInfo {
   /// The target of `cpu`: "host", or a CPU name of x86-64.  The error lists
   /// the known names.
   static llvm::Expected<TargetInfo> get(llvm::StringRef cpu);
+  /// The targets of "x86-64-v3,znver4": one or several, no CPU twice.
+  static llvm::Expected<std::vector<TargetInfo>> list(llvm::StringRef cpus);
 };
 
 } // namespace einhead
