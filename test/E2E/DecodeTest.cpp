@@ -13,7 +13,7 @@
 
 #include "../../runtime/reference/Reference.h"
 #include "CompileTest.h"
-#include "einhead/Target/TargetInfo.h"
+#include "einhead/Target/Codegen.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 
@@ -28,23 +28,43 @@ struct Shape {
   const char *query = "f32"; ///< its type
   const char *products = ""; ///< of the schedule; "": the compiler's own
   const char *packed = "false";
+  const char *cpu = "host"; ///< to compile for
 };
+
+ref::Type typeOf(llvm::StringRef name) {
+  return name == "bf16"  ? ref::Type::BF16
+         : name == "f16" ? ref::Type::F16
+                         : ref::Type::F32;
+}
+
+DLDataType dlTypeOf(ref::Type type) {
+  if (type == ref::Type::BF16)
+    return {kDLBfloat, 16, 1};
+  return {kDLFloat, static_cast<uint8_t>(type == ref::Type::F16 ? 16 : 32), 1};
+}
+
+/// Whether this machine runs code for the CPU.
+bool runsHere(const TargetInfo &target) {
+  TargetInfo host = llvm::cantFail(TargetInfo::get("host"));
+  return target.triple == host.triple &&
+         llvm::all_of(codeFeatures(target), [&](const std::string &feature) {
+           return host.hasFeature(feature);
+         });
+}
 
 /// K, V, q and the module of one shape.
 class Decode {
 public:
   explicit Decode(const Shape &shape, bool share = true)
-      : shape(shape), isBF16(llvm::StringRef(shape.type) == "bf16"),
-        type(isBF16 ? ref::Type::BF16 : ref::Type::F32),
-        isQueryBF16(llvm::StringRef(shape.query) == "bf16") {
+      : shape(shape), type(typeOf(shape.type)), queryType(typeOf(shape.query)) {
     auto fill = [&](std::vector<int64_t> extents, uint64_t seed, ref::Type t) {
       return ref::random(extents, ref::Distribution::Normal, seed, t);
     };
-    q = fill({shape.groups, shape.rows, shape.depth}, 1,
-             isQueryBF16 ? ref::Type::BF16 : ref::Type::F32);
+    q = fill({shape.groups, shape.rows, shape.depth}, 1, queryType);
     k = fill({shape.groups, shape.capacity, shape.depth}, 2, type);
     v = fill({shape.groups, shape.capacity, shape.width}, 3, type);
     CompileOptions options;
+    options.cpu = shape.cpu;
     options.shareKV = share;
     options.requireFused = true;
     Compiler compiler(text());
@@ -54,20 +74,18 @@ public:
 
   /// The module's result for `valid` keys; all others are NaN.
   std::vector<float> run(Loaded &module, int64_t valid) {
-    std::vector<char> query = bytesOf(q, isQueryBF16);
+    std::vector<char> query = bytesOf(q, queryType);
     std::vector<float> y(shape.groups * shape.rows * shape.width, -7);
     std::vector<char> key = stored(k, shape.depth, valid),
                       value = stored(v, shape.width, valid);
     View vq(reinterpret_cast<float *>(query.data()),
             {shape.groups, shape.rows, shape.depth});
-    if (isQueryBF16)
-      vq.dl.dtype = {kDLBfloat, 16, 1};
+    vq.dl.dtype = dlTypeOf(queryType);
     View vk(reinterpret_cast<float *>(key.data()),
             {shape.groups, shape.capacity, shape.depth});
     View vv(reinterpret_cast<float *>(value.data()),
             {shape.groups, shape.capacity, shape.width});
-    if (isBF16)
-      vk.dl.dtype = vv.dl.dtype = {kDLBfloat, 16, 1};
+    vk.dl.dtype = vv.dl.dtype = dlTypeOf(type);
     View vn(&valid, {});
     View vy(y.data(), {shape.groups, shape.rows, shape.width});
     module.call("step", {&vq, &vk, &vv, &vn}, {&vy});
@@ -88,7 +106,9 @@ public:
   }
 
   /// Weights are rounded where all operands are bf16.
-  bool roundsWeights() const { return isBF16 && isQueryBF16; }
+  bool roundsWeights() const {
+    return type == ref::Type::BF16 && queryType == ref::Type::BF16;
+  }
 
   std::string bytes;
 
@@ -118,7 +138,7 @@ private:
     return llvm::formatv("schedule #attn.schedule<chunk = 512, key_tile = 64, "
                          "row_tile = 128, lanes = {0}, prefetch = 16, "
                          "products = {1}, packed = {2}>",
-                         llvm::cantFail(TargetInfo::get("host")).f32Lanes(),
+                         llvm::cantFail(TargetInfo::get(shape.cpu)).f32Lanes(),
                          shape.products, shape.packed);
   }
 
@@ -140,15 +160,17 @@ private:
     for (int64_t i = 0; i < all.size(); ++i)
       if (i / columns % shape.capacity >= valid)
         part.value[i] = NAN;
-    return bytesOf(part, isBF16);
+    return bytesOf(part, type);
   }
 
-  static std::vector<char> bytesOf(const ref::Tensor &all, bool isBF16) {
-    std::vector<char> data(all.size() * (isBF16 ? 2 : 4));
+  static std::vector<char> bytesOf(const ref::Tensor &all, ref::Type type) {
+    size_t size = type == ref::Type::F32 ? 4 : 2;
+    std::vector<char> data(all.size() * size);
     for (int64_t i = 0; i < all.size(); ++i) {
       float number = static_cast<float>(all.value[i]);
-      uint16_t half = ref::toBF16(number);
-      if (isBF16)
+      uint16_t half =
+          type == ref::Type::BF16 ? ref::toBF16(number) : ref::toF16(number);
+      if (size == 2)
         std::memcpy(&data[i * 2], &half, 2);
       else
         std::memcpy(&data[i * 4], &number, 4);
@@ -157,9 +179,7 @@ private:
   }
 
   Shape shape;
-  bool isBF16;
-  ref::Type type;
-  bool isQueryBF16;
+  ref::Type type, queryType;
   ref::Tensor q, k, v;
 };
 
@@ -167,7 +187,9 @@ class DecodeShape : public testing::TestWithParam<Shape> {};
 } // namespace
 
 TEST_P(DecodeShape, EveryLengthIsWithinTheBound) {
-  TargetInfo target = llvm::cantFail(TargetInfo::get("host"));
+  TargetInfo target = llvm::cantFail(TargetInfo::get(GetParam().cpu));
+  if (!runsHere(target))
+    GTEST_SKIP() << "this machine does not run code for " << target.cpu;
   llvm::StringRef products = GetParam().products;
   if ((products == "dot" && target.dotRate == 0) ||
       (products == "tiles" && target.tileRate == 0))
@@ -221,6 +243,24 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{2, 5, 33, 17, 129, "f32", "f32", "fma", "true"},
                     Shape{1, 23, 40, 100, 129, kBF16, "f32", "fma", "true"},
                     Shape{1, 71, 64, 64, 600, kBF16, kBF16, "fma", "true"}));
+
+// Narrower registers than the host's: the same attention for older CPUs.
+constexpr const char *kV3 = "x86-64-v3", *kV4 = "x86-64-v4";
+INSTANTIATE_TEST_SUITE_P(
+    Targets, DecodeShape,
+    testing::Values(Shape{2, 7, 64, 64, 129, "f32", "f32", "", "", kV3},
+                    Shape{1, 1, 128, 128, 600, "f16", "f32", "", "", kV3},
+                    Shape{2, 5, 33, 17, 129, "f16", "f32", "", "", kV3},
+                    Shape{1, 23, 40, 100, 129, kBF16, "f32", "", "", kV3},
+                    Shape{1, 71, 64, 64, 129, kBF16, kBF16, "", "", kV3},
+                    Shape{2, 5, 33, 17, 129, "f32", "f32", "fma", "true", kV3},
+                    Shape{2, 3, 33, 17, 129, "f16", "f16", "", "", kV4},
+                    Shape{1, 23, 40, 100, 129, kBF16, kBF16, "", "", kV4},
+                    Shape{1, 8, 96, 33, 129, kBF16, "f32", "", "", "x86-64"},
+                    Shape{2, 7, 64, 64, 129, "f32", "f32", "", "", "x86-64"},
+                    Shape{1, 20, 80, 80, 129, kBF16, kBF16, "", "", "znver4"},
+                    Shape{1, 20, 80, 80, 129, kBF16, kBF16, "", "",
+                          "sapphirerapids"}));
 
 // A result that misses the last key is refused.
 TEST(Decode, ADroppedKeyIsSeen) {
