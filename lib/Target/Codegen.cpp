@@ -20,9 +20,22 @@
 using namespace llvm;
 using namespace einhead;
 
+static bool isAArch64(const TargetInfo &target) {
+  return Triple(target.triple).isAArch64();
+}
+
+/// What NEON code may use; the registers of SVE have no length that a schedule
+/// could know.  The runtime knows these names (runtime/cpu/Features.cpp).
+static bool isUsedByAArch64Code(StringRef feature) {
+  static const StringRef names[] = {"fp-armv8", "neon", "fullfp16",
+                                    "fp16fml",  "bf16", "dotprod",
+                                    "i8mm",     "rdm",  "complxnum"};
+  return is_contained(names, feature);
+}
+
 /// Instructions that code generation picks by itself, and those of the
 /// intrinsics that our passes write (AMX); others (AES, SHA) are never used.
-static bool isUsedByCode(StringRef feature) {
+static bool isUsedByX86Code(StringRef feature) {
   static const StringRef prefixes[] = {
       "sse",   "ssse3",   "avx",   "fma",  "f16c",     "bmi",
       "lzcnt", "popcnt",  "movbe", "cmov", "cx16",     "adx",
@@ -36,7 +49,8 @@ static bool isUsedByCode(StringRef feature) {
 
 std::vector<std::string> einhead::codeFeatures(const TargetInfo &target) {
   std::vector<std::string> features;
-  copy_if(target.features, std::back_inserter(features), isUsedByCode);
+  copy_if(target.features, std::back_inserter(features),
+          isAArch64(target) ? isUsedByAArch64Code : isUsedByX86Code);
   return features;
 }
 
@@ -55,14 +69,18 @@ static StringRef featureOf(StringRef intrinsic) {
 }
 
 Error einhead::checkIntrinsics(const Module &module, const TargetInfo &target) {
-  for (const Function &function : module)
-    if (StringRef feature = featureOf(function.getName());
-        !feature.empty() && !target.hasFeature(feature))
+  for (const Function &function : module) {
+    StringRef name = function.getName(), needed = featureOf(name);
+    bool isForeign = isAArch64(target) && name.starts_with("llvm.x86.");
+    if (isForeign && needed.empty())
+      needed = "x86-64";
+    if (isForeign || (!needed.empty() && !target.hasFeature(needed)))
       return createStringError(
           std::make_error_code(std::errc::not_supported),
-          "the products of a schedule need " + feature + ", which " +
+          "the products of a schedule need " + needed + ", which " +
               target.cpu +
               " lacks; let --attn-schedule choose, or name another --cpu");
+  }
   return Error::success();
 }
 
@@ -76,16 +94,25 @@ void einhead::dropUnusedFeatures(const Module &module, TargetInfo &target) {
 }
 
 /// "+avx2,-avx512f": a virtual machine may lack what its CPU's name implies.
+/// On AArch64 the name implies nothing (nameForCode).
 static std::string featureString(const TargetInfo &target) {
   std::vector<std::string> parts;
   for (const std::string &feature : codeFeatures(target))
     parts.push_back("+" + feature);
   SmallVector<StringRef> implied;
-  X86::getFeaturesForCPU(target.cpu, implied);
+  if (!isAArch64(target))
+    X86::getFeaturesForCPU(target.cpu, implied);
   for (StringRef feature : implied)
-    if (isUsedByCode(feature) && !target.hasFeature(feature))
+    if (isUsedByX86Code(feature) && !target.hasFeature(feature))
       parts.push_back("-" + feature.str());
   return join(parts, ",");
+}
+
+/// The CPU whose instructions may be used.  Those of AArch64 have many that the
+/// runtime could not ask the system about: they are code for any, with the
+/// features that are named, in the order that is best for the one.
+static StringRef nameForCode(const TargetInfo &target) {
+  return isAArch64(target) ? StringRef("generic") : StringRef(target.cpu);
 }
 
 Expected<std::unique_ptr<TargetMachine>>
@@ -107,7 +134,7 @@ einhead::createMachine(const TargetInfo &target, unsigned optLevel) {
   options.FunctionSections = true;
   options.DataSections = true;
   std::unique_ptr<TargetMachine> machine(llvmTarget->createTargetMachine(
-      triple, target.cpu, featureString(target), options, Reloc::PIC_,
+      triple, nameForCode(target), featureString(target), options, Reloc::PIC_,
       std::nullopt, static_cast<CodeGenOptLevel>(std::min(optLevel, 3u))));
   if (!machine)
     return createStringError(std::make_error_code(std::errc::not_supported),
@@ -135,6 +162,8 @@ static void setAttributes(Module &module, const TargetInfo &target) {
       continue;
     function.addFnAttr(Attribute::NoUnwind);
     function.addFnAttr("prefer-vector-width", utostr(target.vectorBits));
+    if (isAArch64(target))
+      function.addFnAttr("tune-cpu", target.cpu);
   }
 }
 

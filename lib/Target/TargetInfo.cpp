@@ -9,7 +9,9 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/AArch64TargetParser.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 #include "llvm/TargetParser/X86TargetParser.h"
 
 using namespace einhead;
@@ -19,18 +21,20 @@ bool TargetInfo::hasFeature(llvm::StringRef name) const {
 }
 
 static llvm::Error unknownCPU(llvm::StringRef cpu) {
-  llvm::SmallVector<llvm::StringRef> known;
-  llvm::X86::fillValidCPUArchList(known, /*Only64Bit=*/true);
-  return llvm::createStringError("unknown CPU \"" + cpu.str() +
-                                 "\"; known are host, " +
-                                 llvm::join(known, ", "));
+  llvm::SmallVector<llvm::StringRef> x86, arm;
+  llvm::X86::fillValidCPUArchList(x86, /*Only64Bit=*/true);
+  llvm::AArch64::fillValidCPUArchList(arm);
+  return llvm::createStringError(
+      "unknown CPU \"" + cpu.str() + "\"; known are host, of x86-64 " +
+      llvm::join(x86, ", ") + ", of AArch64 " + llvm::join(arm, ", "));
 }
 
 /// Measured with `einhead doctor --measure` where a CPU is named; the rest are
 /// what the width of the registers promises.
 static void setRates(TargetInfo &target) {
   double lanes = static_cast<double>(target.f32Lanes());
-  target.fmaRate = target.hasFeature("fma") ? 4 * lanes : 2 * lanes;
+  bool isFused = target.hasFeature("fma") || target.hasFeature("neon");
+  target.fmaRate = isFused ? 4 * lanes : 2 * lanes;
   bool fullWidth = !llvm::StringRef(target.cpu).starts_with("znver4");
   // Zen 4 has the registers of AVX-512 but does half a register a cycle.
   if (target.vectorBits == 512 && !fullWidth)
@@ -43,32 +47,66 @@ static void setRates(TargetInfo &target) {
   }
 }
 
+/// What LLVM says that a CPU of x86-64 has.
+static std::vector<std::string> featuresOfX86(llvm::StringRef cpu) {
+  llvm::SmallVector<llvm::StringRef> named;
+  llvm::X86::getFeaturesForCPU(cpu, named);
+  llvm::StringMap<bool> implied;
+  for (llvm::StringRef feature : named) {
+    implied[feature] = true;
+    llvm::X86::updateImpliedFeatures(feature, true, implied);
+  }
+  std::vector<std::string> features;
+  for (auto &feature : implied)
+    if (feature.second)
+      features.push_back(feature.first().str());
+  return features;
+}
+
+static std::vector<std::string>
+featuresOfAArch64(const llvm::AArch64::CpuInfo &cpu) {
+  llvm::AArch64::ExtensionSet extensions;
+  extensions.addCPUDefaults(cpu);
+  std::vector<std::string> marked, features;
+  extensions.toLLVMFeatureList(marked);
+  for (llvm::StringRef feature : marked)
+    if (feature.consume_front("+"))
+      features.push_back(feature.str());
+  return features;
+}
+
+static std::vector<std::string> featuresOfHost() {
+  std::vector<std::string> features;
+  for (auto &feature : llvm::sys::getHostCPUFeatures())
+    if (feature.second)
+      features.push_back(feature.first().str());
+  return features;
+}
+
 llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef cpu) {
   TargetInfo target;
-  target.triple = llvm::sys::getDefaultTargetTriple();
+  llvm::Triple here(llvm::sys::getDefaultTargetTriple());
   bool host = cpu == "host" || cpu == "native";
   target.cpu = host ? llvm::sys::getHostCPUName().str() : cpu.str();
-  if (llvm::X86::parseArchX86(target.cpu, /*Only64Bit=*/true) ==
-      llvm::X86::CK_None)
+  bool isX86 = llvm::X86::parseArchX86(target.cpu, /*Only64Bit=*/true) !=
+               llvm::X86::CK_None;
+  auto arm = llvm::AArch64::parseCpu(target.cpu);
+  bool isAArch64 = host ? here.isAArch64() : !isX86 && arm;
+  if (!isX86 && !isAArch64)
     return unknownCPU(cpu);
-  if (host) {
-    for (auto &feature : llvm::sys::getHostCPUFeatures())
-      if (feature.second)
-        target.features.push_back(feature.first().str());
-  } else {
-    llvm::SmallVector<llvm::StringRef> features;
-    llvm::X86::getFeaturesForCPU(target.cpu, features);
-    llvm::StringMap<bool> implied;
-    for (llvm::StringRef feature : features) {
-      implied[feature] = true;
-      llvm::X86::updateImpliedFeatures(feature, true, implied);
-    }
-    for (auto &feature : implied)
-      if (feature.second)
-        target.features.push_back(feature.first().str());
-  }
+  if (isAArch64 == here.isAArch64())
+    target.triple = here.str();
+  else
+    target.triple =
+        isAArch64 ? "aarch64-unknown-linux-gnu" : "x86_64-unknown-linux-gnu";
+  target.features = host        ? featuresOfHost()
+                    : isAArch64 ? featuresOfAArch64(*arm)
+                                : featuresOfX86(target.cpu);
   llvm::sort(target.features);
-  if (target.hasFeature("avx512f")) {
+  if (isAArch64) {
+    target.vectorBits = 128;
+    target.vectorRegisters = 32;
+  } else if (target.hasFeature("avx512f")) {
     target.vectorBits = 512;
     target.vectorRegisters = 32;
   } else if (target.hasFeature("avx")) {

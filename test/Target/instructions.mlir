@@ -62,6 +62,18 @@
 // RUN: grep -c tilestored %t/xeon.s | FileCheck %s --check-prefix=STORES
 // STORES: {{^8$}}
 
+// AArch64 has f32 FMAs on registers of 128 bits; those of SVE (z0, p0) are not
+// used, whoever has them.
+// RUN: %einhead compile %s --cpu=cortex-a53 --emit=so -o %t/a53.so
+// RUN: llvm-objdump -d --no-show-raw-insn %t/a53.so | FileCheck %s --check-prefix=NEON
+// RUN: %einhead compile %s --cpu=neoverse-v2 --emit=so -o %t/v2.so
+// RUN: llvm-objdump -d --no-show-raw-insn %t/v2.so | FileCheck %s --check-prefix=NEON '--implicit-check-not={{[^a-z]z[0-9]+\.}}'
+// NEON: <pairs_parallel_0>:
+// NEON: fmla{{.*}}v{{[0-9]+}}.4s, v{{[0-9]+}}.4s
+// NEON: <halves_parallel_0>:
+// NEON: fcvtl{{.*}}v{{[0-9]+}}.4s, v{{[0-9]+}}.4h
+// NEON: fmla{{.*}}v{{[0-9]+}}.4s, v{{[0-9]+}}.4s
+
 // A module asks for the tile registers only where its code uses them.
 // RUN: %einhead compile %s --cpu=sapphirerapids -o %t/tiles.einhead
 // RUN: %einhead inspect %t/tiles.einhead | FileCheck %s --check-prefix=ASKED

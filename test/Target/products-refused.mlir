@@ -7,6 +7,8 @@
 // RUN: %einhead compile %t/tiles.mlir --cpu=sapphirerapids -o %t/m.einhead
 // TILES: error: the products of a schedule need amx-{{.*}}, which znver4 lacks; let --attn-schedule choose, or name another --cpu
 // RUN: not %einhead compile %t/dot.mlir --cpu=x86-64-v4 -o - 2>&1 | FileCheck %s --check-prefix=DOT
+// RUN: not %einhead compile %t/dot.mlir --cpu=neoverse-v2 -o - 2>&1 | FileCheck %s --check-prefix=ARM
+// ARM: error: the products of a schedule need avx512bf16, which neoverse-v2 lacks
 // RUN: %einhead compile %t/dot.mlir --cpu=znver4 -o %t/m.einhead
 // DOT: error: the products of a schedule need avx512bf16, which x86-64-v4 lacks
 

@@ -41,8 +41,8 @@ struct TargetInfo {
   int64_t f32Lanes() const { return vectorBits / 32; }
   bool hasFeature(llvm::StringRef name) const;
 
-  /// The target of `cpu`: "host", or a CPU name of x86-64.  The error lists
-  /// the known names.
+  /// The target of `cpu`: "host", or a CPU name of x86-64 or AArch64, which
+  /// need not be this machine's.  The error lists the known names.
   static llvm::Expected<TargetInfo> get(llvm::StringRef cpu);
   /// The targets of "x86-64-v3,znver4": one or several, no CPU twice.
   static llvm::Expected<std::vector<TargetInfo>> list(llvm::StringRef cpus);
