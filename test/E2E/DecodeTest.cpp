@@ -31,6 +31,13 @@ struct Shape {
   const char *cpu = "host"; ///< to compile for
 };
 
+/// For the names of the tests.
+void PrintTo(const Shape &s, std::ostream *os) {
+  *os << s.groups << "x" << s.rows << "x" << s.depth << "x" << s.width << "@"
+      << s.capacity << " " << s.type << " " << s.query << " " << s.cpu << " "
+      << s.products << (llvm::StringRef(s.packed) == "true" ? " packed" : "");
+}
+
 ref::Type typeOf(llvm::StringRef name) {
   return name == "bf16"  ? ref::Type::BF16
          : name == "f16" ? ref::Type::F16

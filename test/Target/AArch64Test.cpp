@@ -106,6 +106,9 @@ struct Case {
   bool (*attends)(int64_t r, int64_t m) = nullptr;
 };
 
+/// For the names of the tests.
+void PrintTo(const Case &c, std::ostream *os) { *os << c.cpu; }
+
 ref::Type typeOf(llvm::StringRef name) {
   return name == "bf16"  ? ref::Type::BF16
          : name == "f16" ? ref::Type::F16
