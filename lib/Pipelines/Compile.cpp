@@ -363,6 +363,12 @@ llvm::Expected<std::string> einhead::compile(ModuleOp module, EmitKind kind,
   if (targets->size() > 1 && kind != EmitKind::Module)
     return invalidArgument("code for several CPUs (" + options.cpu +
                            ") needs a module file to lie in; name one CPU");
+  // A file has 64 sections, one of which is the manifest (docs/Module.md).
+  constexpr size_t mostTargets = 63;
+  if (targets->size() > mostTargets)
+    return invalidArgument("code for " + Twine(targets->size()) +
+                           " CPUs: a module file has room for " +
+                           Twine(mostTargets));
   if (targets->size() > 1)
     return compileVariants(module, std::move(*targets), options, start);
   Compilation compilation(module, kind, options, targets->front(), start);

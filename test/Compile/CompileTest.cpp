@@ -7,6 +7,8 @@
 
 #include "CompileTest.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/TargetParser/X86TargetParser.h"
 
 using namespace einhead;
 using namespace einhead::test;
@@ -275,4 +277,35 @@ TEST(Errors, SayWhere) {
   EXPECT_EQ(cpu.compile(EmitKind::Module, options), "");
   EXPECT_NE(cpu.error.find("unknown CPU \"z80\""), std::string::npos);
   EXPECT_EQ(cpu.code, std::errc::invalid_argument);
+}
+
+// The code of the last CPU that this machine has is what runs; a file has room
+// for so many.
+TEST(Compile, SeveralCPUs) {
+  auto sum = [](int i) { return 3.0f * i; };
+  CompileOptions options;
+  for (const char *cpus : {"x86-64,host", "host,x86-64", "host,neoverse-v2",
+                           "x86-64,bdver4", "bdver4,x86-64"}) {
+    options.cpu = cpus;
+    Compiler compiler(addText);
+    Loaded module(compiler.compile(EmitKind::Module, options));
+    ASSERT_TRUE(module.module) << cpus << ": " << compiler.error;
+    EXPECT_TRUE(addGives(module, sum)) << cpus;
+    EXPECT_FALSE(addGives(module, [](int i) { return 3.0f * i + 1; }));
+  }
+  Compiler several(addText);
+  options.cpu = "x86-64,host";
+  EXPECT_EQ(several.compile(EmitKind::Object, options), "");
+  EXPECT_NE(several.error.find("needs a module file"), std::string::npos);
+
+  llvm::SmallVector<llvm::StringRef> names;
+  llvm::X86::fillValidCPUArchList(names, /*Only64Bit=*/true);
+  ASSERT_GT(names.size(), 64u);
+  names.resize(64);
+  options.cpu = llvm::join(names, ",");
+  EXPECT_EQ(several.compile(EmitKind::Module, options), "");
+  EXPECT_NE(several.error.find("code for 64 CPUs: a module file has room for"),
+            std::string::npos)
+      << several.error;
+  EXPECT_EQ(several.code, std::errc::invalid_argument);
 }
