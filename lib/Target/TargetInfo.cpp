@@ -75,6 +75,21 @@ featuresOfAArch64(const llvm::AArch64::CpuInfo &cpu) {
   return features;
 }
 
+/// Whether some CPU of the architecture has it.
+static bool isKnownFeature(llvm::StringRef name, bool isAArch64) {
+  llvm::SmallVector<llvm::StringRef> cpus;
+  if (isAArch64)
+    llvm::AArch64::fillValidCPUArchList(cpus);
+  else
+    llvm::X86::fillValidCPUArchList(cpus, /*Only64Bit=*/true);
+  return llvm::any_of(cpus, [&](llvm::StringRef cpu) {
+    if (!isAArch64)
+      return llvm::is_contained(featuresOfX86(cpu), name);
+    auto known = llvm::AArch64::parseCpu(cpu);
+    return known && llvm::is_contained(featuresOfAArch64(*known), name);
+  });
+}
+
 static std::vector<std::string> featuresOfHost() {
   std::vector<std::string> features;
   for (auto &feature : llvm::sys::getHostCPUFeatures())
@@ -83,8 +98,30 @@ static std::vector<std::string> featuresOfHost() {
   return features;
 }
 
-llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef cpu) {
+/// Adds "avx512bf16" of "x86-64-v4+avx512bf16" with what it implies.
+static llvm::Error addFeatures(TargetInfo &target, llvm::StringRef list,
+                               bool isAArch64) {
+  llvm::SmallVector<llvm::StringRef> names;
+  list.split(names, '+', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (llvm::StringRef name : names) {
+    if (!isKnownFeature(name, isAArch64))
+      return llvm::createStringError("no CPU that LLVM knows has the feature "
+                                     "\"" +
+                                     name.str() + "\" beside " + target.cpu);
+    llvm::StringMap<bool> all;
+    all[name] = true;
+    if (!isAArch64)
+      llvm::X86::updateImpliedFeatures(name, true, all);
+    for (auto &feature : all)
+      if (feature.second && !target.hasFeature(feature.first()))
+        target.features.push_back(feature.first().str());
+  }
+  return llvm::Error::success();
+}
+
+llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef text) {
   TargetInfo target;
+  auto [cpu, more] = text.split('+');
   llvm::Triple here(llvm::sys::getDefaultTargetTriple());
   bool host = cpu == "host" || cpu == "native";
   target.cpu = host ? llvm::sys::getHostCPUName().str() : cpu.str();
@@ -102,6 +139,8 @@ llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef cpu) {
   target.features = host        ? featuresOfHost()
                     : isAArch64 ? featuresOfAArch64(*arm)
                                 : featuresOfX86(target.cpu);
+  if (llvm::Error error = addFeatures(target, more, isAArch64))
+    return error;
   llvm::sort(target.features);
   if (isAArch64) {
     target.vectorBits = 128;

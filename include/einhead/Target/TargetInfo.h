@@ -42,7 +42,8 @@ struct TargetInfo {
   bool hasFeature(llvm::StringRef name) const;
 
   /// The target of `cpu`: "host", or a CPU name of x86-64 or AArch64, which
-  /// need not be this machine's.  The error lists the known names.
+  /// need not be this machine's, and "+feature" for more than the name says.
+  /// The error lists the known names.
   static llvm::Expected<TargetInfo> get(llvm::StringRef cpu);
   /// The targets of "x86-64-v3,znver4": one or several, no CPU twice.
   static llvm::Expected<std::vector<TargetInfo>> list(llvm::StringRef cpus);
