@@ -22,9 +22,9 @@
 // CHECK: vector.shuffle
 // CHECK-COUNT-4: vector.store %{{.*}}, %[[S]]
 // The weights.
-// CHECK: vector.reduction <maxnumf>
+// CHECK: vector.reduction <or>
 // CHECK: scf.if
-// CHECK: vector.reduction <add>
+// CHECK: math.fma
 // The values: two vectors of a V row for four rows.
 // CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>,
 // CHECK-COUNT-2: vector.load %[[VALUE]]

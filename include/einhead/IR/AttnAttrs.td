@@ -73,7 +73,15 @@ def Attn_ScheduleAttr : Attn_Attr<"Schedule", "schedule"> {
     parallel work: chunks start at multiples of it, whatever the batch and the
     threads, so that a row's bits depend on neither.  `key_tile` keys are loaded
     at a time, for `row_tile` rows.  `lanes` is the number of f32 in a vector
-  XX
+    register.  K and V rows are asked for `prefetch` keys ahead (0: left to the
+    hardware).
+
+    `products` says what multiplies: `fma` (f32, whatever the operands are),
+    `dot` (pairs of bf16, summed in f32; the weights are rounded to bf16) or
+    `tiles` (the same pairs, in matrix tiles).  With `packed`, a tile of K is
+    turned and a tile of V interleaved in scratch memory once, for all rows: no
+    sum over lanes, but work that only many rows repay.
+
     ```mlir
     #attn.schedule<chunk = 1024, key_tile = 64, row_tile = 32, lanes = 16>
     ```
