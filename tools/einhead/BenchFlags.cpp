@@ -13,7 +13,8 @@ namespace cl = llvm::cl;
 
 namespace einhead::tool {
 
-BenchFlags::BenchFlags(cl::SubCommand &command)
+BenchFlags::BenchFlags(cl::SubCommand &command, double seconds,
+                       llvm::StringRef secondsText)
     : spec{command, "spec", "einsum", "query, key, value -> output",
            "bgrk, bgmk, bgmv -> bgrv"},
       sizes{command, "size", "b=1,g=8,...", "Extents of the letters",
@@ -31,7 +32,7 @@ BenchFlags::BenchFlags(cl::SubCommand &command)
       threads{command, "threads", "N", "OpenMP threads, 0 = all cores"},
       cpu{command, "cpu", "name", "Target CPU", "host"},
       cold{command, "cold", "", "Go through buffers that no cache holds", true},
-      seconds{command, "seconds", "X", "Time to measure (2)", 2},
+      seconds{command, "seconds", "X", secondsText, seconds},
       perturb{command, "perturb", "X",
               "Add X to an element: the check must fail"} {}
 

@@ -16,7 +16,8 @@ namespace einhead::tool {
 /// The options of every verb that measures one attention.
 class BenchFlags {
 public:
-  explicit BenchFlags(llvm::cl::SubCommand &command);
+  explicit BenchFlags(llvm::cl::SubCommand &command, double seconds = 2,
+                      llvm::StringRef secondsText = "Time to measure (2)");
   llvm::Expected<BenchProblem> problem() const;
   /// Threads, where 0 is all cores.
   int threadCount() const;

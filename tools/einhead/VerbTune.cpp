@@ -32,7 +32,8 @@ private:
   void print(const TuneRun &run) const;
   void printJSON(const TuneRun &run) const;
 
-  BenchFlags flags{command};
+  BenchFlags flags{command, 0.4,
+                   "Time to measure each beside the model's (0.4)"};
   cl::opt<std::string> output{
       "o", cl::desc("Schedule file that takes the result (none: only print)"),
       cl::value_desc("file"), cl::sub(command), cl::cat(optionCategory())};
@@ -40,13 +41,6 @@ private:
       "candidates",        cl::desc("Schedules to try at most (40)"),
       cl::value_desc("N"), cl::init(40),
       cl::sub(command),    cl::cat(optionCategory())};
-  cl::opt<double> seconds{"seconds",
-                          cl::desc("Time to measure each beside the model's "
-                                   "(0.4)"),
-                          cl::value_desc("S"),
-                          cl::init(0.4),
-                          cl::sub(command),
-                          cl::cat(optionCategory())};
   cl::opt<bool> json{"json", cl::desc("Print JSON"), cl::sub(command),
                      cl::cat(optionCategory())};
 };
@@ -137,14 +131,14 @@ llvm::Error TuneVerb::run() {
   auto problem = flags.problem();
   if (!problem)
     return problem.takeError();
-  if (candidates < 1 || !(seconds > 0))
+  if (candidates < 1 || !(flags.seconds > 0))
     return failure(Exit::Usage, "--candidates and --seconds are positive",
                    "leave them out for 40 and 0.4");
   TuneOptions options;
   options.cpu = flags.cpu;
   options.threads = flags.threads;
   options.candidates = candidates;
-  options.seconds = seconds;
+  options.seconds = flags.seconds;
   options.isCold = flags.cold;
   options.perturb = flags.perturb;
   auto source = Source::parse(problem->graph(), "tune");
