@@ -217,19 +217,19 @@ static Value emptyResult(RewriterBase &rewriter, const Chain &chain) {
       {chain.query, chain.queryTerm},
       {chain.key, chain.keyTerm},
       {chain.value, chain.valueTerm}};
-  SmallVector<Value> sizes;
+  SmallVector<OpFoldResult> sizes;
   for (auto [dim, letter] : llvm::enumerate(chain.outputTerm)) {
-    if (!type.isDynamicDim(dim))
+    if (!type.isDynamicDim(dim)) {
+      sizes.push_back(rewriter.getIndexAttr(type.getDimSize(dim)));
       continue;
+    }
     const auto *operand = llvm::find_if(operands, [&](const auto &other) {
       return other.second.contains(letter);
     });
-    sizes.push_back(getValueOrCreateConstantIndexOp(
-        rewriter, loc,
-        tensor::getMixedSize(rewriter, loc, operand->first,
-                             operand->second.find(letter))));
+    sizes.push_back(tensor::getMixedSize(rewriter, loc, operand->first,
+                                         operand->second.find(letter)));
   }
-  return tensor::EmptyOp::create(rewriter, loc, type, sizes);
+  return tensor::EmptyOp::create(rewriter, loc, sizes, type.getElementType());
 }
 
 static AttentionOp replace(RewriterBase &rewriter, Chain &chain) {
