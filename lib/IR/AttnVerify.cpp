@@ -230,6 +230,10 @@ static LogicalResult verifyBlocks(AttentionLike op, const AttentionRoles &roles,
   auto size = static_cast<int64_t>(op.getBlockSize().value_or(0));
   if (size < 1)
     return op->emitOpError() << "a block has at least one key, got " << size;
+  // The loops count the keys of all blocks of a list.
+  if (size > std::numeric_limits<int32_t>::max())
+    return op->emitOpError()
+           << "a block has fewer than 2^31 keys, got " << size;
   // The list's dimension is no letter, nor a state's leading one ('#').
   return extents.bind("the block lists", letters + "*", blocks.getType());
 }

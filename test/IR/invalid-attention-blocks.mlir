@@ -57,3 +57,13 @@ func.func @attention_c14_element_type(%q: tensor<8x64xf32>, %k: tensor<16x64xf32
       outs(%q : tensor<8x64xf32>) lse(%l : tensor<8xf64>) -> tensor<8x64xf32>, tensor<8xf64>
   return
 }
+
+// -----
+
+func.func @attention_c11_large_block(%q: tensor<8x64xf32>, %k: tensor<16x64xf32>, %l: tensor<2xi64>) {
+  // expected-error @+1 {{'attn.attention' op a block has fewer than 2^31 keys, got 2147483648}}
+  %0 = attn.attention "hk, mk, mv -> hv" query(%q : tensor<8x64xf32>) key(%k : tensor<16x64xf32>)
+      value(%k : tensor<16x64xf32>) scale 1.0 blocks ""(%l : tensor<2xi64>) size 2147483648
+      outs(%q : tensor<8x64xf32>) -> tensor<8x64xf32>
+  return
+}
