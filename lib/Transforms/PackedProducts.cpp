@@ -259,26 +259,12 @@ Value PackedProducts::keepWeights(Value row, ArrayRef<Value> vectors,
 void PackedProducts::valueBlock(Value row, int64_t block, Value count,
                                 Value column, int64_t vectors,
                                 int64_t columns) {
-  auto indices = [&](int64_t r, int64_t z) {
-    return t.at(t.roles.outputTerm, t.add(row, r), Value(),
-                t.add(column, z * t.lanes));
-  };
-  auto countAt = [&](int64_t z) {
-    return std::min(t.lanes, columns - z * t.lanes);
-  };
-  Value accumulator = t.op.getAccumulator();
-  Sums sums;
-  for (int64_t r = 0; r < block; ++r)
-    for (int64_t z = 0; z < vectors; ++z)
-      sums.push_back(t.loadVector(accumulator, indices(r, z), countAt(z)));
+  Sums sums = t.loadSums(row, block, column, vectors, columns);
   Value at = column;
   if (pairs)
     at = arith::MulIOp::create(b, column, t.index(each));
   sums = multiply(weights, row, block, beside, at, vectors, count, sums);
-  for (int64_t r = 0; r < block; ++r)
-    for (int64_t z = 0; z < vectors; ++z)
-      t.storeVector(sums[r * vectors + z], accumulator, indices(r, z),
-                    countAt(z));
+  t.storeSums(row, block, column, columns, sums);
 }
 
 void PackedProducts::values(Value start, Value count, bool full) {

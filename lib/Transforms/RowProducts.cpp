@@ -55,10 +55,6 @@ private:
   void valueBlock(Value row, int64_t block, Value start, Value count,
                   Value column, int64_t vectors, int64_t columns, bool full,
                   bool fetch);
-  SmallVector<Value> loadSums(Value row, int64_t block, Value column,
-                              int64_t vectors, int64_t columns);
-  void storeSums(Value row, int64_t block, Value column, int64_t vectors,
-                 int64_t columns, ValueRange sums);
   SmallVector<Value> valueStep(Value row, int64_t block, Value start, Value key,
                                Value column, int64_t vectors, int64_t columns,
                                ValueRange sums);
@@ -67,11 +63,6 @@ private:
                               int64_t columns, ValueRange sums);
   void fetchValues(Value start, Value key, Value column, int64_t vectors);
   Value isExcluded(Value weight);
-  /// Columns left of `columns` for vector z.
-  int64_t countAt(int64_t z, int64_t columns) const {
-    return std::min(t.lanes, columns - z * t.lanes);
-  }
-
   bool pairs;
   int64_t step; ///< columns of K in a vector
   Value q, weights;
@@ -239,7 +230,7 @@ SmallVector<Value> RowProducts::valueStep(Value row, int64_t block, Value start,
     loaded.push_back(t.loadVector(
         t.op.getValue(),
         t.at(t.roles.valueTerm, Value(), valueRow, t.add(column, z * t.lanes)),
-        countAt(z, columns)));
+        t.countAt(z, columns)));
   for (int64_t r = 0; r < block; ++r) {
     Value weight =
         memref::LoadOp::create(b, weights, ValueRange{t.add(row, r), key});
@@ -293,40 +284,14 @@ SmallVector<Value> RowProducts::pairStep(Value row, int64_t block, Value start,
   return next;
 }
 
-SmallVector<Value> RowProducts::loadSums(Value row, int64_t block, Value column,
-                                         int64_t vectors, int64_t columns) {
-  SmallVector<Value> sums;
-  for (int64_t r = 0; r < block; ++r) {
-    for (int64_t z = 0; z < vectors; ++z)
-      sums.push_back(t.loadVector(t.op.getAccumulator(),
-                                  t.at(t.roles.outputTerm, t.add(row, r),
-                                       Value(), t.add(column, z * t.lanes)),
-                                  countAt(z, columns)));
-    if (pairs)
-      toUnpackedOrder(b, llvm::MutableArrayRef<Value>(sums).take_back(vectors));
-  }
-  return sums;
-}
-
-void RowProducts::storeSums(Value row, int64_t block, Value column,
-                            int64_t vectors, int64_t columns, ValueRange sums) {
-  for (int64_t r = 0; r < block; ++r) {
-    SmallVector<Value> ofRow(sums.slice(r * vectors, vectors));
-    if (pairs)
-      fromUnpackedOrder(b, ofRow);
-    for (int64_t z = 0; z < vectors; ++z)
-      t.storeVector(ofRow[z], t.op.getAccumulator(),
-                    t.at(t.roles.outputTerm, t.add(row, r), Value(),
-                         t.add(column, z * t.lanes)),
-                    countAt(z, columns));
-  }
-}
-
 /// `columns` columns from `column` on, in `vectors` vectors.
 void RowProducts::valueBlock(Value row, int64_t block, Value start, Value count,
                              Value column, int64_t vectors, int64_t columns,
                              bool full, bool fetch) {
-  SmallVector<Value> sums = loadSums(row, block, column, vectors, columns);
+  SmallVector<Value> sums = t.loadSums(row, block, column, vectors, columns);
+  for (int64_t r = 0; pairs && r < block; ++r)
+    toUnpackedOrder(
+        b, llvm::MutableArrayRef<Value>(sums).slice(r * vectors, vectors));
   auto keys = t.loop(t.index(0), count, pairs ? 2 : 1, sums,
                      [&](Value key, ValueRange carried) -> SmallVector<Value> {
                        if (fetch)
@@ -342,7 +307,11 @@ void RowProducts::valueBlock(Value row, int64_t block, Value start, Value count,
                        return pairStep(row, block, start, key, hasSecond,
                                        column, vectors, columns, carried);
                      });
-  storeSums(row, block, column, vectors, columns, keys.getResults());
+  sums = SmallVector<Value>(keys.getResults());
+  for (int64_t r = 0; pairs && r < block; ++r)
+    fromUnpackedOrder(
+        b, llvm::MutableArrayRef<Value>(sums).slice(r * vectors, vectors));
+  t.storeSums(row, block, column, columns, sums);
 }
 
 void RowProducts::values(Value start, Value count, bool full) {

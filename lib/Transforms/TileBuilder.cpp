@@ -126,6 +126,29 @@ void TileBuilder::storeVector(Value vector, Value memref, ValueRange indices,
   vector::MaskedStoreOp::create(b, memref, indices, mask, vector);
 }
 
+SmallVector<Value> TileBuilder::loadSums(Value row, int64_t block, Value column,
+                                         int64_t vectors, int64_t columns) {
+  SmallVector<Value> sums;
+  for (int64_t r = 0; r < block; ++r)
+    for (int64_t z = 0; z < vectors; ++z)
+      sums.push_back(loadVector(
+          op.getAccumulator(),
+          at(roles.outputTerm, add(row, r), Value(), add(column, z * lanes)),
+          countAt(z, columns)));
+  return sums;
+}
+
+void TileBuilder::storeSums(Value row, int64_t block, Value column,
+                            int64_t columns, ValueRange sums) {
+  int64_t vectors = sums.size() / block;
+  for (int64_t r = 0; r < block; ++r)
+    for (int64_t z = 0; z < vectors; ++z)
+      storeVector(
+          sums[r * vectors + z], op.getAccumulator(),
+          at(roles.outputTerm, add(row, r), Value(), add(column, z * lanes)),
+          countAt(z, columns));
+}
+
 void TileBuilder::prefetch(Value memref, ValueRange indices) {
   // Into the second cache: the first is full with the tile at hand.
   memref::PrefetchOp::create(b, memref, indices, /*isWrite=*/false,

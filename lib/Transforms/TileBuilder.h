@@ -76,6 +76,17 @@ public:
                          int64_t count);
   void storeVector(mlir::Value vector, mlir::Value memref,
                    mlir::ValueRange indices, int64_t count);
+  /// Columns of vector z, where `columns` are left.
+  int64_t countAt(int64_t z, int64_t columns) const {
+    return std::min(lanes, columns - z * lanes);
+  }
+  /// The accumulator's block of `block` rows x `vectors` vectors of columns,
+  /// row by row; those past `columns` are 0, and are not stored.
+  llvm::SmallVector<mlir::Value> loadSums(mlir::Value row, int64_t block,
+                                          mlir::Value column, int64_t vectors,
+                                          int64_t columns);
+  void storeSums(mlir::Value row, int64_t block, mlir::Value column,
+                 int64_t columns, mlir::ValueRange sums);
   void prefetch(mlir::Value memref, mlir::ValueRange indices);
   /// Cache lines of 64 bytes that `columns` columns of `memref` take.
   int64_t linesOf(mlir::Value memref, int64_t columns) const;
