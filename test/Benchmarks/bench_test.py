@@ -147,7 +147,8 @@ class Sweep(unittest.TestCase):
         done = run_sweep("--over=rows", "--shape={}/1/16@50", "--points=1,4-6:2")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         records = json.loads(output("sweep-rows.json"))
-        self.assertEqual([record["shape"] for record in records],
+        # A point that stands out, as one may on a busy machine, is timed again.
+        self.assertEqual(list(dict.fromkeys(record["shape"] for record in records)),
                          ["1/1/16@50", "4/1/16@50", "6/1/16@50"])
         plot = xml.etree.ElementTree.fromstring(output("sweep-rows.svg"))
         circles = [element for element in plot.iter() if element.tag.endswith("circle")]
