@@ -7,6 +7,7 @@
 
 #include "MaskNames.h"
 #include "einhead/IR/Attn.h"
+#include "einhead/IR/AttnLoopOps.h"
 #include "einhead/IR/ShapeNames.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
@@ -68,7 +69,7 @@ void AttnDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "einhead/IR/AttnOps.cpp.inc"
-      >();
+      , ReadAheadOp>();
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "einhead/IR/AttnAttrs.cpp.inc"

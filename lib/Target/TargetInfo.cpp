@@ -152,6 +152,10 @@ llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef text) {
     target.vectorBits = 256;
   }
   setRates(target);
+  // Measured on Zen 4, whose requests wait in the queue of the first cache,
+  // while its prefetchers have one of their own.
+  if (llvm::StringRef(target.cpu).starts_with("znver"))
+    target.followedBytes = 1024;
   return target;
 }
 

@@ -1,5 +1,4 @@
-//===- PackedProducts.cpp - Products of a tile in scratch memory -*- C++
-//-*-===//
+//===- PackedProducts.cpp - Products of a tile in scratch -------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -56,7 +55,7 @@ PackedProducts::PackedProducts(TileBuilder &tile, bool pairs)
 void PackedProducts::stage(Value start, Value count, bool full) {
   turn(start, count, full);
   if (pairs)
-    interleave(start, count, full);
+    interleaveValues(t, beside, start, count, full, t.index(0), t.width);
   else
     widen(start, count);
 }
@@ -65,25 +64,19 @@ void PackedProducts::turn(Value start, Value count, bool full) {
   Value end = t.add(start, count);
   Value last = full ? Value() : arith::SubIOp::create(b, end, t.index(1));
   t.loop(t.index(0), count, t.lanes, {}, [&](Value key, ValueRange) {
-    SmallVector<Value> keyRows, fetched;
+    SmallVector<Value> keyRows;
     for (int64_t k = 0; k < t.lanes; ++k) {
       Value at = t.add(t.add(start, key), k);
-      fetched.push_back(t.add(at, t.ahead));
       // Past the end the last key is read again; its score is discarded.
       if (!full)
         at = arith::MinUIOp::create(b, at, last);
       keyRows.push_back(t.rowOf(at));
     }
-    auto block = [&](Value column, int64_t columns) {
-      for (int64_t k = 0; t.ahead && k < t.lanes; ++k)
-        t.prefetch(t.op.getKey(),
-                   t.at(t.roles.keyTerm, Value(), fetched[k], column));
-      turnBlock(keyRows, key, column, columns);
-    };
     int64_t whole = t.depth / step * step;
-    t.loop(0, whole, step, [&](Value column) { block(column, step); });
+    t.loop(0, whole, step,
+           [&](Value column) { turnBlock(keyRows, key, column, step); });
     if (whole < t.depth)
-      block(t.index(whole), t.depth - whole);
+      turnBlock(keyRows, key, t.index(whole), t.depth - whole);
     return SmallVector<Value>();
   });
 }
@@ -113,11 +106,8 @@ void PackedProducts::turnBlock(ArrayRef<Value> keyRows, Value key, Value column,
 void PackedProducts::widen(Value start, Value count) {
   Value memref = t.op.getValue();
   t.loop(t.index(0), count, 1, {}, [&](Value key, ValueRange) {
-    Value at = t.add(start, key), row = t.rowOf(at);
+    Value row = t.rowOf(t.add(start, key));
     auto copy = [&](Value column, int64_t columns) {
-      if (t.ahead)
-        t.prefetch(memref, t.at(t.roles.valueTerm, Value(), t.add(at, t.ahead),
-                                column));
       Value vector = t.loadVector(
           memref, t.at(t.roles.valueTerm, Value(), row, column), columns);
       vector::StoreOp::create(b, vector, beside, ValueRange{key, column});
@@ -130,18 +120,21 @@ void PackedProducts::widen(Value start, Value count) {
   });
 }
 
-void PackedProducts::interleave(Value start, Value count, bool full) {
+void einhead::interleaveValues(TileBuilder &t, Value beside, Value start,
+                               Value count, bool full, Value column,
+                               int64_t columns, bool pads) {
+  ImplicitLocOpBuilder &b = t.b;
+  int64_t step = 2 * t.lanes;
   Value memref = t.op.getValue();
-  auto load = [&](Value row, Value column, int64_t columns) {
-    return t.loadRaw(memref, t.at(t.roles.valueTerm, Value(), row, column),
-                     step, columns);
+  auto load = [&](Value row, Value from, int64_t valid) {
+    return t.loadRaw(memref, t.at(t.roles.valueTerm, Value(), row, from), step,
+                     valid);
   };
-  bool pads = padsValues && !full;
+  pads &= !full;
   Value end = pads ? t.index(t.keyTile) : count;
   t.loop(t.index(0), end, 2, {}, [&](Value key, ValueRange) {
     Value first = t.add(start, key), second = t.add(first, 1);
     Value place = arith::DivUIOp::create(b, key, t.index(2));
-    Value fetched = t.add(first, t.ahead);
     Value hasFirst, hasSecond;
     auto exists = [&](Value &row, int64_t i) {
       Value has = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
@@ -154,25 +147,23 @@ void PackedProducts::interleave(Value start, Value count, bool full) {
     if (!full || t.keyTile % 2)
       hasSecond = exists(second, 1);
     Value rowX = t.rowOf(first), rowY = t.rowOf(second);
-    auto copy = [&](Value column, int64_t columns) {
-      for (int64_t i = 0; t.ahead && i < 2; ++i)
-        t.prefetch(memref,
-                   t.at(t.roles.valueTerm, Value(), t.add(fetched, i), column));
-      Value x = load(rowX, column, columns), y = load(rowY, column, columns);
+    auto copy = [&](Value inBlock, int64_t valid) {
+      Value from = arith::AddIOp::create(b, column, inBlock);
+      Value x = load(rowX, from, valid), y = load(rowY, from, valid);
       Value zero = splat(b, y.getType(), 0.0);
       if (hasFirst)
         x = arith::SelectOp::create(b, hasFirst, x, zero);
       if (hasSecond)
         y = arith::SelectOp::create(b, hasSecond, y, zero);
-      Value at = arith::MulIOp::create(b, column, t.index(2));
+      Value at = arith::MulIOp::create(b, inBlock, t.index(2));
       for (auto [i, half] : llvm::enumerate(buildInterleave(b, x, y)))
         vector::StoreOp::create(b, half, beside,
                                 ValueRange{place, t.add(at, i * step)});
     };
-    int64_t whole = t.width / step * step;
-    t.loop(0, whole, step, [&](Value column) { copy(column, step); });
-    if (whole < t.width)
-      copy(t.index(whole), t.width - whole);
+    int64_t whole = columns / step * step;
+    t.loop(0, whole, step, [&](Value inBlock) { copy(inBlock, step); });
+    if (whole < columns)
+      copy(t.index(whole), columns - whole);
     return SmallVector<Value>();
   });
 }

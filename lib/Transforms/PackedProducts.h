@@ -13,7 +13,7 @@
 
 namespace einhead {
 
-class PackedProducts : public TileProducts {
+class PackedProducts final : public TileProducts {
 public:
   PackedProducts(TileBuilder &tile, bool pairs);
 
@@ -25,13 +25,12 @@ public:
   bool roundsWeights() const override { return pairs; }
   void values(mlir::Value start, mlir::Value count, bool full) override;
 
-protected:
+private:
   using Sums = llvm::SmallVector<mlir::Value>;
   void turn(mlir::Value start, mlir::Value count, bool full);
   void turnBlock(llvm::ArrayRef<mlir::Value> keyRows, mlir::Value key,
                  mlir::Value column, int64_t columns);
   void widen(mlir::Value start, mlir::Value count);
-  void interleave(mlir::Value start, mlir::Value count, bool full);
   /// Calls `body(row, rows)` for register blocks that cover all rows.
   void overRowBlocks(llvm::function_ref<void(mlir::Value, int64_t)> body);
   /// `sums` of `block` rows x `vectors` vectors, and the products of
@@ -46,14 +45,19 @@ protected:
                   mlir::Value column, int64_t vectors, int64_t columns);
 
   bool pairs;
-  /// Whether the rows of V past the last key are 0.
-  bool padsValues = false;
   int64_t each;      ///< elements that one lane sums at a time
   int64_t step;      ///< elements of a vector
   int64_t wide;      ///< vectors of a register block
   int64_t blockRows; ///< rows of a register block
   mlir::Value q, turned, beside, weights;
 };
+
+/// Columns [column, column + columns) of V of a tile into `beside`, [keys / 2]
+/// [columns][2]: the elements of two keys beside each other.  With `pads` the
+/// rows past the last key are 0.
+void interleaveValues(TileBuilder &tile, mlir::Value beside, mlir::Value start,
+                      mlir::Value count, bool full, mlir::Value column,
+                      int64_t columns, bool pads = false);
 
 } // namespace einhead
 

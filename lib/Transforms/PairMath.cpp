@@ -209,10 +209,22 @@ void einhead::packQueries(TileBuilder &t, Value q) {
   ImplicitLocOpBuilder &b = t.b;
   auto type = cast<MemRefType>(q.getType());
   Type element = type.getElementType();
+  Value query = t.op.getQuery();
+  bool contiguous = t.roles.queryTerm.back() == t.roles.depth.front() &&
+                    cast<MemRefType>(query.getType()).isLastDimUnitStride();
+  int64_t step = t.lanes, whole = contiguous ? t.depth / step * step : 0;
   t.loop(0, t.rows, 1, [&](Value row) {
-    t.loop(0, t.depth, 1, [&](Value column) {
+    t.loop(0, whole, step, [&](Value column) {
+      auto indices = t.at(t.roles.queryTerm, row, Value(), column);
+      Value value = t.loadRaw(query, indices, step, step);
+      if (getElementTypeOrSelf(value) != element)
+        value = arith::ExtFOp::create(b, t.vectorOf(element, step), value);
+      vector::StoreOp::create(b, signedQuery(t, value), q,
+                              ValueRange{row, column});
+    });
+    t.loop(whole, t.depth, 1, [&](Value column) {
       Value value = memref::LoadOp::create(
-          b, t.op.getQuery(), t.at(t.roles.queryTerm, row, Value(), column));
+          b, query, t.at(t.roles.queryTerm, row, Value(), column));
       if (value.getType() != element)
         value = arith::ExtFOp::create(b, element, value);
       memref::StoreOp::create(b, signedQuery(t, value), q,

@@ -25,6 +25,7 @@ private:
   void measure();
   mlir::Operation *packAnchor();
   void overBatch(size_t letter, llvm::function_ref<void()> body);
+  bool valueIsInKey();
   void tiles();
   void tile(mlir::Value start, mlir::Value count, bool full);
   // Lists of keys.

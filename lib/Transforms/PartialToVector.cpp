@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 
 using namespace mlir;
 using namespace einhead;
@@ -79,11 +80,28 @@ void PartialEmitter::tile(Value start, Value count, bool full) {
   keyBase = start;
   if (isList)
     list(start, count);
+  if (full && ahead) {
+    readAhead(op.getKey(), roles.keyTerm, start, depth,
+              products->readsInOrder());
+    if (!valueIsInKey())
+      readAhead(op.getValue(), roles.valueTerm, start, width,
+                products->readsInOrder());
+  }
   products->stage(start, count, full);
   products->scores(start, count, full);
   shapeScores(start, count);
   weights(count, full);
   products->values(start, count, full);
+}
+
+/// Whether reading K reads V (latent attention).
+bool PartialEmitter::valueIsInKey() {
+  auto base = [](Value memref) {
+    while (auto view = memref.getDefiningOp<ViewLikeOpInterface>())
+      memref = view.getViewSource();
+    return memref;
+  };
+  return base(op.getKey()) == base(op.getValue()) && width <= depth;
 }
 
 void PartialEmitter::tiles() {

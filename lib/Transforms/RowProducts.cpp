@@ -38,30 +38,31 @@ public:
   Value keepWeights(Value row, ArrayRef<Value> weights, Value total) override;
   bool roundsWeights() const override { return pairs; }
   void values(Value start, Value count, bool full) override;
+  bool readsInOrder() const override { return t.rows <= squareBlock(); }
 
 private:
-  /// Rows of a register block: the largest power of two up to `left` that
-  /// leaves room for at least as many keys.
-  int64_t rowBlock(int64_t left) const;
-  /// Calls `body(row, rows, first)` for register blocks that cover all rows;
-  /// the first block is the one that brings the tile in.
-  void overRowBlocks(llvm::function_ref<void(Value, int64_t, bool)> body);
-  void scoreBlock(Value row, int64_t block, Value key, Value end, bool full,
-                  bool fetch);
-  SmallVector<Value> scoreStep(Value row, int64_t block,
-                               ArrayRef<Value> keyRows, Value column,
-                               int64_t valid, ValueRange sums);
-  void fetchKeys(Value key, int64_t keys, Value column);
+  /// Rows of a block of as many keys, or of half as many.
+  int64_t squareBlock() const {
+    return llvm::bit_floor<uint64_t>(std::sqrt(t.lanes));
+  }
+  /// Calls `body(row, rows)` for register blocks that cover all rows, of
+  /// `most` rows, a power of two, and of fewer at the end.
+  void overRowBlocks(int64_t most,
+                     llvm::function_ref<void(Value, int64_t)> body);
+  using Rows = SmallVector<Value>;
+  Rows keyRows(Value key, int64_t keys, Value end, bool full);
+  Value query(Value row, Value column);
+  Value keyVector(Value keyRow, Value column, int64_t valid);
+  Value heldScores(ValueRange queries, int64_t block, const Rows &keyRows);
+  Value streamedScores(Value row, int64_t block, const Rows &keyRows);
   void valueBlock(Value row, int64_t block, Value start, Value count,
-                  Value column, int64_t vectors, int64_t columns, bool full,
-                  bool fetch);
+                  Value column, int64_t vectors, int64_t columns, bool full);
   SmallVector<Value> valueStep(Value row, int64_t block, Value start, Value key,
                                Value column, int64_t vectors, int64_t columns,
                                ValueRange sums);
   SmallVector<Value> pairStep(Value row, int64_t block, Value start, Value key,
                               Value hasSecond, Value column, int64_t vectors,
                               int64_t columns, ValueRange sums);
-  void fetchValues(Value start, Value key, Value column, int64_t vectors);
   Value isExcluded(Value weight);
   bool pairs;
   int64_t step; ///< columns of K in a vector
@@ -78,21 +79,11 @@ RowProducts::RowProducts(TileBuilder &tile, bool pairs)
   weights = pairs ? t.scratch({t.rows, t.keyTile}, element) : t.scores;
 }
 
-int64_t RowProducts::rowBlock(int64_t left) const {
-  int64_t block = 1;
-  while (block * 2 <= left && block * block * 4 <= t.lanes)
-    block *= 2;
-  return block;
-}
-
-void RowProducts::overRowBlocks(
-    llvm::function_ref<void(Value, int64_t, bool)> body) {
-  int64_t done = rowBlock(t.rows);
-  body(t.index(0), done, /*first=*/true);
-  while (done < t.rows) {
-    int64_t block = rowBlock(t.rows - done);
+void RowProducts::overRowBlocks(int64_t most,
+                                llvm::function_ref<void(Value, int64_t)> body) {
+  for (int64_t done = 0, block = most; done < t.rows; block /= 2) {
     int64_t end = done + (t.rows - done) / block * block;
-    t.loop(done, end, block, [&](Value row) { body(row, block, false); });
+    t.loop(done, end, block, [&](Value row) { body(row, block); });
     done = end;
   }
 }
@@ -103,84 +94,107 @@ void RowProducts::pack() { packQueries(t, q); }
 // Scores
 //===----------------------------------------------------------------------===//
 
+/// The queries stay in registers where those of one row fit: K is read in the
+/// order of its addresses then, which the hardware's prefetchers follow.
+/// Otherwise as many keys as rows share loads best.
 void RowProducts::scores(Value start, Value count, bool full) {
-  overRowBlocks([&](Value row, int64_t block, bool first) {
+  int64_t steps = llvm::divideCeil(t.depth, step);
+  bool held = steps <= t.lanes;
+  int64_t most = squareBlock();
+  while (held && most * steps > t.lanes)
+    most /= 2;
+  overRowBlocks(most, [&](Value row, int64_t block) {
+    SmallVector<Value> queries;
+    for (int64_t r = 0; held && r < block; ++r)
+      for (int64_t i = 0; i < steps; ++i)
+        queries.push_back(query(t.add(row, r), t.index(i * step)));
     int64_t keys = t.lanes / block;
     t.loop(t.index(0), count, keys, {}, [&](Value key, ValueRange) {
-      scoreBlock(row, block, t.add(start, key), t.add(start, count), full,
-                 first && t.ahead);
+      Rows rows = keyRows(t.add(start, key), keys, t.add(start, count), full);
+      Value score = held ? heldScores(queries, block, rows)
+                         : streamedScores(row, block, rows);
+      for (int64_t r = 0; r < block; ++r) {
+        Value part = vector::ExtractStridedSliceOp::create(
+            b, score, ArrayRef<int64_t>{r * keys}, ArrayRef<int64_t>{keys},
+            ArrayRef<int64_t>{1});
+        vector::StoreOp::create(b, part, t.scores,
+                                ValueRange{t.add(row, r), key});
+      }
       return SmallVector<Value>();
     });
   });
 }
 
-/// The lines of the keys `ahead`, a few with each step: memory is asked at an
-/// even pace and in the order of its addresses, which the hardware's own
-/// streams follow.
-void RowProducts::fetchKeys(Value key, int64_t keys, Value column) {
-  int64_t steps = llvm::divideCeil(t.depth, step);
-  int64_t lines =
-      llvm::divideCeil(keys * t.linesOf(t.op.getKey(), t.depth), steps);
-  Value first = arith::MulIOp::create(
-      b, arith::DivUIOp::create(b, column, t.index(step)), t.index(lines));
-  t.prefetchLines(t.op.getKey(), t.roles.keyTerm, t.depth, t.add(key, t.ahead),
-                  first, lines);
-}
-
-SmallVector<Value> RowProducts::scoreStep(Value row, int64_t block,
-                                          ArrayRef<Value> keyRows, Value column,
-                                          int64_t valid, ValueRange sums) {
-  SmallVector<Value> next(sums), loaded;
-  for (Value keyRow : keyRows) {
-    auto indices = t.at(t.roles.keyTerm, Value(), keyRow, column);
-    loaded.push_back(pairs ? t.loadRaw(t.op.getKey(), indices, step, valid)
-                           : t.loadVector(t.op.getKey(), indices, valid));
-  }
-  VectorType type =
-      t.vectorOf(cast<MemRefType>(q.getType()).getElementType(), step);
-  for (int64_t r = 0; r < block; ++r) {
-    Value query =
-        vector::LoadOp::create(b, type, q, ValueRange{t.add(row, r), column});
-    for (size_t k = 0; k < keyRows.size(); ++k) {
-      Value &sum = next[r * keyRows.size() + k];
-      sum = buildMultiplyAdd(b, query, loaded[k], sum);
-    }
-  }
-  return next;
-}
-
-void RowProducts::scoreBlock(Value row, int64_t block, Value key, Value end,
-                             bool full, bool fetch) {
-  int64_t keys = t.lanes / block;
-  SmallVector<Value> keyRows;
+/// Past the end the last key is read again; its score is discarded.
+RowProducts::Rows RowProducts::keyRows(Value key, int64_t keys, Value end,
+                                       bool full) {
+  Rows rows;
   Value last = full ? Value() : arith::SubIOp::create(b, end, t.index(1));
   for (int64_t k = 0; k < keys; ++k) {
     Value at = t.add(key, k);
-    // Past the end the last key is read again; its score is discarded.
-    keyRows.push_back(t.rowOf(full ? at : arith::MinUIOp::create(b, at, last)));
+    rows.push_back(t.rowOf(full ? at : arith::MinUIOp::create(b, at, last)));
   }
-  SmallVector<Value> sums(t.lanes, splat(b, t.floats(), 0.0));
-  int64_t whole = t.depth / step * step;
-  auto body = [&](Value column, ValueRange carried) {
-    if (fetch)
-      fetchKeys(key, keys, column);
-    return scoreStep(row, block, keyRows, column, step, carried);
+  return rows;
+}
+
+Value RowProducts::query(Value row, Value column) {
+  auto type = t.vectorOf(cast<MemRefType>(q.getType()).getElementType(), step);
+  return vector::LoadOp::create(b, type, q, ValueRange{row, column});
+}
+
+Value RowProducts::keyVector(Value keyRow, Value column, int64_t valid) {
+  auto indices = t.at(t.roles.keyTerm, Value(), keyRow, column);
+  return pairs ? t.loadRaw(t.op.getKey(), indices, step, valid)
+               : t.loadVector(t.op.getKey(), indices, valid);
+}
+
+/// One key after the other, all of its depth at once.
+Value RowProducts::heldScores(ValueRange queries, int64_t block,
+                              const Rows &keyRows) {
+  int64_t steps = queries.size() / block;
+  SmallVector<LaneSums> ofRow(block, LaneSums(b));
+  for (Value keyRow : keyRows) {
+    SmallVector<Value> sums(block, splat(b, t.floats(), 0.0));
+    for (int64_t i = 0; i < steps; ++i) {
+      Value key = keyVector(keyRow, t.index(i * step), t.depth - i * step);
+      for (int64_t r = 0; r < block; ++r)
+        sums[r] = buildMultiplyAdd(b, queries[r * steps + i], key, sums[r]);
+    }
+    for (int64_t r = 0; r < block; ++r)
+      ofRow[r].push(sums[r]);
+  }
+  LaneSums all(b, keyRows.size());
+  for (const LaneSums &each : ofRow)
+    all.push(each.sum());
+  return all.sum();
+}
+
+/// All keys of the block side by side, a vector of their depth at a time.
+Value RowProducts::streamedScores(Value row, int64_t block,
+                                  const Rows &keyRows) {
+  auto body = [&](Value column, int64_t valid, ValueRange sums) {
+    SmallVector<Value> next(sums), keys;
+    for (Value keyRow : keyRows)
+      keys.push_back(keyVector(keyRow, column, valid));
+    for (int64_t r = 0; r < block; ++r) {
+      Value ofRow = query(t.add(row, r), column);
+      for (auto [k, key] : llvm::enumerate(keys)) {
+        Value &sum = next[r * keys.size() + k];
+        sum = buildMultiplyAdd(b, ofRow, key, sum);
+      }
+    }
+    return next;
   };
-  if (whole) {
-    auto loop = t.loop(t.index(0), t.index(whole), step, sums, body);
-    sums = SmallVector<Value>(loop.getResults());
-  }
+  int64_t whole = t.depth / step * step;
+  auto loop = t.loop(t.index(0), t.index(whole), step,
+                     SmallVector<Value>(t.lanes, splat(b, t.floats(), 0.0)),
+                     [&](Value column, ValueRange carried) {
+                       return body(column, step, carried);
+                     });
+  SmallVector<Value> sums(loop.getResults());
   if (whole < t.depth)
-    sums =
-        scoreStep(row, block, keyRows, t.index(whole), t.depth - whole, sums);
-  Value score = buildLaneSums(b, sums);
-  Value base = arith::SubIOp::create(b, key, t.keyBase);
-  for (int64_t r = 0; r < block; ++r) {
-    Value part = vector::ExtractStridedSliceOp::create(
-        b, score, ArrayRef<int64_t>{r * keys}, ArrayRef<int64_t>{keys},
-        ArrayRef<int64_t>{1});
-    vector::StoreOp::create(b, part, t.scores, ValueRange{t.add(row, r), base});
-  }
+    sums = body(t.index(whole), t.depth - whole, sums);
+  return buildLaneSums(b, sums);
 }
 
 //===----------------------------------------------------------------------===//
@@ -204,20 +218,6 @@ Value RowProducts::isExcluded(Value weight) {
   Value sign = arith::ConstantOp::create(
       b, b.getI32IntegerAttr(std::numeric_limits<int32_t>::min()));
   return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bits, sign);
-}
-
-/// The same for the values; a step takes one or two keys of `vectors` vectors.
-void RowProducts::fetchValues(Value start, Value key, Value column,
-                              int64_t vectors) {
-  Value memref = t.op.getValue();
-  int64_t each = pairs ? 2 : 1;
-  int64_t lines = t.linesOf(memref, vectors * t.lanes) * each;
-  Value step = arith::DivUIOp::create(b, column, t.index(vectors * t.lanes));
-  step = arith::MulIOp::create(b, step,
-                               t.index(llvm::divideCeil(t.keyTile, each)));
-  step = t.add(step, arith::DivUIOp::create(b, key, t.index(each)));
-  t.prefetchLines(memref, t.roles.valueTerm, t.width, t.add(start, t.ahead),
-                  arith::MulIOp::create(b, step, t.index(lines)), lines);
 }
 
 SmallVector<Value> RowProducts::valueStep(Value row, int64_t block, Value start,
@@ -287,15 +287,13 @@ SmallVector<Value> RowProducts::pairStep(Value row, int64_t block, Value start,
 /// `columns` columns from `column` on, in `vectors` vectors.
 void RowProducts::valueBlock(Value row, int64_t block, Value start, Value count,
                              Value column, int64_t vectors, int64_t columns,
-                             bool full, bool fetch) {
+                             bool full) {
   SmallVector<Value> sums = t.loadSums(row, block, column, vectors, columns);
   for (int64_t r = 0; pairs && r < block; ++r)
     toUnpackedOrder(
         b, llvm::MutableArrayRef<Value>(sums).slice(r * vectors, vectors));
   auto keys = t.loop(t.index(0), count, pairs ? 2 : 1, sums,
                      [&](Value key, ValueRange carried) -> SmallVector<Value> {
-                       if (fetch)
-                         fetchValues(start, key, column, vectors);
                        if (!pairs)
                          return valueStep(row, block, start, key, column,
                                           vectors, columns, carried);
@@ -314,15 +312,19 @@ void RowProducts::valueBlock(Value row, int64_t block, Value start, Value count,
   t.storeSums(row, block, column, columns, sums);
 }
 
+/// Where one block of rows would do, half as many take twice the columns: V is
+/// read in longer runs, which counts more than the loads that are shared.
 void RowProducts::values(Value start, Value count, bool full) {
-  overRowBlocks([&](Value row, int64_t block, bool first) {
-    bool fetch = first && t.ahead;
+  int64_t most = squareBlock();
+  if (readsInOrder())
+    most = std::max<int64_t>(1, most / 2);
+  overRowBlocks(most, [&](Value row, int64_t block) {
     int64_t vectors = std::min<int64_t>(t.lanes / block, 8);
     if (pairs)
       vectors = std::max<int64_t>(vectors, 2);
     int64_t chunk = vectors * t.lanes, whole = t.width / chunk * chunk;
     t.loop(0, whole, chunk, [&](Value column) {
-      valueBlock(row, block, start, count, column, vectors, chunk, full, fetch);
+      valueBlock(row, block, start, count, column, vectors, chunk, full);
     });
     if (whole == t.width)
       return;
@@ -330,7 +332,7 @@ void RowProducts::values(Value start, Value count, bool full) {
     if (pairs)
       left = llvm::alignTo(left, 2);
     valueBlock(row, block, start, count, t.index(whole), left, t.width - whole,
-               full, fetch);
+               full);
   });
 }
 

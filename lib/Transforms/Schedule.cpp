@@ -105,7 +105,8 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   int64_t depth = staticExtent(like, rolesOf(like).depth.front());
   int64_t rowBits =
       depth * getElementTypeOrSelf(op.getKey()).getIntOrFloatBitWidth();
-  int64_t prefetch = std::max<int64_t>(1, target.prefetchBytes * 8 / rowBits);
+  // Requests come at an even pace, the rows of a tile at once when it begins.
+  int64_t prefetch = std::max(keyTile, target.prefetchBytes * 8 / rowBits);
   int64_t rowTile = op.getSharedKv() ? sharedRows : 1;
   int64_t lanes = target.f32Lanes();
   Products products = chooseProducts(op, target);

@@ -8,6 +8,7 @@
 #include "TileBuilder.h"
 #include "PartialToVector.h"
 #include "VectorMath.h"
+#include "einhead/IR/AttnLoopOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -149,32 +150,11 @@ void TileBuilder::storeSums(Value row, int64_t block, Value column,
           countAt(z, columns));
 }
 
-void TileBuilder::prefetch(Value memref, ValueRange indices) {
-  // Into the second cache: the first is full with the tile at hand.
-  memref::PrefetchOp::create(b, memref, indices, /*isWrite=*/false,
-                             /*localityHint=*/2, /*isDataCache=*/true);
-}
-
-static int64_t elementsOfLine(Value memref) {
-  return 64 * 8 / getElementTypeOrSelf(memref).getIntOrFloatBitWidth();
-}
-
-int64_t TileBuilder::linesOf(Value memref, int64_t columns) const {
-  return llvm::divideCeil(columns, elementsOfLine(memref));
-}
-
-void TileBuilder::prefetchLines(Value memref, llvm::StringRef term,
-                                int64_t columns, Value row, Value first,
-                                int64_t count) {
-  int64_t perRow = linesOf(memref, columns);
-  for (int64_t i = 0; i < count; ++i) {
-    Value line = add(first, i);
-    Value inRow = arith::RemUIOp::create(b, line, index(perRow));
-    Value key = add(row, arith::DivUIOp::create(b, line, index(perRow)));
-    Value column =
-        arith::MulIOp::create(b, inRow, index(elementsOfLine(memref)));
-    prefetch(memref, at(term, Value(), key, column));
-  }
+void TileBuilder::readAhead(Value memref, llvm::StringRef term, Value start,
+                            int64_t columns, bool inOrder) {
+  attn::ReadAheadOp::create(
+      b, memref, at(term, Value(), add(start, ahead), index(0)),
+      indexOf(term, roles.key.front()), keyTile, columns, inOrder);
 }
 
 Value TileBuilder::keyExtent() {

@@ -87,13 +87,9 @@ public:
                                           int64_t columns);
   void storeSums(mlir::Value row, int64_t block, mlir::Value column,
                  int64_t columns, mlir::ValueRange sums);
-  void prefetch(mlir::Value memref, mlir::ValueRange indices);
-  /// Cache lines of 64 bytes that `columns` columns of `memref` take.
-  int64_t linesOf(mlir::Value memref, int64_t columns) const;
-  /// Asks for lines [first, first + count) of the rows from `row` on, of
-  /// `columns` columns each, counted in the order of their addresses.
-  void prefetchLines(mlir::Value memref, llvm::StringRef term, int64_t columns,
-                     mlir::Value row, mlir::Value first, int64_t count);
+  /// Says that the rows of the tile `ahead` keys after `start` come soon.
+  void readAhead(mlir::Value memref, llvm::StringRef term, mlir::Value start,
+                 int64_t columns, bool inOrder);
 
   /// Whether keys may be left out of the sums: then the weight of such a key is
   /// -0, and its value, which may be NaN, does not count.

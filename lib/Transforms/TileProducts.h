@@ -38,6 +38,10 @@ public:
   /// accumulator[row] += weights . V.
   virtual void values(mlir::Value start, mlir::Value count, bool full) = 0;
 
+  /// Whether K and V are read about in the order of their addresses, and hardly
+  /// anything is done with a tile beside: prefetchers of the hardware do well.
+  virtual bool readsInOrder() const { return false; }
+
   static std::unique_ptr<TileProducts> create(TileBuilder &tile);
 
 protected:

@@ -102,43 +102,56 @@ static Value everySecondGroup(ImplicitLocOpBuilder &b, Value x, Value y,
   return vector::ShuffleOp::create(b, x, y, mask);
 }
 
-/// Lane i of the result: the lanes of vectors[i % n], combined.  Two steps
-/// within groups of 128 bits, by the shuffles that do not compete with
-/// products, then groups.
+/// Two vectors to one of `level`, which counts from 0: two levels within groups
+/// of 128 bits, by the shuffles that do not compete with products, then groups.
+static Value combineTwo(ImplicitLocOpBuilder &b, Value x, Value y,
+                        int64_t level, Combine combine) {
+  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
+  auto half = [&](bool second) {
+    return level < 2 ? interleave(b, x, y, lanes, level + 1, second)
+                     : everySecondGroup(b, x, y, lanes, second);
+  };
+  Value first = half(false);
+  return combine(first, half(true));
+}
+
+/// Lane i of the result: the lanes of vectors[i % n], combined.
 static Value combineLanes(ImplicitLocOpBuilder &b, SmallVector<Value> vectors,
                           Combine combine) {
   int64_t lanes = cast<VectorType>(vectors.front().getType()).getNumElements();
   for (int64_t i = vectors.size(), n = i; i < lanes; ++i)
     vectors.push_back(vectors[i % n]);
-  auto halve = [&](llvm::function_ref<Value(Value, Value, bool)> half) {
+  for (int64_t level = 0; vectors.size() > 1; ++level) {
     // Repeated vectors are combined once.
     llvm::DenseMap<std::pair<Value, Value>, Value> known;
     SmallVector<Value> next;
     for (size_t i = 0; i < vectors.size(); i += 2) {
-      Value x = vectors[i], y = vectors[i + 1];
-      Value &both = known[{x, y}];
+      Value &both = known[{vectors[i], vectors[i + 1]}];
       if (!both)
-        both = combine(half(x, y, false), half(x, y, true));
+        both = combineTwo(b, vectors[i], vectors[i + 1], level, combine);
       next.push_back(both);
     }
     vectors = std::move(next);
-  };
-  for (int64_t run : {1, 2})
-    halve([&](Value x, Value y, bool high) {
-      return interleave(b, x, y, lanes, run, high);
-    });
-  while (vectors.size() > 1)
-    halve([&](Value x, Value y, bool odd) {
-      return everySecondGroup(b, x, y, lanes, odd);
-    });
+  }
   return vectors.front();
+}
+
+static Value addFloats(ImplicitLocOpBuilder &b, Value x, Value y) {
+  return arith::AddFOp::create(b, x, y);
+}
+
+void LaneSums::push(Value vector) {
+  int64_t level = first;
+  for (size_t bit = count++; bit & 1; bit >>= 1, ++level)
+    vector = combineTwo(*b, pending.pop_back_val(), vector, level,
+                        [&](Value x, Value y) { return addFloats(*b, x, y); });
+  pending.push_back(vector);
 }
 
 Value einhead::buildLaneSums(ImplicitLocOpBuilder &b,
                              SmallVector<Value> vectors) {
-  return combineLanes(b, std::move(vectors), [&](Value x, Value y) -> Value {
-    return arith::AddFOp::create(b, x, y);
-  });
+  return combineLanes(b, std::move(vectors),
+                      [&](Value x, Value y) { return addFloats(b, x, y); });
 }
 
 Value einhead::buildLaneMaxima(ImplicitLocOpBuilder &b,

@@ -9,6 +9,7 @@
 #define EINHEAD_LIB_TRANSFORMS_VECTORMATH_H
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace einhead {
 
@@ -28,6 +29,21 @@ mlir::Value buildMax(mlir::ImplicitLocOpBuilder &b, mlir::Value a,
 /// power of two, at most the number of lanes.
 mlir::Value buildLaneSums(mlir::ImplicitLocOpBuilder &b,
                           llvm::SmallVector<mlir::Value> vectors);
+/// The same of vectors that come one after the other, each added as soon as it
+/// can be.  With `each` > 1 they are such sums of `each` vectors themselves.
+class LaneSums {
+public:
+  explicit LaneSums(mlir::ImplicitLocOpBuilder &b, int64_t each = 1)
+      : b(&b), first(llvm::Log2_64(each)) {}
+  void push(mlir::Value vector);
+  mlir::Value sum() const { return pending.front(); }
+
+private:
+  mlir::ImplicitLocOpBuilder *b;
+  int64_t first;
+  llvm::SmallVector<mlir::Value> pending; ///< of falling levels
+  size_t count = 0;
+};
 /// The same of their maxima.
 mlir::Value buildLaneMaxima(mlir::ImplicitLocOpBuilder &b,
                             llvm::SmallVector<mlir::Value> vectors);

@@ -147,6 +147,11 @@ void multiply(int sum, int left, int right) {
 bool execute(const Instruction &in) {
   enum { None, P66, F3, F2 };
   bool isMemory = in.mod != 3;
+  // A tile that was not configured traps on a CPU that has tiles, too.
+  if (in.opcode != 0x49 && !tiles.rows[in.reg])
+    return false;
+  if (in.opcode == 0x5c && (!tiles.rows[in.rm] || !tiles.rows[in.third & 7]))
+    return false;
   if (!in.isKnown)
     return false;
   if (in.opcode == 0x49 && in.prefix == None && isMemory && in.reg == 0)

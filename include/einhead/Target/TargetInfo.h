@@ -31,6 +31,9 @@ struct TargetInfo {
   int64_t l1Bytes = 32 << 10;
   /// How many bytes ahead of its use a stream of memory should be asked for.
   int64_t prefetchBytes = 16 << 10;
+  /// Where memory is read in the order of its addresses, one request for so
+  /// many bytes; the hardware's prefetchers bring the rest.
+  int64_t followedBytes = 64;
 
   /// What a core multiplies in a cycle, in operations (an addition is one),
   /// measured: f32 FMAs, dot products of bf16 pairs, bf16 matrix tiles; 0 where

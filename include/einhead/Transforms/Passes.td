@@ -222,12 +222,33 @@ def AttnToVectorPass : Pass<"attn-to-vector", "::mlir::func::FuncOp"> {
     register tiles.  Each row of a K tile and of a V tile is loaded once for a
     whole block of query rows.
 
-    Level after: 5 (vector): no attn op is left.
+    Level after: 5 (vector), with `attn.read_ahead` for what the schedule
+    prefetches.
   }];
   let dependentDialects = ["::mlir::vector::VectorDialect",
     "::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect",
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::x86vector::X86VectorDialect", "::mlir::amx::AMXDialect"];
+}
+
+def PrefetchPass : Pass<"attn-prefetch", "::mlir::func::FuncOp"> {
+  let summary = "Ask for the rows of tiles to come, at an even pace";
+  let description = [{
+    Spreads requests for the cache lines of each `attn.read_ahead` over the code
+    that follows it, in the order of addresses, K and V side by side.  Vector
+    operations and matrix tiles in loops with constant bounds count as the code's
+    time.  Memory is busy all the time then, and no burst fills the queue that
+    loads wait in.  One request for each line; where the code reads in order, one
+    for as many bytes as the CPU's own prefetchers follow (`TargetInfo`).
+
+    Level after: 5 (vector): no attn op is left.
+  }];
+  let options = [
+    Option<"cpu", "cpu", "std::string", [{"host"}],
+           "CPU: host, or a name that LLVM knows, with +feature">
+  ];
+  let dependentDialects = ["::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
 def DestinationResultsPass : Pass<"attn-destination-results", "::mlir::ModuleOp"> {
