@@ -93,15 +93,17 @@ static void addBufferization(OpPassManager &pm) {
 
 /// No deallocation is placed: the workspace is an arena that ends with the
 /// call.
-static void addVector(OpPassManager &pm, bool reassociate) {
+static void addVector(OpPassManager &pm, const CPUPipelineOptions &options) {
   addLinalg(pm);
   addBufferization(pm);
   OpPassManager &functions = pm.nest<func::FuncOp>();
   // First: reassociation is for linalg, never for the loops of attention.  The
   // unfused path keeps every sum in the order of its letters: it is the second
   // opinion that the fused one is compared with.
-  if (reassociate)
+  if (options.fuse) {
+    functions.addPass(createContractionsToVectorPass(options.cpu.getValue()));
     functions.addPass(createLinalgReductionsToLoopsPass());
+  }
   functions.addPass(createAttnToVectorPass());
   functions.addPass(createConvertLinalgToLoopsPass());
   addCleanup(pm);
@@ -191,7 +193,7 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     pm.addNestedPass<func::FuncOp>(createCheckTrafficPass());
     return;
   case Level::Vector:
-    return addVector(pm, /*reassociate=*/options.fuse);
+    return addVector(pm, options);
   case Level::LLVM:
     return addLLVM(pm);
   }

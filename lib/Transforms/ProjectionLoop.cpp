@@ -10,18 +10,12 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
-
-/// Rows of x that share a row of the weight while it is in the first cache.  A
-/// power of two as the distance of rows puts them all into one set of it, so
-/// they are fewer than its ways.
-static constexpr int64_t sharingRows = 4;
 
 /// Columns, then sums, rows and at last what is contiguous in the weight: a row
 /// of the weight that has been loaded serves all rows of x.
@@ -82,40 +76,6 @@ static OpFoldResult offsetOf(OpBuilder &b, Location loc, Value index,
                                              {OpFoldResult(index)});
 }
 
-/// Takes a few rows of x at a time, and the columns that are no run one by one,
-/// so that a row of the weight is read from memory once for those rows.
-static Value tileRows(OpBuilder &b, const Projection &member,
-                      linalg::GenericOp op, llvm::StringRef loops) {
-  if (!hasLetter(member.spec.output, member.weightTerm().back()))
-    return op.getResult(0);
-  SmallVector<int64_t> extents = op.getStaticLoopRanges(), sizes;
-  bool rows = false;
-  for (auto [letter, extent] : llvm::reverse(llvm::zip(loops, extents))) {
-    bool isRow = hasLetter(member.spec.output, letter) &&
-                 !hasLetter(member.weightTerm(), letter);
-    bool isColumn = hasLetter(member.spec.output, letter) && !isRow;
-    int64_t size = isRow && !rows ? sharingRows : 1;
-    if ((!isRow && !isColumn) || sizes.empty() ||
-        (!ShapedType::isDynamic(extent) && extent <= size))
-      size = 0;
-    rows |= isRow && size > 1;
-    sizes.push_back(size);
-  }
-  if (!rows)
-    return op.getResult(0);
-  std::reverse(sizes.begin(), sizes.end());
-  IRRewriter rewriter(b);
-  rewriter.setInsertionPoint(op);
-  scf::SCFTilingOptions options;
-  options.setTileSizes(getAsIndexOpFoldResult(b.getContext(), sizes));
-  auto tiled = scf::tileUsingSCF(
-      rewriter, cast<TilingInterface>(op.getOperation()), options);
-  if (failed(tiled))
-    return op.getResult(0);
-  rewriter.replaceOp(op, tiled->replacements);
-  return tiled->replacements.front();
-}
-
 /// One block of one result, written into `output`.
 static void createBlock(OpBuilder &b, scf::ForallOp forall, Projection &member,
                         const Block2D &where, Value output) {
@@ -138,9 +98,8 @@ static void createBlock(OpBuilder &b, scf::ForallOp forall, Projection &member,
   Value zero = arith::ConstantOp::create(b, loc, b.getFloatAttr(type, 0.0));
   Value init =
       linalg::FillOp::create(b, loc, zero, target.getResult()).getResult(0);
-  Value block = tileRows(
-      b, member, createSumOfProducts(b, loc, member.spec, loops, inputs, init),
-      loops);
+  Value block = createSumOfProducts(b, loc, member.spec, loops, inputs, init)
+                    .getResult(0);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(forall.getTerminator().getBody());
   tensor::ParallelInsertSliceOp::create(

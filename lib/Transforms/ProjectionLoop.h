@@ -12,9 +12,9 @@
 
 namespace einhead {
 
-/// Rows of x that one block takes: with a block of columns of the weights they
-/// stay in the second cache.
-constexpr int64_t projectionRows = 32;
+/// Rows of x that one block takes: with a panel of the weights they stay in the
+/// second cache, and their products take longer than reading the weights.
+constexpr int64_t projectionRows = 64;
 
 /// One einsum of the activation and a weight.
 struct Projection {
