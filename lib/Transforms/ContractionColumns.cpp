@@ -29,6 +29,10 @@ using namespace einhead;
 /// nothing.
 static constexpr int64_t mostVectors = 8;
 static constexpr int64_t mostPanelRows = 128;
+/// Streams that the hardware follows well, if each has loads of its own and is
+/// long.
+static constexpr int64_t unrolledRows = 8;
+static constexpr int64_t longRunBytes = 2 << 10;
 
 namespace {
 /// A block of columns: `vectors` from `start` on.  How many columns of them
@@ -45,6 +49,11 @@ public:
 
 private:
   void body() override;
+  /// Bytes of a row of w, all of its columns.
+  int64_t runBytes() const;
+  bool unrolls() const {
+    return rowsAtATime() == 1 && runBytes() >= longRunBytes;
+  }
   int64_t panelRows() const;
   void overColumns(Value first, Value last);
   void rowsOfBlock(Value first, Value last, const Columns &columns);
@@ -54,23 +63,32 @@ private:
                const Columns &columns, ValueRange carried);
   Carried weights(Value k, bool pair, const Columns &columns);
   Value activation(Value row, Value k, bool pair);
+  int64_t linesOf(const Columns &columns, int64_t rows) const;
   /// Null where all of `count` columns from `column` on are there.
   Value maskOf(const Columns &columns, int64_t column, int64_t count);
   Carried sums(Value row, int64_t count, const Columns &columns);
   void store(Value row, const Columns &columns, ValueRange sums);
   int64_t group() const { return p.pairs ? 2 : 1; } ///< vectors loaded as one
+  /// Rows of a panel that are written out, each with loads of its own: to the
+  /// hardware each is a stream.  0: a loop.
+  int64_t unrolled = 0;
 };
 } // namespace
 
-/// Rows of a panel: enough for its sums to pay their loads and stores, and to
-/// ask memory in time; few rows of x gain by few streams.
-int64_t ColumnContraction::panelRows() const {
-  int64_t rows = rowsAtATime() == 1 ? 8 : rowBlocks() > 1 ? 32 : 16;
+int64_t ColumnContraction::runBytes() const {
   int64_t bytes = element(p.w).getIntOrFloatBitWidth() / 8;
   for (unsigned loop : p.inner)
     bytes *= isStatic(loop) ? p.extents[loop] : 1;
-  bytes *= isStatic(p.vector) ? p.extents[p.vector] : prefetchBytes;
-  while (rows * bytes < prefetchBytes && rows < mostPanelRows)
+  return bytes * (isStatic(p.vector) ? p.extents[p.vector] : longRunBytes);
+}
+
+/// Rows of a panel: enough for its sums to pay their loads and stores, and to
+/// ask memory in time.
+int64_t ColumnContraction::panelRows() const {
+  if (unrolls())
+    return unrolledRows;
+  int64_t rows = rowsAtATime() == 1 ? unrolledRows : rowBlocks() > 1 ? 32 : 16;
+  while (rows * runBytes() < prefetchBytes && rows < mostPanelRows)
     rows *= 2;
   return rows;
 }
@@ -82,17 +100,19 @@ void ColumnContraction::body() {
     startFetch(last);
     overLoops(p.inner, [&] { overColumns(first, last); });
   };
-  loop(index(0), size, rows, [&](Value first) {
-    Value last = add(first, rows);
-    if (!isStatic(p.stream) || p.extents[p.stream] % rows)
-      last = arith::MinUIOp::create(b, last, size);
-    panel(first, last);
-  });
+  Value rest = arith::RemUIOp::create(b, size, index(rows));
+  Value whole = arith::SubIOp::create(b, size, rest);
+  unrolled = unrolls() ? rows : 0;
+  loop(index(0), whole, rows,
+       [&](Value first) { panel(first, add(first, rows)); });
+  unrolled = 0;
+  if (!isStatic(p.stream) || p.extents[p.stream] % rows)
+    loop(whole, size, rows, [&](Value first) { panel(first, size); });
 }
 
 void ColumnContraction::overColumns(Value first, Value last) {
   int64_t most = std::min(mostVectors, p.registers / rowsAtATime());
-  most = most / group() * group();
+  most = unrolled ? group() : most / group() * group();
   Columns columns;
   if (!isStatic(p.vector)) {
     Value size = sizeOf(p.vector);
@@ -224,14 +244,20 @@ Value ColumnContraction::activation(Value row, Value k, bool pair) {
   return castElements(b, spread, b.getBF16Type());
 }
 
+/// Lines of `rows` rows of the columns, shared by the blocks of rows of x.
+int64_t ColumnContraction::linesOf(const Columns &columns, int64_t rows) const {
+  int64_t bytes = columns.vectors * p.lanes * rows *
+                  (element(p.w).getIntOrFloatBitWidth() / 8);
+  return llvm::divideCeil(llvm::divideCeil(bytes, 64), rowBlocks());
+}
+
 /// The sums after row `k` of w, and how far the stream was asked for.
 ContractionBuilder::Carried
 ColumnContraction::step(Value row, int64_t count, Value k, bool pair,
                         const Columns &columns, ValueRange carried) {
-  int64_t bytes = columns.vectors * p.lanes *
-                  (element(p.w).getIntOrFloatBitWidth() / 8) * (pair ? 2 : 1);
-  int64_t lines = llvm::divideCeil(llvm::divideCeil(bytes, 64), rowBlocks());
-  Carried next = fetch(carried.take_back(2), lines);
+  Carried next(carried.take_back(2));
+  if (!unrolled)
+    next = fetch(next, linesOf(columns, pair ? 2 : 1));
   Carried loaded = weights(k, pair, columns);
   Carried sums(carried.drop_back(2));
   for (int64_t r = 0; r < count; ++r) {
@@ -255,7 +281,13 @@ void ColumnContraction::block(Value row, int64_t count, Value first, Value last,
                      return step(row, count, k, pair, columns, values);
                    });
   };
-  if (!p.pairs) {
+  if (unrolled) {
+    Carried next =
+        fetch(ValueRange(carried).take_back(2), linesOf(columns, unrolled));
+    for (int64_t k = 0; k < unrolled; k += group())
+      carried = step(row, count, add(first, k), p.pairs, columns, carried);
+    std::copy(next.begin(), next.end(), carried.end() - 2);
+  } else if (!p.pairs) {
     over(first, last, /*pair=*/false);
   } else {
     Value size = arith::SubIOp::create(b, last, first);

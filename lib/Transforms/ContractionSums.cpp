@@ -43,10 +43,7 @@ private:
 /// Rows of w in a block, as many streams of memory.
 int64_t SumContraction::weightsAtATime() const {
   int64_t rows = rowsAtATime();
-  int64_t most = rows == 1 ? 8 : 4;
-  while (most > 1 && most * rows > p.registers)
-    most /= 2;
-  return most;
+  return std::clamp<int64_t>(p.registers / rows, 1, 8);
 }
 
 void SumContraction::body() {
