@@ -52,7 +52,7 @@ private:
   /// Bytes of a row of w, all of its columns.
   int64_t runBytes() const;
   bool unrolls() const {
-    return rowsAtATime() == 1 && runBytes() >= longRunBytes;
+    return rowBlocks() == 1 && runBytes() >= longRunBytes;
   }
   int64_t panelRows() const;
   void overColumns(Value first, Value last);
