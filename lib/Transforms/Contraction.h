@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-// The loops of out += x . w follow the order of the weight's dimensions, so that
-// it is read once, as a stream.  What happens with its last dimension makes two
-// forms:
+// The loops of out += x . w follow the order of the weight's dimensions, so
+// that it is read once, as a stream.  What happens with its last dimension
+// makes two forms:
 //
 //   columns  it is one of out: panels of the rows of w (the last summed
 //            dimension); in a panel blocks of rows of x by vectors of columns,

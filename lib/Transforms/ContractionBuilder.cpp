@@ -42,9 +42,10 @@ Value ContractionBuilder::sizeOf(unsigned loop) {
   llvm_unreachable("a loop that no operand has");
 }
 
-ContractionBuilder::Carried
-ContractionBuilder::loop(Value from, Value to, int64_t step, ValueRange carried,
-                         CarryingBody body) {
+ContractionBuilder::Carried ContractionBuilder::loop(Value from, Value to,
+                                                     int64_t step,
+                                                     ValueRange carried,
+                                                     CarryingBody body) {
   auto loop = scf::ForOp::create(
       b, from, to, index(step), carried,
       [&](OpBuilder &inner, Location, Value i, ValueRange values) {
@@ -170,9 +171,7 @@ Value ContractionBuilder::load(Value memref, ValueRange indices, int64_t count,
 // The stream ahead of the products
 //===----------------------------------------------------------------------===//
 
-void ContractionBuilder::startFetch(Value row) {
-  keepFetch({row, index(0)});
-}
+void ContractionBuilder::startFetch(Value row) { keepFetch({row, index(0)}); }
 
 ContractionBuilder::Carried ContractionBuilder::fetchState() {
   Carried state;
@@ -191,8 +190,7 @@ void ContractionBuilder::keepFetch(ValueRange state) {
 /// no harm.
 ContractionBuilder::Carried ContractionBuilder::fetch(ValueRange state,
                                                       int64_t lines) {
-  int64_t perLine =
-      lineBytes * 8 / element(p.w).getIntOrFloatBitWidth();
+  int64_t perLine = lineBytes * 8 / element(p.w).getIntOrFloatBitWidth();
   Value row = state[0], column = state[1];
   for (int64_t i = 0; i < lines; ++i) {
     SmallVector<Value> indices;
@@ -212,8 +210,7 @@ ContractionBuilder::Carried ContractionBuilder::fetch(ValueRange state,
                                /*localityHint=*/2, /*isDataCache=*/true);
   }
   Value next = add(column, lines * perLine);
-  Value isPast =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::uge, next, run);
+  Value isPast = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, next, run);
   return {arith::SelectOp::create(b, isPast, add(row, 1), row),
           arith::SelectOp::create(b, isPast, index(0), next)};
 }
@@ -235,8 +232,9 @@ bool einhead::lowerContraction(RewriterBase &rewriter, linalg::GenericOp op,
     return false;
   rewriter.setInsertionPoint(op);
   auto builder =
-      plan->sums ? createSumContraction(rewriter, op.getLoc(), *plan, target)
-                 : createColumnContraction(rewriter, op.getLoc(), *plan, target);
+      plan->sums
+          ? createSumContraction(rewriter, op.getLoc(), *plan, target)
+          : createColumnContraction(rewriter, op.getLoc(), *plan, target);
   builder->emit();
   rewriter.eraseOp(op);
   return true;

@@ -7,11 +7,11 @@
 
 // A panel is a few rows of w, all of their columns.  It is multiplied block by
 // block of columns, so that its rows are as many streams of memory; the next
-// panel is asked for in the order of its addresses meanwhile, and has to stay in
-// the second cache until its turn.
+// panel is asked for in the order of its addresses meanwhile, and has to stay
+// in the second cache until its turn.
 //
-// Pairs of bf16 sum two rows of w, whose columns are interleaved: the columns of
-// a sum stay in their order.
+// Pairs of bf16 sum two rows of w, whose columns are interleaved: the columns
+// of a sum stay in their order.
 
 #include "Contraction.h"
 #include "PairMath.h"
@@ -144,9 +144,9 @@ void ColumnContraction::overColumns(Value first, Value last) {
   if (whole == extent)
     return;
   int64_t left = llvm::divideCeil(extent - whole, p.lanes);
-  rowsOfBlock(first, last, {index(whole),
-                            static_cast<int64_t>(llvm::alignTo(left, group())),
-                            extent - whole, Value()});
+  rowsOfBlock(first, last,
+              {index(whole), static_cast<int64_t>(llvm::alignTo(left, group())),
+               extent - whole, Value()});
 }
 
 void ColumnContraction::rowsOfBlock(Value first, Value last,
@@ -200,8 +200,8 @@ void ColumnContraction::store(Value row, const Columns &columns,
 
 /// The columns of row `k` of w as vectors of f32; or of k and, if there is such
 /// a row, k + 1, in pairs.
-ContractionBuilder::Carried
-ColumnContraction::weights(Value k, bool pair, const Columns &columns) {
+ContractionBuilder::Carried ColumnContraction::weights(Value k, bool pair,
+                                                       const Columns &columns) {
   Carried loaded;
   int64_t count = group() * p.lanes;
   for (int64_t z = 0; z < columns.vectors; z += group()) {
@@ -223,8 +223,8 @@ ColumnContraction::weights(Value k, bool pair, const Columns &columns) {
 Value ColumnContraction::activation(Value row, Value k, bool pair) {
   auto element = [&](Value k) -> Value {
     position[p.stream] = k;
-    return memref::LoadOp::create(
-        b, p.x, at(p.xMap, row ? p.rows.back() : 0, row));
+    return memref::LoadOp::create(b, p.x,
+                                  at(p.xMap, row ? p.rows.back() : 0, row));
   };
   VectorType type = vectorOf(p.element(), p.lanes);
   if (!p.pairs)
@@ -252,9 +252,10 @@ int64_t ColumnContraction::linesOf(const Columns &columns, int64_t rows) const {
 }
 
 /// The sums after row `k` of w, and how far the stream was asked for.
-ContractionBuilder::Carried
-ColumnContraction::step(Value row, int64_t count, Value k, bool pair,
-                        const Columns &columns, ValueRange carried) {
+ContractionBuilder::Carried ColumnContraction::step(Value row, int64_t count,
+                                                    Value k, bool pair,
+                                                    const Columns &columns,
+                                                    ValueRange carried) {
   Carried next(carried.take_back(2));
   if (!unrolled)
     next = fetch(next, linesOf(columns, pair ? 2 : 1));
@@ -276,10 +277,10 @@ void ColumnContraction::block(Value row, int64_t count, Value first, Value last,
   Carried carried = sums(row, count, columns);
   carried.append(fetchState());
   auto over = [&](Value from, Value to, bool pair) {
-    carried = loop(from, to, pair ? 2 : 1, carried,
-                   [&](Value k, ValueRange values) {
-                     return step(row, count, k, pair, columns, values);
-                   });
+    carried =
+        loop(from, to, pair ? 2 : 1, carried, [&](Value k, ValueRange values) {
+          return step(row, count, k, pair, columns, values);
+        });
   };
   if (unrolled) {
     Carried next =

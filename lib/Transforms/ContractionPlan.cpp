@@ -23,7 +23,8 @@ static bool isSumOfProducts(linalg::GenericOp op) {
   Block *block = op.getBlock();
   if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1)
     return false;
-  auto sum = block->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+  auto sum =
+      block->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
   if (!sum)
     return false;
   Value product = sum.getLhs();
@@ -118,14 +119,13 @@ bool ContractionPlan::order() {
   for (unsigned loop : loopsOf(xMap))
     if (roles[loop] == Row)
       rows.push_back(loop);
-  llvm::stable_sort(rows, [&](unsigned x, unsigned y) {
-    return count(x) < count(y);
-  });
+  llvm::stable_sort(
+      rows, [&](unsigned x, unsigned y) { return count(x) < count(y); });
   return true;
 }
 
-std::optional<ContractionPlan>
-ContractionPlan::of(linalg::GenericOp op, const TargetInfo &target) {
+std::optional<ContractionPlan> ContractionPlan::of(linalg::GenericOp op,
+                                                   const TargetInfo &target) {
   if (!op.hasPureBufferSemantics() || !isSumOfProducts(op) ||
       !llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) {
         return map.isProjectedPermutation() && map.getNumResults() > 0;

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-// Vectors go along the last summed dimension, of x and of w.  The sums of a block
-// of rows of x by rows of w stay in registers over all of it; their lanes are
-// added at its end.
+// Vectors go along the last summed dimension, of x and of w.  The sums of a
+// block of rows of x by rows of w stay in registers over all of it; their lanes
+// are added at its end.
 
 #include "Contraction.h"
 #include "VectorMath.h"
@@ -50,16 +50,13 @@ void SumContraction::body() {
   int64_t most = weightsAtATime();
   overBlocks(p.stream, most, [&](Value weight, int64_t count) {
     startFetch(add(weight, count));
-    overRows([&](Value row, int64_t rows) {
-      block(row, rows, weight, count);
-    });
+    overRows([&](Value row, int64_t rows) { block(row, rows, weight, count); });
   });
 }
 
 void SumContraction::block(Value row, int64_t rows, Value weight,
                            int64_t count) {
-  Carried carried(rows * count,
-                  splat(b, vectorOf(p.element(), p.lanes), 0.0));
+  Carried carried(rows * count, splat(b, vectorOf(p.element(), p.lanes), 0.0));
   carried.append(fetchState());
   carried = overSums(p.inner, row, rows, weight, count, carried);
   keepFetch(ValueRange(carried).take_back(2));
@@ -79,9 +76,10 @@ SumContraction::overSums(ArrayRef<unsigned> loops, Value row, int64_t rows,
               });
 }
 
-ContractionBuilder::Carried
-SumContraction::overVector(Value row, int64_t rows, Value weight, int64_t count,
-                           ValueRange carried) {
+ContractionBuilder::Carried SumContraction::overVector(Value row, int64_t rows,
+                                                       Value weight,
+                                                       int64_t count,
+                                                       ValueRange carried) {
   int64_t each = width();
   Value size = sizeOf(p.vector), whole;
   int64_t left = each; // in the last vector, each if that is not known
@@ -89,8 +87,8 @@ SumContraction::overVector(Value row, int64_t rows, Value weight, int64_t count,
     left = p.extents[p.vector] % each;
     whole = index(p.extents[p.vector] - left);
   } else {
-    whole = arith::SubIOp::create(
-        b, size, arith::RemUIOp::create(b, size, index(each)));
+    whole = arith::SubIOp::create(b, size,
+                                  arith::RemUIOp::create(b, size, index(each)));
   }
   auto over = [&](Value from, Value to, bool masked, ValueRange values) {
     return loop(from, to, each, values, [&](Value at, ValueRange inner) {
@@ -107,9 +105,10 @@ SumContraction::overVector(Value row, int64_t rows, Value weight, int64_t count,
   return left ? over(whole, size, /*masked=*/true, next) : next;
 }
 
-ContractionBuilder::Carried
-SumContraction::step(Value row, int64_t rows, Value weight, int64_t count,
-                     Value at, Value mask, ValueRange carried) {
+ContractionBuilder::Carried SumContraction::step(Value row, int64_t rows,
+                                                 Value weight, int64_t count,
+                                                 Value at, Value mask,
+                                                 ValueRange carried) {
   position[p.vector] = at;
   int64_t bytes = count * width() * element(p.w).getIntOrFloatBitWidth() / 8;
   int64_t lines = llvm::divideCeil(llvm::divideCeil(bytes, 64), rowBlocks());
@@ -123,9 +122,9 @@ SumContraction::step(Value row, int64_t rows, Value weight, int64_t count,
         p.w, ContractionBuilder::at(p.wMap, p.stream, add(weight, n))));
   Carried sums(carried.drop_back(2));
   for (int64_t r = 0; r < rows; ++r) {
-    Value x = vectorAt(
-        p.x, ContractionBuilder::at(p.xMap, row ? p.rows.back() : 0,
-                                    row ? add(row, r) : row));
+    Value x =
+        vectorAt(p.x, ContractionBuilder::at(p.xMap, row ? p.rows.back() : 0,
+                                             row ? add(row, r) : row));
     for (int64_t n = 0; n < count; ++n) {
       Value &sum = sums[r * count + n];
       sum = multiplyAdd(x, loaded[n], sum);

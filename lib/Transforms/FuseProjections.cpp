@@ -6,13 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 // The block sizes follow from the extents, never from the threads, and parts of
-// a sum are added in their order: bits do not depend on threads.  The blocks of a
-// result are written where they belong, so that a body allocates nothing.
+// a sum are added in their order: bits do not depend on threads.  The blocks of
+// a result are written where they belong, so that a body allocates nothing.
 //
-// A block should be memory in one piece, or long runs of it: short runs cost half
-// of the bandwidth, since what is fetched ahead past their ends is not used.  So
-// columns are cut by the weight's first letter; where that one is summed, so are
-// the sums, and columns only where their runs stay long.
+// A block should be memory in one piece, or long runs of it: short runs cost
+// half of the bandwidth, since what is fetched ahead past their ends is not
+// used.  So columns are cut by the weight's first letter; where that one is
+// summed, so are the sums, and columns only where their runs stay long.
 
 #include "ProjectionLoop.h"
 #include "einhead/Analysis/Remark.h"

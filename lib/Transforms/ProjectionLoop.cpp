@@ -81,8 +81,7 @@ static OpFoldResult offsetOf(OpBuilder &b, Location loc, Value index,
 
 /// The part of `tensor`, over `term`, that belongs to a block.
 static tensor::ExtractSliceOp sliceOf(OpBuilder &b, Location loc, Value tensor,
-                                      llvm::StringRef term,
-                                      const Part &where) {
+                                      llvm::StringRef term, const Part &where) {
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, tensor);
   // Sums that are cut have one more, leading dimension.
   bool isPart = sizes.size() > term.size();
@@ -126,8 +125,8 @@ static void createBlock(OpBuilder &b, scf::ForallOp forall, Projection &member,
     inputs.push_back(sliceOf(b, loc, input, term, where));
   auto target = sliceOf(b, loc, output, member.spec.output, where);
   Value init = fillWithZero(b, loc, target);
-  auto block = createSumOfProducts(b, loc, member.spec, loopOrder(member),
-                                   inputs, init);
+  auto block =
+      createSumOfProducts(b, loc, member.spec, loopOrder(member), inputs, init);
   insertBlock(b, forall, block.getResult(0), target);
 }
 
@@ -155,11 +154,11 @@ static void createSum(OpBuilder &b, scf::ForallOp forall, Projection &member,
 
 /// The block of `member` that number `index` of the columns is.
 static Part::Cut columnsOf(OpBuilder &b, Projection &member, Value index,
-                            int64_t blocks) {
+                           int64_t blocks) {
   Location loc = member.op.getLoc();
   Part::Cut cut{member.column,
-                 offsetOf(b, loc, index, member.extent, member.block, blocks),
-                 b.getIndexAttr(member.block)};
+                offsetOf(b, loc, index, member.extent, member.block, blocks),
+                b.getIndexAttr(member.block)};
   if (member.block * blocks != member.extent)
     cut.size = sizeOf(b, loc, cut.offset, member.extent, member.block);
   return cut;
@@ -184,7 +183,7 @@ static SmallVector<Value> createOutputs(OpBuilder &b, ProjectionGroup &group,
 
 /// The cut [offset, offset + step) of a dimension of x, whose extent is known.
 static Part::Cut cutOf(OpBuilder &b, Projection &first, int64_t dimension,
-                        Value offset, int64_t step) {
+                       Value offset, int64_t step) {
   int64_t extent =
       cast<RankedTensorType>(first.x().getType()).getDimSize(dimension);
   Part::Cut cut{first.xTerm()[dimension], offset, b.getIndexAttr(step)};
@@ -226,8 +225,7 @@ static scf::ForallOp createLoop(OpBuilder &b, ProjectionGroup &group) {
       where.part = part;
       Value offset = affine::makeComposedAffineApply(
           b, loc, b.getAffineDimExpr(0) * group.part, {OpFoldResult(part)});
-      where.cuts.push_back(
-          cutOf(b, member, group.summed, offset, group.part));
+      where.cuts.push_back(cutOf(b, member, group.summed, offset, group.part));
     }
     createBlock(b, forall, member, where, output);
   }

@@ -37,7 +37,8 @@ struct ProjectionGroup {
   int64_t blocks = 1;
   /// The dimension of x whose rows are taken in blocks, or -1.
   int64_t rows = -1;
-  /// The dimension of x whose sums are cut into `splits` parts of `part`, or -1.
+  /// The dimension of x whose sums are cut into `splits` parts of `part`, or
+  /// -1.
   int64_t summed = -1, part = 0, splits = 1;
 };
 

@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Einsums of an activation and a weight against the oracle: odd extents, few
-// rows and many, weights whose columns or whose sums are contiguous, and layouts
-// that no vector can be read from.  Each result is also given to the check with
-// one element off, and has the same bits with one thread.
+// rows and many, weights whose columns or whose sums are contiguous, and
+// layouts that no vector can be read from.  Each result is also given to the
+// check with one element off, and has the same bits with one thread.
 //
 //===----------------------------------------------------------------------===//
 

@@ -170,8 +170,8 @@ std::string ProjectionProblem::graph() const {
     std::string n = std::to_string(i), w = typeText(spec.inputs[1], type);
     std::string y = typeText(spec.output, resultType());
     std::string comma = i ? ", " : "";
-    arguments += ",\n    %w" + n + ": " + w + " {attn.name = \"weight" + n +
-                 "\"}";
+    arguments +=
+        ",\n    %w" + n + ": " + w + " {attn.name = \"weight" + n + "\"}";
     results += comma + y + " {attn.name = \"result" + n + "\"}";
     body += "  %y" + n + " = attn.einsum \"" + spec.str() + "\"(%x, %w" + n +
             ") : (" + x + ", " + w + ") -> " + y + "\n";
@@ -271,9 +271,8 @@ llvm::Error ProjectionBench::check(const char *x, const char *weights,
     } catch (const std::exception &e) {
       return failure(Exit::Internal, llvm::Twine("reference: ") + e.what());
     }
-    weights += llvm::alignTo(problem.count(spec.inputs[1]) *
-                                 sizeOf(problem.type),
-                             64);
+    weights +=
+        llvm::alignTo(problem.count(spec.inputs[1]) * sizeOf(problem.type), 64);
   }
   return llvm::Error::success();
 }
@@ -301,8 +300,8 @@ llvm::Error ProjectionBench::measure(llvm::StringRef bytes,
   for (const EinsumSpec &spec : problem.specs) {
     shapes.push_back(problem.shape(spec.inputs[1]));
     places.push_back(stride);
-    stride += llvm::alignTo(
-        problem.count(spec.inputs[1]) * sizeOf(problem.type), 64);
+    stride +=
+        llvm::alignTo(problem.count(spec.inputs[1]) * sizeOf(problem.type), 64);
     results.emplace_back(problem.resultType(), problem.shape(spec.output));
   }
   int sets = flags.cold ? coldSets(stride) : 1;
@@ -327,8 +326,8 @@ llvm::Error ProjectionBench::measure(llvm::StringRef bytes,
   auto evaluate = [&](int set) {
     std::vector<DLTensor> inputs = {x.view()};
     for (auto [shape, place] : llvm::zip(shapes, places))
-      inputs.push_back(viewOf(arena.data() + set * stride + place,
-                              problem.type, shape));
+      inputs.push_back(
+          viewOf(arena.data() + set * stride + place, problem.type, shape));
     return session->call("project", inputs, outputs);
   };
   if (llvm::Error error = evaluate(0))

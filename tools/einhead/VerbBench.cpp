@@ -112,12 +112,11 @@ void BenchVerb::print(const BenchProblem &problem,
                << "  error/bound\n"
                << llvm::left_justify(problem.spec(), 28) << sizes << "  "
                << llvm::left_justify(nameOf(problem.type), 4)
-               << llvm::format(
-                      "  %10.0f %10.1f %10.1f %7.2f %6.1f  %11.3f\n",
-                      result.compileMilliseconds, result.medianMicroseconds,
-                      result.floorMicroseconds,
-                      result.ratio(),
-                      problem.leastBytes() / 1e6, result.worstRatio);
+               << llvm::format("  %10.0f %10.1f %10.1f %7.2f %6.1f  %11.3f\n",
+                               result.compileMilliseconds,
+                               result.medianMicroseconds,
+                               result.floorMicroseconds, result.ratio(),
+                               problem.leastBytes() / 1e6, result.worstRatio);
 }
 
 void BenchVerb::printJSON(const BenchProblem &problem,
