@@ -123,8 +123,8 @@ protected:
   void startFetch(mlir::Value row);
   Carried fetchState();
   void keepFetch(mlir::ValueRange state);
-  /// Asks for `lines` lines, and moves on.
-  Carried fetch(mlir::ValueRange state, int64_t lines);
+  /// Asks for `lines` lines, or some of them, and moves on.
+  Carried fetch(mlir::ValueRange state, int64_t lines, int64_t every = 1);
 
   mlir::ImplicitLocOpBuilder b;
   ContractionPlan p;

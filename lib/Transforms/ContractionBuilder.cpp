@@ -188,11 +188,11 @@ void ContractionBuilder::keepFetch(ValueRange state) {
 /// Past the end of a row of w, where the next dimension begins, the last index
 /// goes on: in memory that is the next element.  Lines that are no part of w do
 /// no harm.
-ContractionBuilder::Carried ContractionBuilder::fetch(ValueRange state,
-                                                      int64_t lines) {
+ContractionBuilder::Carried
+ContractionBuilder::fetch(ValueRange state, int64_t lines, int64_t every) {
   int64_t perLine = lineBytes * 8 / element(p.w).getIntOrFloatBitWidth();
   Value row = state[0], column = state[1];
-  for (int64_t i = 0; i < lines; ++i) {
+  for (int64_t i = 0; i < lines; i += every) {
     SmallVector<Value> indices;
     bool passed = false;
     for (unsigned d = 0, e = p.wMap.getNumResults(); d < e; ++d) {

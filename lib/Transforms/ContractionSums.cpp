@@ -112,7 +112,10 @@ ContractionBuilder::Carried SumContraction::step(Value row, int64_t rows,
   position[p.vector] = at;
   int64_t bytes = count * width() * element(p.w).getIntOrFloatBitWidth() / 8;
   int64_t lines = llvm::divideCeil(llvm::divideCeil(bytes, 64), rowBlocks());
-  Carried next = fetch(carried.take_back(2), lines), loaded;
+  // The hardware brings a line's neighbour; with more rows of x than one, what
+  // is asked for would keep lines of x and w waiting.
+  int64_t every = rowsAtATime() > 1 ? 2 : 1;
+  Carried next = fetch(carried.take_back(2), lines, every), loaded;
   auto vectorAt = [&](Value memref, ValueRange indices) {
     Value raw = load(memref, indices, width(), mask);
     return p.pairs ? raw : widen(raw);
