@@ -38,8 +38,6 @@ struct ContractionPlan {
   static std::optional<ContractionPlan> of(mlir::linalg::GenericOp op,
                                            const TargetInfo &target);
 
-  mlir::AffineMap mapOf(unsigned operand) const { return maps[operand]; }
-
   mlir::Value x, w, out;
   mlir::AffineMap xMap, wMap, outMap;
   llvm::SmallVector<Role> roles;      ///< by loop
@@ -61,7 +59,6 @@ struct ContractionPlan {
 private:
   bool assign(mlir::linalg::GenericOp op, unsigned weight);
   bool order();
-  llvm::SmallVector<mlir::AffineMap> maps;
 };
 
 /// What both forms are built from.
@@ -75,7 +72,6 @@ public:
 protected:
   /// One step of the outer loops.
   virtual void body() = 0;
-  /// Bytes of the stream that are asked for ahead: one panel or block.
   using Carried = llvm::SmallVector<mlir::Value>;
   using CarryingBody =
       llvm::function_ref<Carried(mlir::Value, mlir::ValueRange)>;

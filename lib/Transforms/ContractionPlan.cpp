@@ -68,7 +68,7 @@ bool ContractionPlan::assign(linalg::GenericOp op, unsigned weight) {
   x = op.getDpsInputs()[1 - weight];
   w = op.getDpsInputs()[weight];
   out = op.getDpsInits()[0];
-  maps = op.getIndexingMapsArray();
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   xMap = maps[1 - weight];
   wMap = maps[weight];
   outMap = maps[2];
