@@ -100,8 +100,10 @@ static void addVector(OpPassManager &pm, const CPUPipelineOptions &options) {
   // First: reassociation is for linalg, never for the loops of attention.  The
   // unfused path keeps every sum in the order of its letters: it is the second
   // opinion that the fused one is compared with.
-  if (options.fuse)
+  if (options.fuse) {
+    functions.addPass(createContractionsToVectorPass(options.cpu.getValue()));
     functions.addPass(createLinalgReductionsToLoopsPass());
+  }
   functions.addPass(createAttnToVectorPass());
   PrefetchPassOptions prefetch;
   prefetch.cpu = options.cpu;

@@ -115,5 +115,6 @@ std::unique_ptr<Pass> einhead::createFinishInterfacesPass() {
 void einhead::registerPipelinePasses() {
   PassRegistration<FinishInterfacesPass>();
   registerPass(createFuseElementwisePass);
+  registerPass([] { return createContractionsToVectorPass(); });
   registerPass(createLinalgReductionsToLoopsPass);
 }

@@ -24,6 +24,11 @@ std::unique_ptr<mlir::Pass> createFuseElementwisePass();
 /// the form that takes pointers to tensors.
 std::unique_ptr<mlir::Pass> createFinishInterfacesPass();
 
+/// On buffers: sums of products of an activation and a weight become loops over
+/// vectors of that CPU, whose sums are in registers.  Others stay.
+std::unique_ptr<mlir::Pass>
+createContractionsToVectorPass(llvm::StringRef cpu = "host");
+
 /// On buffers: sums in the bodies of linalg ops may be reassociated, and
 /// reductions over the innermost loops are kept in registers.  Upstream's
 /// convert-linalg-to-loops stores each partial sum, and LLVM cannot vectorize

@@ -5,9 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-// The block sizes follow from the extents, never from the threads, and no block
-// cuts a sum: bits depend on neither.  The blocks of a result are written where
-// they belong, so that a body allocates nothing.
+// The block sizes follow from the extents, never from the threads, and parts of
+// a sum are added in their order: bits do not depend on threads.  The blocks of
+// a result are written where they belong, so that a body allocates nothing.
+//
+// A block should be memory in one piece, or long runs of it: short runs cost
+// half of the bandwidth, since what is fetched ahead past their ends is not
+// used.  So columns are cut by the weight's first letter; where that one is
+// summed, so are the sums, and columns only where their runs stay long.
 
 #include "ProjectionLoop.h"
 #include "einhead/Analysis/Remark.h"
@@ -34,6 +39,13 @@ static constexpr int64_t maxBlocks = 64;
 /// Columns that are next to each other stay together: runs that prefetchers
 /// follow, and a few vectors for each element of x.
 static constexpr int64_t runElements = 64;
+/// Blocks of the weight's first letter that are enough for the threads.
+static constexpr int64_t enoughBlocks = 16;
+/// Rows of the weight in one part of a sum: many enough that adding the parts
+/// is little beside reading the weight.
+static constexpr int64_t partRows = 256;
+/// Bytes of a run that may be cut in two.
+static constexpr int64_t longRunBytes = 8 << 10;
 
 /// Bytes of a static tensor, or -1.
 static int64_t bytesOf(Value value) {
@@ -53,7 +65,8 @@ static SmallVector<int64_t> summedDims(const Projection &projection) {
   return dims;
 }
 
-/// Picks the letter of the weight's columns that gives most blocks.
+/// Picks the first letter of the weight's columns that gives enough blocks, or
+/// the one that gives most.
 static int64_t chooseColumn(Projection &projection) {
   auto type = cast<RankedTensorType>(projection.weight().getType());
   llvm::StringRef term = projection.weightTerm();
@@ -65,7 +78,7 @@ static int64_t chooseColumn(Projection &projection) {
     int64_t extent = type.getDimSize(i);
     int64_t blocks =
         i + 1 == term.size() ? llvm::divideCeil(extent, runElements) : extent;
-    if (blocks <= most)
+    if (blocks <= most || most >= enoughBlocks)
       continue;
     most = blocks;
     projection.column = letter;
@@ -74,18 +87,62 @@ static int64_t chooseColumn(Projection &projection) {
   return most;
 }
 
+static int64_t extentOf(Projection &projection, char letter) {
+  return cast<RankedTensorType>(projection.weight().getType())
+      .getDimSize(indexOf(projection.weightTerm(), letter));
+}
+
+/// Cuts the sums of all members by the letter that leads every weight, where
+/// its columns are contiguous.
+static void chooseParts(ProjectionGroup &group) {
+  Projection &first = group.members.front();
+  char letter = first.weightTerm().front();
+  int64_t rows = 1;
+  for (Projection &member : group.members) {
+    if (member.weightTerm().front() != letter ||
+        hasLetter(member.spec.output, letter) ||
+        !hasLetter(member.xTerm(), letter) ||
+        !hasLetter(member.spec.output, member.weightTerm().back()))
+      return;
+    if (bytesOf(member.weight()) < 0)
+      return;
+  }
+  for (char other : first.weightTerm().drop_front())
+    if (!hasLetter(first.spec.output, other))
+      rows *= extentOf(first, other);
+  int64_t extent = extentOf(first, letter);
+  int64_t part = std::max<int64_t>(partRows / rows, 1);
+  if (part >= extent)
+    return;
+  group.summed = indexOf(first.xTerm(), letter);
+  group.part = part;
+  group.splits = llvm::divideCeil(extent, part);
+}
+
+/// The most blocks whose runs are long.
+static int64_t blocksOfRuns(Projection &projection) {
+  int64_t bytes = bytesOf(projection.weight());
+  for (char letter : projection.weightTerm())
+    if (!hasLetter(projection.spec.output, letter))
+      bytes /= extentOf(projection, letter);
+  return llvm::divideCeil(bytes, longRunBytes);
+}
+
 /// As many blocks as the largest weight gives (a smaller one has none in the
 /// last iterations), and rows where x has many.
 static std::string chooseBlocks(ProjectionGroup &group) {
+  chooseParts(group);
   for (Projection &member : group.members) {
     int64_t blocks = chooseColumn(member);
     if (blocks == 0)
       return "no letter of the weight's columns has a known extent";
+    if (group.summed >= 0)
+      blocks = std::min(blocks, blocksOfRuns(member));
     group.blocks = std::max(group.blocks, std::min(blocks, maxBlocks));
   }
   for (Projection &member : group.members) {
     member.block = llvm::divideCeil(member.extent, group.blocks);
-    if (member.column == member.weightTerm().back())
+    if (member.column == member.weightTerm().back() && group.blocks > 1)
       member.block = llvm::alignTo(member.block, runElements);
   }
   Projection &first = group.members.front();
@@ -101,7 +158,7 @@ static std::string chooseBlocks(ProjectionGroup &group) {
       group.rows = i;
     }
   }
-  bool one = group.blocks == 1 && group.rows < 0;
+  bool one = group.blocks == 1 && group.rows < 0 && group.summed < 0;
   return one ? "its results cannot be cut into blocks" : "";
 }
 
@@ -199,6 +256,8 @@ static void report(ProjectionGroup &group) {
   text += std::to_string(group.blocks) + " blocks of columns";
   if (group.rows >= 0)
     text += " and blocks of " + std::to_string(projectionRows) + " rows";
+  if (group.summed >= 0)
+    text += ", whose sums are in " + std::to_string(group.splits) + " parts";
   if (count > 1)
     text += ", which saves " + std::to_string(count - 1) +
             (count == 2 ? " loop" : " loops") + " and reading " +

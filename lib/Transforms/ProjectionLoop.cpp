@@ -10,18 +10,12 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
-
-/// Rows of x that share a row of the weight while it is in the first cache.  A
-/// power of two as the distance of rows puts them all into one set of it, so
-/// they are fewer than its ways.
-static constexpr int64_t sharingRows = 4;
 
 /// Columns, then sums, rows and at last what is contiguous in the weight: a row
 /// of the weight that has been loaded serves all rows of x.
@@ -43,19 +37,22 @@ static std::string loopOrder(const Projection &projection) {
 }
 
 namespace {
-/// Where the block of one member starts in each letter, and its size.
-struct Block2D {
-  char row = 0, column = 0;
-  OpFoldResult rowOffset, rowSize, columnOffset, columnSize;
+/// Where the block of one member starts in each letter that is cut, and its
+/// size; and which part of the sums it is.
+struct Part {
+  struct Cut {
+    char letter;
+    OpFoldResult offset, size;
+  };
+  SmallVector<Cut, 3> cuts;
+  OpFoldResult part;
 
   void place(char letter, OpFoldResult &offset, OpFoldResult &size) const {
-    if (letter == column) {
-      offset = columnOffset;
-      size = columnSize;
-    } else if (letter == row) {
-      offset = rowOffset;
-      size = rowSize;
-    }
+    for (const Cut &cut : cuts)
+      if (cut.letter == letter) {
+        offset = cut.offset;
+        size = cut.size;
+      }
   }
 };
 } // namespace
@@ -82,115 +79,174 @@ static OpFoldResult offsetOf(OpBuilder &b, Location loc, Value index,
                                              {OpFoldResult(index)});
 }
 
-/// Takes a few rows of x at a time, and the columns that are no run one by one,
-/// so that a row of the weight is read from memory once for those rows.
-static Value tileRows(OpBuilder &b, const Projection &member,
-                      linalg::GenericOp op, llvm::StringRef loops) {
-  if (!hasLetter(member.spec.output, member.weightTerm().back()))
-    return op.getResult(0);
-  SmallVector<int64_t> extents = op.getStaticLoopRanges(), sizes;
-  bool rows = false;
-  for (auto [letter, extent] : llvm::reverse(llvm::zip(loops, extents))) {
-    bool isRow = hasLetter(member.spec.output, letter) &&
-                 !hasLetter(member.weightTerm(), letter);
-    bool isColumn = hasLetter(member.spec.output, letter) && !isRow;
-    int64_t size = isRow && !rows ? sharingRows : 1;
-    if ((!isRow && !isColumn) || sizes.empty() ||
-        (!ShapedType::isDynamic(extent) && extent <= size))
-      size = 0;
-    rows |= isRow && size > 1;
-    sizes.push_back(size);
-  }
-  if (!rows)
-    return op.getResult(0);
-  std::reverse(sizes.begin(), sizes.end());
-  IRRewriter rewriter(b);
-  rewriter.setInsertionPoint(op);
-  scf::SCFTilingOptions options;
-  options.setTileSizes(getAsIndexOpFoldResult(b.getContext(), sizes));
-  auto tiled = scf::tileUsingSCF(
-      rewriter, cast<TilingInterface>(op.getOperation()), options);
-  if (failed(tiled))
-    return op.getResult(0);
-  rewriter.replaceOp(op, tiled->replacements);
-  return tiled->replacements.front();
+/// The part of `tensor`, over `term`, that belongs to a block.
+static tensor::ExtractSliceOp sliceOf(OpBuilder &b, Location loc, Value tensor,
+                                      llvm::StringRef term, const Part &where) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, tensor);
+  // Sums that are cut have one more, leading dimension.
+  bool isPart = sizes.size() > term.size();
+  SmallVector<OpFoldResult> offsets(sizes.size(), b.getIndexAttr(0));
+  SmallVector<OpFoldResult> ones(sizes.size(), b.getIndexAttr(1));
+  for (auto [i, letter] : llvm::enumerate(term))
+    where.place(letter, offsets[i + isPart], sizes[i + isPart]);
+  if (!isPart || !where.part)
+    return tensor::ExtractSliceOp::create(b, loc, tensor, offsets, sizes, ones);
+  offsets[0] = where.part;
+  sizes[0] = b.getIndexAttr(1);
+  auto type = tensor::ExtractSliceOp::inferCanonicalRankReducedResultType(
+      term.size(), cast<RankedTensorType>(tensor.getType()), sizes);
+  return tensor::ExtractSliceOp::create(b, loc, type, tensor, offsets, sizes,
+                                        ones);
+}
+
+/// Writes `block` where `target` was taken from.
+static void insertBlock(OpBuilder &b, scf::ForallOp forall, Value block,
+                        tensor::ExtractSliceOp target) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(forall.getTerminator().getBody());
+  tensor::ParallelInsertSliceOp::create(
+      b, target.getLoc(), block, target.getSource(), target.getMixedOffsets(),
+      target.getMixedSizes(), target.getMixedStrides());
+}
+
+static Value fillWithZero(OpBuilder &b, Location loc, Value tensor) {
+  Type type = getElementTypeOrSelf(tensor);
+  Value zero = arith::ConstantOp::create(b, loc, b.getFloatAttr(type, 0.0));
+  return linalg::FillOp::create(b, loc, zero, tensor).getResult(0);
 }
 
 /// One block of one result, written into `output`.
 static void createBlock(OpBuilder &b, scf::ForallOp forall, Projection &member,
-                        const Block2D &where, Value output) {
+                        const Part &where, Value output) {
   Location loc = member.op.getLoc();
-  std::string loops = loopOrder(member);
-  auto slice = [&](Value tensor, llvm::StringRef term) {
-    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, tensor);
-    SmallVector<OpFoldResult> offsets(sizes.size(), b.getIndexAttr(0));
-    SmallVector<OpFoldResult> ones(sizes.size(), b.getIndexAttr(1));
-    for (auto [i, letter] : llvm::enumerate(term))
-      where.place(letter, offsets[i], sizes[i]);
-    return tensor::ExtractSliceOp::create(b, loc, tensor, offsets, sizes, ones);
-  };
   SmallVector<Value> inputs;
   for (auto [input, term] :
        llvm::zip(member.op.getInputs(), member.spec.inputs))
-    inputs.push_back(slice(input, term));
-  auto target = slice(output, member.spec.output);
-  Type type = getElementTypeOrSelf(output);
-  Value zero = arith::ConstantOp::create(b, loc, b.getFloatAttr(type, 0.0));
-  Value init =
-      linalg::FillOp::create(b, loc, zero, target.getResult()).getResult(0);
-  Value block = tileRows(
-      b, member, createSumOfProducts(b, loc, member.spec, loops, inputs, init),
-      loops);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToEnd(forall.getTerminator().getBody());
-  tensor::ParallelInsertSliceOp::create(
-      b, loc, block, output, target.getMixedOffsets(), target.getMixedSizes(),
-      target.getMixedStrides());
+    inputs.push_back(sliceOf(b, loc, input, term, where));
+  auto target = sliceOf(b, loc, output, member.spec.output, where);
+  Value init = fillWithZero(b, loc, target);
+  auto block =
+      createSumOfProducts(b, loc, member.spec, loopOrder(member), inputs, init);
+  insertBlock(b, forall, block.getResult(0), target);
+}
+
+/// Adds the parts of one block's sums, in their order.
+static void createSum(OpBuilder &b, scf::ForallOp forall, Projection &member,
+                      const Part &where, Value parts, Value output) {
+  Location loc = member.op.getLoc();
+  llvm::StringRef term = member.spec.output;
+  Value input = sliceOf(b, loc, parts, term, where);
+  auto target = sliceOf(b, loc, output, term, where);
+  Value init = fillWithZero(b, loc, target);
+  SmallVector<utils::IteratorType> iterators(term.size() + 1,
+                                             utils::IteratorType::parallel);
+  iterators[0] = utils::IteratorType::reduction;
+  AffineMap all = b.getMultiDimIdentityMap(term.size() + 1);
+  auto sum = linalg::GenericOp::create(
+      b, loc, TypeRange(init.getType()), input, init,
+      ArrayRef<AffineMap>{all, all.dropResult(0)}, iterators,
+      [](OpBuilder &b, Location l, ValueRange args) {
+        Value next = arith::AddFOp::create(b, l, args[1], args[0]);
+        linalg::YieldOp::create(b, l, next);
+      });
+  insertBlock(b, forall, sum.getResult(0), target);
+}
+
+/// The block of `member` that number `index` of the columns is.
+static Part::Cut columnsOf(OpBuilder &b, Projection &member, Value index,
+                           int64_t blocks) {
+  Location loc = member.op.getLoc();
+  Part::Cut cut{member.column,
+                offsetOf(b, loc, index, member.extent, member.block, blocks),
+                b.getIndexAttr(member.block)};
+  if (member.block * blocks != member.extent)
+    cut.size = sizeOf(b, loc, cut.offset, member.extent, member.block);
+  return cut;
+}
+
+/// Empty tensors for the results; with `parts`, of each part of their sums.
+static SmallVector<Value> createOutputs(OpBuilder &b, ProjectionGroup &group,
+                                        bool parts) {
+  SmallVector<Value> outputs;
+  for (Projection &member : group.members) {
+    ReifiedRankedShapedTypeDims shapes;
+    (void)member.op.reifyResultShapes(b, shapes);
+    SmallVector<OpFoldResult> shape = shapes[0];
+    if (parts)
+      shape.insert(shape.begin(), b.getIndexAttr(group.splits));
+    Type type = sumType(b, member.op.getType().getElementType());
+    outputs.push_back(
+        tensor::EmptyOp::create(b, member.op.getLoc(), shape, type));
+  }
+  return outputs;
+}
+
+/// The cut [offset, offset + step) of a dimension of x, whose extent is known.
+static Part::Cut cutOf(OpBuilder &b, Projection &first, int64_t dimension,
+                       Value offset, int64_t step) {
+  int64_t extent =
+      cast<RankedTensorType>(first.x().getType()).getDimSize(dimension);
+  Part::Cut cut{first.xTerm()[dimension], offset, b.getIndexAttr(step)};
+  if (extent % step)
+    cut.size = sizeOf(b, first.op.getLoc(), offset, extent, step);
+  return cut;
 }
 
 static scf::ForallOp createLoop(OpBuilder &b, ProjectionGroup &group) {
   Projection &first = group.members.front();
   Location loc = first.op.getLoc();
-  SmallVector<Value> outputs;
-  for (Projection &member : group.members) {
-    ReifiedRankedShapedTypeDims shapes;
-    (void)member.op.reifyResultShapes(b, shapes);
-    Type type = sumType(b, member.op.getType().getElementType());
-    outputs.push_back(tensor::EmptyOp::create(b, loc, shapes[0], type));
-  }
-  int64_t rows = 0;
-  SmallVector<OpFoldResult> lower = {b.getIndexAttr(0)}, steps, upper;
-  if (group.rows >= 0) {
-    rows = cast<RankedTensorType>(first.x().getType()).getDimSize(group.rows);
+  SmallVector<OpFoldResult> lower, steps, upper;
+  auto over = [&](int64_t end, int64_t step) {
     lower.push_back(b.getIndexAttr(0));
-    upper.push_back(b.getIndexAttr(rows));
-    steps.push_back(b.getIndexAttr(projectionRows));
-  }
-  upper.push_back(b.getIndexAttr(group.blocks));
-  steps.push_back(b.getIndexAttr(1));
-  auto forall = scf::ForallOp::create(b, loc, lower, upper, steps, outputs,
+    upper.push_back(b.getIndexAttr(end));
+    steps.push_back(b.getIndexAttr(step));
+  };
+  auto type = cast<RankedTensorType>(first.x().getType());
+  if (group.rows >= 0)
+    over(type.getDimSize(group.rows), projectionRows);
+  bool parts = group.summed >= 0;
+  if (parts)
+    over(group.splits, 1);
+  over(group.blocks, 1);
+  auto forall = scf::ForallOp::create(b, loc, lower, upper, steps,
+                                      createOutputs(b, group, parts),
                                       /*mapping=*/std::nullopt);
   b.setInsertionPoint(forall.getTerminator());
-  Value index = forall.getInductionVars().back();
+  SmallVector<Value> variables = forall.getInductionVars();
   for (auto [member, output] :
        llvm::zip(group.members, forall.getRegionIterArgs())) {
-    Block2D where;
-    where.column = member.column;
-    where.columnOffset =
-        offsetOf(b, loc, index, member.extent, member.block, group.blocks);
-    where.columnSize =
-        member.block * group.blocks == member.extent
-            ? OpFoldResult(b.getIndexAttr(member.block))
-            : sizeOf(b, loc, where.columnOffset, member.extent, member.block);
-    if (group.rows >= 0) {
-      where.row = member.xTerm()[group.rows];
-      where.rowOffset = forall.getInductionVars().front();
-      where.rowSize =
-          rows % projectionRows == 0
-              ? OpFoldResult(b.getIndexAttr(projectionRows))
-              : sizeOf(b, loc, where.rowOffset, rows, projectionRows);
+    Part where;
+    where.cuts.push_back(columnsOf(b, member, variables.back(), group.blocks));
+    if (group.rows >= 0)
+      where.cuts.push_back(
+          cutOf(b, member, group.rows, variables.front(), projectionRows));
+    if (parts) {
+      Value part = variables[variables.size() - 2];
+      where.part = part;
+      Value offset = affine::makeComposedAffineApply(
+          b, loc, b.getAffineDimExpr(0) * group.part, {OpFoldResult(part)});
+      where.cuts.push_back(cutOf(b, member, group.summed, offset, group.part));
     }
     createBlock(b, forall, member, where, output);
+  }
+  return forall;
+}
+
+static scf::ForallOp createSumLoop(OpBuilder &b, ProjectionGroup &group,
+                                   ValueRange parts) {
+  Location loc = group.members.front().op.getLoc();
+  auto forall = scf::ForallOp::create(
+      b, loc, ArrayRef<OpFoldResult>{b.getIndexAttr(0)},
+      ArrayRef<OpFoldResult>{b.getIndexAttr(group.blocks)},
+      ArrayRef<OpFoldResult>{b.getIndexAttr(1)},
+      createOutputs(b, group, /*parts=*/false), /*mapping=*/std::nullopt);
+  b.setInsertionPoint(forall.getTerminator());
+  Value index = forall.getInductionVars().front();
+  for (auto [member, input, output] :
+       llvm::zip(group.members, parts, forall.getRegionIterArgs())) {
+    Part where;
+    where.cuts.push_back(columnsOf(b, member, index, group.blocks));
+    createSum(b, forall, member, where, input, output);
   }
   return forall;
 }
@@ -199,6 +255,10 @@ void einhead::createProjectionLoop(ProjectionGroup &group) {
   OpBuilder b(group.members.front().op);
   scf::ForallOp forall = createLoop(b, group);
   b.setInsertionPointAfter(forall);
+  if (group.summed >= 0) {
+    forall = createSumLoop(b, group, forall.getResults());
+    b.setInsertionPointAfter(forall);
+  }
   for (auto [member, result] : llvm::zip(group.members, forall.getResults())) {
     Value value = result;
     if (value.getType() != member.op.getType())

@@ -12,9 +12,9 @@
 
 namespace einhead {
 
-/// Rows of x that one block takes: with a block of columns of the weights they
-/// stay in the second cache.
-constexpr int64_t projectionRows = 32;
+/// Rows of x that one block takes: with a panel of the weights they stay in the
+/// second cache, and their products take longer than reading the weights.
+constexpr int64_t projectionRows = 64;
 
 /// One einsum of the activation and a weight.
 struct Projection {
@@ -37,6 +37,9 @@ struct ProjectionGroup {
   int64_t blocks = 1;
   /// The dimension of x whose rows are taken in blocks, or -1.
   int64_t rows = -1;
+  /// The dimension of x whose sums are cut into `splits` parts of `part`, or
+  /// -1.
+  int64_t summed = -1, part = 0, splits = 1;
 };
 
 /// Whether a letter stands in a term.
@@ -44,7 +47,8 @@ inline bool hasLetter(llvm::StringRef term, char letter) {
   return attn::indexOf(term, letter) >= 0;
 }
 
-/// Replaces the einsums by one scf.forall that computes blocks of all of them.
+/// Replaces the einsums by one scf.forall that computes blocks of all of them,
+/// and where sums are cut by a second one that adds their parts in order.
 void createProjectionLoop(ProjectionGroup &group);
 
 } // namespace einhead

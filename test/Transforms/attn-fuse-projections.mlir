@@ -28,9 +28,9 @@ func.func @one_x(%x: tensor<?x40xf32>, %wq: tensor<5x40x7xf32>, %wk: tensor<40x1
 // -----
 
 // Many rows of x: blocks of them, too.
-// REMARK: "nd, dk -> nk", "nd, dv -> nv" read one activation: one parallel loop of 3 blocks of columns and blocks of 32 rows, which saves 1 loop and reading 11200 bytes
+// REMARK: "nd, dk -> nk", "nd, dv -> nv" read one activation: one parallel loop of 3 blocks of columns and blocks of 64 rows, which saves 1 loop and reading 11200 bytes
 // CHECK-LABEL: func.func @rows
-// CHECK: scf.forall (%[[N:.*]], %{{.*}}) = (0, 0) to (70, 3) step (32, 1)
+// CHECK: scf.forall (%[[N:.*]], %{{.*}}) = (0, 0) to (70, 3) step (64, 1)
 // CHECK: affine.min #{{.*}}(%[[N]])
 func.func @rows(%x: tensor<70x40xf32>, %wk: tensor<40x128xf32>, %wv: tensor<40x129xf32>)
     -> (tensor<70x128xf32>, tensor<70x129xf32>) {
@@ -99,4 +99,41 @@ func.func @dynamic(%x: tensor<?x40xf32>, %wk: tensor<40x?xf32>) -> tensor<?x?xf3
 func.func @small(%x: tensor<2x5xf32>, %wk: tensor<5x32xf32>) -> tensor<2x32xf32> {
   %k = attn.einsum "be, ek -> bk"(%x, %wk) : (tensor<2x5xf32>, tensor<5x32xf32>) -> tensor<2x32xf32>
   return %k : tensor<2x32xf32>
+}
+
+// -----
+
+// The weights' rows are long and their sums lead: parts of the sums, so that a
+// block is memory in one piece, and a second loop that adds them in order.
+// REMARK: "bd, dhk -> bhk", "bd, dk -> bk" read one activation: one parallel loop of 1 blocks of columns, whose sums are in 3 parts
+// CHECK-LABEL: func.func @parts
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x600xf32>
+// CHECK: %[[PARTS:.*]]:2 = scf.forall (%[[PART:.*]], %{{.*}}) in (3, 1) shared_outs(%{{.*}} = %{{.*}}, %{{.*}} = %{{.*}}) -> (tensor<3x?x3x64xf32>, tensor<3x?x40xf32>)
+// CHECK: %[[FIRST:.*]] = affine.apply #{{.*}}(%[[PART]])
+// CHECK: tensor.extract_slice %[[X]][0, %[[FIRST]]]
+// CHECK-COUNT-2: tensor.parallel_insert_slice
+// CHECK: scf.forall (%{{.*}}) in (1) {{.*}} -> (tensor<?x3x64xf32>, tensor<?x40xf32>)
+// CHECK: tensor.extract_slice %[[PARTS]]#0
+// CHECK: linalg.generic {{.*}} iterator_types = ["reduction", "parallel", "parallel", "parallel"]
+// CHECK: arith.addf
+func.func @parts(%x: tensor<?x600xf32>, %wq: tensor<600x3x64xf32>, %wk: tensor<600x40xf32>)
+    -> (tensor<?x3x64xf32>, tensor<?x40xf32>) {
+  %q = attn.einsum "bd, dhk -> bhk"(%x, %wq) : (tensor<?x600xf32>, tensor<600x3x64xf32>) -> tensor<?x3x64xf32>
+  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<?x600xf32>, tensor<600x40xf32>) -> tensor<?x40xf32>
+  return %q, %k : tensor<?x3x64xf32>, tensor<?x40xf32>
+}
+
+// -----
+
+// The sums of the second one do not lead its weight: none are cut, and the
+// columns go by the first letter that gives enough blocks.
+// REMARK: "bd, hdk -> bhk", "bd, dk -> bk" read one activation: one parallel loop of 16 blocks of columns, which saves
+// CHECK-LABEL: func.func @no_parts
+// CHECK: scf.forall (%{{.*}}) in (16)
+// CHECK-NOT: = scf.forall
+func.func @no_parts(%x: tensor<?x600xf32>, %wq: tensor<16x600x64xf32>, %wk: tensor<600x40xf32>)
+    -> (tensor<?x16x64xf32>, tensor<?x40xf32>) {
+  %q = attn.einsum "bd, hdk -> bhk"(%x, %wq) : (tensor<?x600xf32>, tensor<16x600x64xf32>) -> tensor<?x16x64xf32>
+  %k = attn.einsum "bd, dk -> bk"(%x, %wk) : (tensor<?x600xf32>, tensor<600x40xf32>) -> tensor<?x40xf32>
+  return %q, %k : tensor<?x16x64xf32>, tensor<?x40xf32>
 }

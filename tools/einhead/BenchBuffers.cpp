@@ -51,6 +51,26 @@ size_t availableMemory() {
   return static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
+int coldSets(size_t stride) {
+  size_t wanted = std::max(2 * lastLevelCache(), size_t(1) << 30);
+  size_t allowed = availableMemory() / 2;
+  return static_cast<int>(
+      std::max<size_t>(std::min(wanted / stride + 1, allowed / stride), 2));
+}
+
+void fillFromTable(DataType type, char *data, size_t bytes) {
+  HostTensor table(type, {int64_t(1) << 18});
+  fillRandom(table, 1);
+  uint64_t random = 2;
+  size_t tableSize = table.byteCount(), size = sizeOf(type);
+  for (size_t at = 0; at < bytes;) {
+    size_t from = nextRandom(random) % (tableSize / 2) / size * size;
+    size_t length = std::min({tableSize - from, bytes - at, size_t(1) << 15});
+    std::memcpy(data + at, table.data() + from, length);
+    at += length;
+  }
+}
+
 static size_t roundUp(size_t bytes, size_t to) {
   return (bytes + to - 1) / to * to;
 }
@@ -125,25 +145,10 @@ BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold)
       problem.valueInKey ? 0 : problem.count(roles.valueTerm) * size;
   keyStride = roundUp(keyBytes, 64);
   stride = keyStride + roundUp(valueBytes, 64);
-  if (cold) {
-    size_t wanted = std::max(2 * lastLevelCache(), size_t(1) << 30);
-    size_t allowed = availableMemory() / 2;
-    sets = static_cast<int>(
-        std::max<size_t>(std::min(wanted / stride + 1, allowed / stride), 2));
-  }
+  if (cold)
+    sets = coldSets(stride);
   arena = HugeBuffer(stride * sets);
-
-  // Cut from a table of random numbers at random places.
-  HostTensor table(problem.type, {int64_t(1) << 18});
-  fillRandom(table, 1);
-  uint64_t random = 2;
-  size_t tableSize = table.byteCount(), total = stride * sets;
-  for (size_t at = 0; at < total;) {
-    size_t from = nextRandom(random) % (tableSize / 2) / size * size;
-    size_t length = std::min({tableSize - from, total - at, size_t(1) << 15});
-    std::memcpy(arena.data() + at, table.data() + from, length);
-    at += length;
-  }
+  fillFromTable(problem.type, arena.data(), stride * sets);
   // With a mask alone, what no row attends to is still a valid number.
   for (int set = 0; set < sets && !problem.lengths.empty(); ++set) {
     poison(roles.keyTerm, key(set));

@@ -38,6 +38,11 @@ private:
   HugeBuffer arena;
 };
 
+/// How many buffers of `stride` bytes no cache holds together.
+int coldSets(size_t stride);
+/// Fills memory from a table of random numbers at random places.
+void fillFromTable(DataType type, char *data, size_t bytes);
+
 /// Bytes of the last-level cache that the system reports, or 32 MB.
 size_t lastLevelCache();
 /// Bytes of memory that are free to use.

@@ -15,7 +15,8 @@ namespace einhead::tool {
 
 BenchFlags::BenchFlags(cl::SubCommand &command, double seconds,
                        llvm::StringRef secondsText)
-    : spec{command, "spec", "einsum", "query, key, value -> output",
+    : spec{command, "spec", "einsum",
+           "query, key, value -> output, or activation, weight -> result; ...",
            "bgrk, bgmk, bgmv -> bgrv"},
       sizes{command, "size", "b=1,g=8,...", "Extents of the letters",
             cl::CommaSeparated},
@@ -52,6 +53,32 @@ llvm::Expected<BenchProblem> BenchFlags::problem() const {
   request.valueInKey = valueInKey;
   request.scale = scale;
   return BenchProblem::create(request);
+}
+
+bool BenchFlags::isProjections() const {
+  auto [first, rest] = llvm::StringRef(spec).split(';');
+  return !rest.empty() || first.split("->").first.count(',') == 1;
+}
+
+llvm::Expected<ProjectionProblem> BenchFlags::projections() const {
+  if (threads < 0)
+    return failure(Exit::Usage, "--threads is negative", "0 means all cores");
+  if (!(seconds > 0))
+    return failure(Exit::Usage, "--seconds is not positive",
+                   "the default is 2");
+  llvm::StringRef given = lengths.getNumOccurrences()      ? "lengths"
+                          : layout.getNumOccurrences()     ? "layout"
+                          : valueInKey.getNumOccurrences() ? "value-in-key"
+                          : mask.getNumOccurrences()       ? "mask"
+                          : scale.getNumOccurrences()      ? "scale"
+                                                           : "";
+  if (!given.empty())
+    return failure(Exit::Usage,
+                   "--" + given + " is of an attention, and --spec='" + spec +
+                       "' is none",
+                   "leave it out, or write query, key, value -> output");
+  return ProjectionProblem::create(
+      spec, std::vector<std::string>(sizes.begin(), sizes.end()), type);
 }
 
 int BenchFlags::threadCount() const {

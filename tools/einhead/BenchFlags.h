@@ -9,6 +9,7 @@
 #define EINHEAD_TOOLS_BENCHFLAGS_H
 
 #include "BenchProblem.h"
+#include "BenchProjection.h"
 #include "Tool.h"
 
 namespace einhead::tool {
@@ -19,6 +20,9 @@ public:
   explicit BenchFlags(llvm::cl::SubCommand &command, double seconds = 2,
                       llvm::StringRef secondsText = "Time to measure (2)");
   llvm::Expected<BenchProblem> problem() const;
+  /// Whether the spec is of einsums of two operands, and those.
+  bool isProjections() const;
+  llvm::Expected<ProjectionProblem> projections() const;
   /// Threads, where 0 is all cores.
   int threadCount() const;
 

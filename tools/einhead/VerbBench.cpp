@@ -8,7 +8,8 @@
 #include "BenchCall.h"
 #include "BenchCheck.h"
 #include "BenchFlags.h"
-#include "ReadFloor.h"
+#include "BenchProjection.h"
+#include "BenchTiming.h"
 #include "Source.h"
 #include "Tool.h"
 #include "llvm/Support/Format.h"
@@ -23,30 +24,17 @@ namespace cl = llvm::cl;
 namespace einhead::tool {
 namespace {
 
-/// What one run of the verb finds out.
-struct Measurement {
-  double compileMilliseconds = 0, medianMicroseconds = 0, leastMicroseconds = 0;
-  double floorMicroseconds = 0, leastFloorMicroseconds = 0;
-  std::string floorVariant;
-  reference::Report check;
-  int sets = 0;
-  int64_t samples = 0;
-  std::string cpu;
-};
-
 class BenchVerb final : public Verb {
 public:
   BenchVerb() : Verb("bench", "Check and time one attention") {}
   llvm::Error run() override;
 
 private:
-  llvm::Expected<std::string> compile(const BenchProblem &problem,
+  llvm::Expected<std::string> compile(llvm::StringRef graph,
                                       Measurement &result);
+  llvm::Error runProjections();
   llvm::Error measure(const BenchProblem &problem, llvm::StringRef module,
                       Measurement &result);
-  llvm::Error time(const BenchBuffers &buffers,
-                   llvm::function_ref<llvm::Error(int)> evaluate,
-                   Measurement &result);
   void print(const BenchProblem &problem, const Measurement &result) const;
   void printJSON(const BenchProblem &problem, const Measurement &result) const;
 
@@ -59,9 +47,9 @@ private:
   Option<bool> emitGraph{command, "print-graph", "", "Print the MLIR and stop"};
 };
 
-llvm::Expected<std::string> BenchVerb::compile(const BenchProblem &problem,
+llvm::Expected<std::string> BenchVerb::compile(llvm::StringRef graph,
                                                Measurement &result) {
-  auto source = Source::parse(problem.graph(), "bench");
+  auto source = Source::parse(graph, "bench");
   if (!source)
     return source.takeError();
   if (llvm::StringRef(flags.cpu).contains(','))
@@ -95,54 +83,23 @@ llvm::Error BenchVerb::measure(const BenchProblem &problem,
   HostTensor &output = (*call)->output();
   if (flags.perturb != 0)
     output.set(check->first(), output.at(check->first()) + flags.perturb);
-  result.check = check->compare(output.data());
-  if (!result.check.pass)
-    return failure(Exit::Wrong, "wrong result: " + result.check.message());
+  reference::Report report = check->compare(output.data());
+  result.worstRatio = report.worstRatio;
+  if (!report.pass)
+    return failure(Exit::Wrong, "wrong result: " + report.message());
   std::vector<char> checked(output.data(), output.data() + output.byteCount());
 
   auto evaluate = [&](int set) { return (*call)->evaluate(set); };
-  if (llvm::Error error = time(buffers, evaluate, result))
+  std::vector<std::vector<ByteRange>> ranges;
+  for (int i = 0; i < buffers.count(); ++i)
+    ranges.push_back(buffers.ranges(i));
+  if (llvm::Error error = timeCalls(ranges, evaluate, flags.threadCount(),
+                                    flags.seconds, result))
     return error;
   if (llvm::Error error = evaluate(0))
     return error;
   if (std::memcmp(checked.data(), output.data(), checked.size()) != 0)
     return failure(Exit::Wrong, "two evaluations of one input differ");
-  return llvm::Error::success();
-}
-
-/// Calls and plain reads take turns, so that both meet the same machine.
-llvm::Error BenchVerb::time(const BenchBuffers &buffers,
-                            llvm::function_ref<llvm::Error(int)> evaluate,
-                            Measurement &result) {
-  constexpr size_t fewest = 24, most = 100000;
-  int count = buffers.count(), set = 0;
-  std::vector<std::vector<ByteRange>> ranges;
-  for (int i = 0; i < count; ++i)
-    ranges.push_back(buffers.ranges(i));
-  ReadFloor floor(flags.threadCount());
-  floor.tune(ranges, flags.seconds / 4);
-
-  std::vector<double> samples;
-  double start = now();
-  while (samples.size() < fewest ||
-         (now() - start < flags.seconds && samples.size() < most)) {
-    double begin = now();
-    llvm::Error error = evaluate(set);
-    samples.push_back(now() - begin);
-    if (error)
-      return error;
-    set = (set + 1) % count;
-    floor.sample(ranges[set]);
-    set = (set + 1) % count;
-  }
-  result.sets = count;
-  result.samples = static_cast<int64_t>(samples.size());
-  result.medianMicroseconds = median(samples) * 1e6;
-  result.leastMicroseconds =
-      *std::min_element(samples.begin(), samples.end()) * 1e6;
-  result.floorMicroseconds = floor.medianMicroseconds();
-  result.leastFloorMicroseconds = floor.leastMicroseconds();
-  result.floorVariant = floor.variant();
   return llvm::Error::success();
 }
 
@@ -155,18 +112,16 @@ void BenchVerb::print(const BenchProblem &problem,
                << "  error/bound\n"
                << llvm::left_justify(problem.spec(), 28) << sizes << "  "
                << llvm::left_justify(nameOf(problem.type), 4)
-               << llvm::format(
-                      "  %10.0f %10.1f %10.1f %7.2f %6.1f  %11.3f\n",
-                      result.compileMilliseconds, result.medianMicroseconds,
-                      result.floorMicroseconds,
-                      result.medianMicroseconds / result.floorMicroseconds,
-                      problem.leastBytes() / 1e6, result.check.worstRatio);
+               << llvm::format("  %10.0f %10.1f %10.1f %7.2f %6.1f  %11.3f\n",
+                               result.compileMilliseconds,
+                               result.medianMicroseconds,
+                               result.floorMicroseconds, result.ratio(),
+                               problem.leastBytes() / 1e6, result.worstRatio);
 }
 
 void BenchVerb::printJSON(const BenchProblem &problem,
                           const Measurement &result) const {
   llvm::json::OStream os(llvm::outs());
-  double ratio = result.medianMicroseconds / result.floorMicroseconds;
   os.object([&] {
     os.attribute("spec", problem.spec());
     os.attribute("sizes", sizesText(problem));
@@ -185,8 +140,8 @@ void BenchVerb::printJSON(const BenchProblem &problem,
     os.attribute("floor_us", result.floorMicroseconds);
     os.attribute("floor_min_us", result.leastFloorMicroseconds);
     os.attribute("floor_variant", result.floorVariant);
-    os.attribute("ratio", ratio);
-    os.attribute("error_over_bound", result.check.worstRatio);
+    os.attribute("ratio", result.ratio());
+    os.attribute("error_over_bound", result.worstRatio);
     os.attribute("kv_bytes", problem.leastBytes());
     os.attribute("operations", problem.operations());
     os.attribute("buffer_sets", result.sets);
@@ -195,7 +150,28 @@ void BenchVerb::printJSON(const BenchProblem &problem,
   llvm::outs() << "\n";
 }
 
+llvm::Error BenchVerb::runProjections() {
+  auto problem = flags.projections();
+  if (!problem)
+    return problem.takeError();
+  if (emitGraph) {
+    llvm::outs() << problem->graph();
+    return llvm::Error::success();
+  }
+  Measurement result;
+  auto module = compile(problem->graph(), result);
+  if (!module)
+    return module.takeError();
+  ProjectionBench bench(*problem, flags);
+  if (llvm::Error error = bench.measure(*module, result))
+    return error;
+  json ? bench.printJSON(result, fuse) : bench.print(result);
+  return llvm::Error::success();
+}
+
 llvm::Error BenchVerb::run() {
+  if (flags.isProjections())
+    return runProjections();
   auto problem = flags.problem();
   if (!problem)
     return problem.takeError();
@@ -204,7 +180,7 @@ llvm::Error BenchVerb::run() {
     return llvm::Error::success();
   }
   Measurement result;
-  auto module = compile(*problem, result);
+  auto module = compile(problem->graph(), result);
   if (!module)
     return module.takeError();
   if (llvm::Error error = measure(*problem, *module, result))

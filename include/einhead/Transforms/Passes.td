@@ -188,10 +188,12 @@ def FuseProjectionsPass : Pass<"attn-fuse-projections", "::mlir::func::FuncOp"> 
     Einsums that read one tensor and sum the same letters of it (query, key and
     value of one x; gate and up) become one `scf.forall` over blocks of their
     results, each of which computes a block of every one: one fork and join, and
-    x stays in the cache.  Where x has many rows the blocks are rows of x, else
-    columns of the weights.  How many blocks there are follows from the extents
-    alone, and no sum is cut, so that bits do not depend on threads.  A large
-    einsum without siblings becomes such a loop as well.
+    x stays in the cache.  Blocks are memory in one piece or long runs of it:
+    columns by the weight's first letter, and where that letter is summed, parts
+    of the sums, which a second loop adds in order.  Where x has many rows they
+    are cut as well.  How many blocks there are follows from the extents alone,
+    so that bits do not depend on threads.  A large einsum without siblings
+    becomes such a loop as well.
   }];
   let options = [
     Option<"minBytes", "min-bytes", "int64_t", "262144",
