@@ -88,6 +88,10 @@ AttentionTraffic AttentionTraffic::of(AttentionLike op) {
   read(roles.keyTerm, op.getKey());
   if (!ValueInKey::of(op).holds)
     read(roles.valueTerm, op.getValue());
+  if (op.getKeyScale())
+    read(roles.keyScale(), op.getKeyScale());
+  if (op.getValueScale() && op.getValueScale() != op.getKeyScale())
+    read(roles.valueScale(), op.getValueScale());
   std::string scores = roles.batch + rows + roles.key;
   addTo(traffic.operations, product(op, scores + roles.depth, roles.key, 2));
   addTo(traffic.operations, product(op, scores + roles.value, roles.key, 2));

@@ -57,9 +57,10 @@ static size_t roundUp(size_t bytes, size_t to) {
 
 /// Calls visit(offset in bytes, bytes, whether they are read) for the pieces of
 /// a tensor, in order: a piece has one key of one sequence.
-static void forEachPiece(const BenchProblem &problem, llvm::StringRef term,
+static void forEachPiece(const BenchProblem &problem, const BenchTensor &tensor,
                          llvm::function_ref<void(size_t, size_t, bool)> visit) {
-  size_t size = sizeOf(problem.type);
+  llvm::StringRef term = tensor.term;
+  size_t size = sizeOf(tensor.type);
   if (!problem.isMasked() && problem.lengths.empty())
     return visit(0, problem.count(term) * size, true);
   // Both need a single key letter.
@@ -87,9 +88,9 @@ static void forEachPiece(const BenchProblem &problem, llvm::StringRef term,
 }
 
 /// The parts of a tensor that are read.
-static void addRanges(const BenchProblem &problem, llvm::StringRef term,
+static void addRanges(const BenchProblem &problem, const BenchTensor &tensor,
                       const char *data, std::vector<ByteRange> &ranges) {
-  forEachPiece(problem, term, [&](size_t offset, size_t bytes, bool isRead) {
+  forEachPiece(problem, tensor, [&](size_t offset, size_t bytes, bool isRead) {
     if (!isRead)
       return;
     const char *begin = data + offset;
@@ -102,29 +103,48 @@ static void addRanges(const BenchProblem &problem, llvm::StringRef term,
 
 std::vector<ByteRange> BenchBuffers::ranges(int set) const {
   std::vector<ByteRange> ranges;
-  addRanges(problem, problem.roles.keyTerm, key(set), ranges);
-  if (!problem.valueInKey)
-    addRanges(problem, problem.roles.valueTerm, value(set), ranges);
+  for (auto [i, tensor] : llvm::enumerate(tensors))
+    addRanges(problem, tensor, data(set, i), ranges);
   return ranges;
 }
 
-/// What lies past the valid keys must not show in the result: it is NaN.
-void BenchBuffers::poison(llvm::StringRef term, char *data) {
-  forEachPiece(problem, term, [&](size_t offset, size_t bytes, bool isRead) {
+/// What lies past the valid keys must not show in the result: it is NaN, or -1
+/// where it is no float, with a scale of NaN.
+void BenchBuffers::poison(const BenchTensor &tensor, char *data) {
+  forEachPiece(problem, tensor, [&](size_t offset, size_t bytes, bool isRead) {
     if (!isRead)
       std::memset(data + offset, 0xff, bytes); // NaN in every float type
   });
 }
 
+/// Cut from a table of random numbers at random places.
+void BenchBuffers::fill(size_t i) {
+  HostTensor table(tensors[i].type, {int64_t(1) << 18});
+  fillRandom(table, 1);
+  // i8 rows times their scales have a deviation near 1.
+  bool isScale = problem.isScaled() && tensors[i].type == DataType::F32;
+  for (int64_t at = 0; isScale && at < table.elementCount(); ++at)
+    table.set(at, table.at(at) / 74);
+  uint64_t random = 2 + i;
+  size_t size = sizeOf(tensors[i].type), tableSize = table.byteCount();
+  for (int set = 0; set < sets; ++set)
+    for (size_t at = offsets[i]; at < offsets[i + 1];) {
+      size_t from = nextRandom(random) % (tableSize / 2) / size * size;
+      size_t length =
+          std::min({tableSize - from, offsets[i + 1] - at, size_t(1) << 15});
+      std::memcpy(arena.data() + set * stride + at, table.data() + from,
+                  length);
+      at += length;
+    }
+}
+
 BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold)
-    : problem(problem) {
-  const attn::AttentionRoles &roles = problem.roles;
-  size_t size = sizeOf(problem.type);
-  size_t keyBytes = problem.count(roles.keyTerm) * size;
-  size_t valueBytes =
-      problem.valueInKey ? 0 : problem.count(roles.valueTerm) * size;
-  keyStride = roundUp(keyBytes, 64);
-  stride = keyStride + roundUp(valueBytes, 64);
+    : problem(problem), tensors(problem.tensors()) {
+  for (const BenchTensor &tensor : tensors) {
+    offsets.push_back(stride);
+    stride += roundUp(problem.count(tensor.term) * sizeOf(tensor.type), 64);
+  }
+  offsets.push_back(stride);
   if (cold) {
     size_t wanted = std::max(2 * lastLevelCache(), size_t(1) << 30);
     size_t allowed = availableMemory() / 2;
@@ -133,22 +153,12 @@ BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold)
   }
   arena = HugeBuffer(stride * sets);
 
-  // Cut from a table of random numbers at random places.
-  HostTensor table(problem.type, {int64_t(1) << 18});
-  fillRandom(table, 1);
-  uint64_t random = 2;
-  size_t tableSize = table.byteCount(), total = stride * sets;
-  for (size_t at = 0; at < total;) {
-    size_t from = nextRandom(random) % (tableSize / 2) / size * size;
-    size_t length = std::min({tableSize - from, total - at, size_t(1) << 15});
-    std::memcpy(arena.data() + at, table.data() + from, length);
-    at += length;
-  }
+  for (size_t i = 0; i < tensors.size(); ++i)
+    fill(i);
   // With a mask alone, what no row attends to is still a valid number.
   for (int set = 0; set < sets && !problem.lengths.empty(); ++set) {
-    poison(roles.keyTerm, key(set));
-    if (!problem.valueInKey)
-      poison(roles.valueTerm, value(set));
+    for (auto [i, tensor] : llvm::enumerate(tensors))
+      poison(tensor, data(set, i));
   }
 }
 
