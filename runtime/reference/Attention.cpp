@@ -22,9 +22,8 @@
 // least of D + 3 and kFewSteps roundings.  What the operands are off by comes
 // on top.
 //
-// Where the rows of the key have scales, D + 4 takes the place of D + 3: a
-// score is multiplied once more.  Where those of the value have, 5u that of 4u,
-// as a weight is, which may make it subnormal: then it loses up to tiny.
+// With scales of the key's rows a score is rounded once more, D + 4; with those
+// of the value's a weight is, 5u, or becomes subnormal and loses up to tiny.
 //
 // A score function moves e_j as its arithmetic does; its own roundings are few
 // and count in full.  A sink is a key of value 0 whose score is rounded twice.

@@ -48,6 +48,8 @@ public:
     tokenMajor = llvm::StringRef(shape.keys) == "mg";
     q = ref::random({shape.groups, shape.rows, shape.depth},
                     ref::Distribution::Normal, 1);
+    for (double &number : q.value) // so that all keys count
+      number /= 8;
     key = make(shape.depth, 2, true);
     value = make(shape.width, 3, shape.scaledValue);
     CompileOptions options;

@@ -291,7 +291,7 @@ func.func @attention_c6_bias_without_letters(
     %q: tensor<2x8xf32>, %k: tensor<2x5x8xf32>, %bias: tensor<2x5xf32>) {
   // expected-error @+1 {{'attn.attention' op a bias and its letters come together}}
   %0 = "attn.attention"(%q, %k, %k, %bias, %q)
-      <{operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0>, scale = 1.0 : f64, spec = "bk, bmk, bmv -> bv"}>
+      <{operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0>, scale = 1.0 : f64, spec = "bk, bmk, bmv -> bv"}>
     : (tensor<2x8xf32>, tensor<2x5x8xf32>, tensor<2x5x8xf32>, tensor<2x5xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
   return
 }

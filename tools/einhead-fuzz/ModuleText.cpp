@@ -363,11 +363,9 @@ void Writer::attention() {
      << formatv("    query(%q : {0}) key({1} : {2}) value({3} : {4})\n",
                 p.query.type(), key.name, key.type, value.name, value.type);
   clauses();
-  os << formatv("    outs(%init : {0})", type);
-  if (p.lse)
-    os << formatv(" lse(%lse : {0}) -> {1}, {0}\n", lseType, type);
-  else
-    os << formatv(" -> {0}\n", type);
+  std::string lse = formatv(" lse(%lse : {0}) -> {1}, {0}", lseType, type);
+  os << formatv("    outs(%init : {0}){1}\n", type,
+                p.lse ? lse : " -> " + type);
 }
 
 //===----------------------------------------------------------------------===//
