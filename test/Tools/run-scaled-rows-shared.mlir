@@ -1,13 +1,13 @@
 // i8 rows times their scales, repeated, in parts and for several attentions:
 // shared as floats are, and read as i8.
-// RUN: einhead explain %s | FileCheck %s
-// RUN: einhead run %s --function=after | FileCheck %s --check-prefix=RUN
-// RUN: einhead run %s --function=before | FileCheck %s --check-prefix=RUN
-// RUN: einhead run %s --function=prefix | FileCheck %s --check-prefix=RUN
-// RUN: einhead run %s --function=siblings | FileCheck %s --check-prefix=RUN
-// RUN: einhead run %s --function=scales_differ | FileCheck %s --check-prefix=RUN
-// RUN: not einhead run %s --function=prefix --perturb=1e-2 2>&1 | FileCheck %s --check-prefix=WRONG
-// RUN: pass
+// RUN: %einhead explain %s | FileCheck %s
+// RUN: %einhead run %s --function=after | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --function=before | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --function=prefix | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --function=siblings | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --function=scales_differ | FileCheck %s --check-prefix=PASS
+// RUN: %python %S/Inputs/exits.py 1 %einhead run %s --function=prefix --perturb=1e-2 | FileCheck %s --check-prefix=WRONG
+// PASS: pass
 // WRONG: FAIL
 
 // Products that repeat over the query heads are read where they do not.

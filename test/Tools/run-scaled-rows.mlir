@@ -1,18 +1,18 @@
 // i8 caches with a scale for each row: rows of both are appended, garbage past
 // them is never read, and the session keeps them from call to call.
-// RUN: einhead explain %s | FileCheck %s --check-prefix=EXPLAIN
-// RUN: einhead run %s --size=b=2,m=150 --length=0 --poison | FileCheck %s --check-prefix=RUN
-// RUN: einhead run %s --size=b=2,m=150 --length=64 --poison | FileCheck %s --check-prefix=RUN
-// RUN: einhead run %s --size=b=2,m=150 --length=149 --poison | FileCheck %s --check-prefix=RUN
-// RUN: einhead run %s --size=b=2,m=150 --length=97 --poison --no-fuse | FileCheck %s --check-prefix=RUN
-// RUN: einhead run %s --size=b=2,m=150 --length=97 --poison --no-share-kv | FileCheck %s --check-prefix=RUN
-// RUN: not einhead run %s --size=b=2,m=150 --length=97 --perturb=1e-2 2>&1 | FileCheck %s --check-prefix=WRONG
+// RUN: %einhead explain %s | FileCheck %s --check-prefix=EXPLAIN
+// RUN: %einhead run %s --size=b=2,m=150 --length=0 --poison | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --size=b=2,m=150 --length=64 --poison | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --size=b=2,m=150 --length=149 --poison | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --size=b=2,m=150 --length=97 --poison --no-fuse | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --size=b=2,m=150 --length=97 --poison --no-share-kv | FileCheck %s --check-prefix=PASS
+// RUN: %python %S/Inputs/exits.py 1 %einhead run %s --size=b=2,m=150 --length=97 --perturb=1e-2 | FileCheck %s --check-prefix=WRONG
 
 // EXPLAIN: the key is read as i8 "bgmk" and multiplied by its scale where it is used
 // EXPLAIN: the value is read as i8 "bgmv" and multiplied by its scale where it is used
 // 4 heads, 24 + 40 bytes and two scales of 4 for each.
 // EXPLAIN: K/V bytes: 288*b*m
-// RUN: pass
+// PASS: pass
 // WRONG: FAIL
 
 func.func @step(%q: tensor<?x4x3x24xf32> {attn.name = "q", attn.shape = "b, 4, 3, 24"},

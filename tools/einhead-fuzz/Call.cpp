@@ -68,10 +68,10 @@ HostTensor Call::filled(const Argument &argument) {
                   : argument.type == DataType::I8
                       ? double(random.range(-128, 127))
                       : double(random.range(0, 3)));
-  bool isValue = argument.name == "v" || argument.name == "vs";
-  bool isKey = argument.name == "k" || argument.name == "ks";
+  bool isValue = argument.name == "v" || argument.name == "vscale";
+  bool isKey = argument.name == "k" || argument.name == "kscale";
   // The appended keys count, and their scales are these.
-  bool isOfNew = problem.append && StringRef(argument.name).ends_with("s");
+  bool isOfNew = problem.append && StringRef(argument.name).ends_with("scale");
   if (from && (isValue || isKey) && !isOfNew &&
       poison >=
           (isValue || problem.valueIsKey ? Poison::KeyAndValue : Poison::Key))

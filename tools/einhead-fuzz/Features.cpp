@@ -213,11 +213,11 @@ static void makeScales(Problem &p, Random &random) {
   bool both = p.valueIsKey || random.percent(70);
   bool isKey = both || random.percent(50);
   if (isKey)
-    p.keyScale = scaleOf(p.keys, p.newKeys, "ks", p.depth);
+    p.keyScale = scaleOf(p.keys, p.newKeys, "kscale", p.depth);
   if (p.valueIsKey)
     p.values.element = "i8";
   else if (both || !isKey)
-    p.valueScale = scaleOf(p.values, p.newValues, "vs", p.value);
+    p.valueScale = scaleOf(p.values, p.newValues, "vscale", p.value);
 }
 
 void addFeatures(Problem &p, Random &random) {

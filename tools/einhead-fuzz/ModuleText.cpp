@@ -332,7 +332,7 @@ void Writer::clauses() {
   os << "    scale " << number(p.scale) << "\n";
   const auto &ofValue = p.valueIsKey ? p.keyScale : p.valueScale;
   if (p.keyScale)
-    os << formatv("    key_scale(%ks : {0})\n", p.keyScale->type());
+    os << formatv("    key_scale(%kscale : {0})\n", p.keyScale->type());
   if (ofValue)
     os << formatv("    value_scale(%{0} : {1})\n", ofValue->name,
                   ofValue->type());
