@@ -13,7 +13,8 @@
 // An attention to that product reads the i8 rows instead and takes the scales
 // as operands.  The letters of both may stand in another order than those of
 // the product; those of the scales are the letters of the rows but the depth's
-// or the value's, since that is what the attention takes.
+// or the value's, since that is what the attention takes.  A slice of the
+// product is the product of slices.
 
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Attn.h"
@@ -30,6 +31,7 @@ using namespace einhead::attn;
 namespace {
 /// i8 rows and the scales that they are multiplied with.
 struct ScaledRows {
+  tensor::ExtractSliceOp slice; ///< of the product, or null
   EinsumOp product;
   Value rows, scales;
   std::string term; ///< of the rows, in the attention's letters
@@ -63,6 +65,9 @@ static std::string renamed(llvm::StringRef text, llvm::StringRef from,
 /// one of i8, `found` has no rows.
 static std::string match(Value operand, llvm::StringRef term,
                          llvm::StringRef columns, ScaledRows &found) {
+  found.slice = operand.getDefiningOp<tensor::ExtractSliceOp>();
+  if (found.slice && found.slice.getDroppedDims().none())
+    operand = found.slice.getSource();
   found.product = operand.getDefiningOp<EinsumOp>();
   if (!found.product || found.product.getInputs().size() != 2)
     return "";
@@ -91,10 +96,33 @@ static std::string match(Value operand, llvm::StringRef term,
   return "";
 }
 
+/// What the slice of a product, whose letters are `term`, takes of one of its
+/// operands.
+static Value sliced(RewriterBase &rewriter, const ScaledRows &found,
+                    llvm::StringRef term, Value operand,
+                    llvm::StringRef letters) {
+  tensor::ExtractSliceOp slice = found.slice;
+  if (!slice)
+    return operand;
+  SmallVector<OpFoldResult> offsets, sizes, strides;
+  for (char letter : letters) {
+    int64_t dim = indexOf(term, letter);
+    offsets.push_back(slice.getMixedOffsets()[dim]);
+    sizes.push_back(slice.getMixedSizes()[dim]);
+    strides.push_back(slice.getMixedStrides()[dim]);
+  }
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPoint(slice);
+  return rewriter.createOrFold<tensor::ExtractSliceOp>(slice.getLoc(), operand,
+                                                       offsets, sizes, strides);
+}
+
 /// Extents of the product are those of its rows, so that it can go.
 static void readExtentsOfRows(RewriterBase &rewriter, const ScaledRows &found,
                               llvm::StringRef term) {
   EinsumOp product = found.product;
+  if (tensor::ExtractSliceOp slice = found.slice; slice && slice->use_empty())
+    rewriter.eraseOp(slice);
   for (Operation *user : llvm::make_early_inc_range(product->getUsers())) {
     auto dim = dyn_cast<tensor::DimOp>(user);
     std::optional<int64_t> index = dim ? dim.getConstantIndex() : std::nullopt;
@@ -132,12 +160,16 @@ void einhead::readScaledRows(RewriterBase &rewriter, AttentionOp op,
     if (!why.empty() || !found.rows)
       continue;
     term = found.term;
+    Value rows = sliced(rewriter, found, old, found.rows, term);
+    Value scales =
+        sliced(rewriter, found, old, found.scales,
+               lettersWithout(term, isKey ? roles.depth : roles.value));
     rewriter.modifyOpInPlace(op, [&] {
       op.setSpec(roles.queryTerm + ", " + roles.keyTerm + ", " +
                  roles.valueTerm + " -> " + roles.outputTerm);
-      operand.set(found.rows);
+      operand.set(rows);
       (isKey ? op.getKeyScaleMutable() : op.getValueScaleMutable())
-          .assign(found.scales);
+          .assign(scales);
     });
     readExtentsOfRows(rewriter, found, old);
     remarkPassed(op.getLoc(), pass, "ScaledRows",

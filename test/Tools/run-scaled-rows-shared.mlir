@@ -6,6 +6,8 @@
 // RUN: %einhead run %s --function=prefix | FileCheck %s --check-prefix=PASS
 // RUN: %einhead run %s --function=siblings | FileCheck %s --check-prefix=PASS
 // RUN: %einhead run %s --function=scales_differ | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --function=latent | FileCheck %s --check-prefix=PASS
+// RUN: %einhead run %s --function=some_keys --size=m=30 | FileCheck %s --check-prefix=PASS
 // RUN: %python %S/Inputs/exits.py 1 %einhead run %s --function=prefix --perturb=1e-2 | FileCheck %s --check-prefix=WRONG
 // PASS: pass
 // WRONG: FAIL
@@ -112,4 +114,33 @@ func.func @scales_differ(%q: tensor<4x24xf32>, %r: tensor<4x24xf32>, %k: tensor<
   %w2 = attn.softmax "hm" over "m"(%s2) : tensor<4x77xf32>
   %y2 = attn.einsum "hm, mv -> hv"(%w2, %vf) : (tensor<4x77xf32>, tensor<77x24xf32>) -> tensor<4x24xf32>
   return %y, %y2 : tensor<4x24xf32>, tensor<4x24xf32>
+}
+
+// Latent attention: the value is columns of the product, and so of the rows.
+// CHECK-LABEL: @latent
+// CHECK: 2156 at least, 2156 read by the loops
+// CHECK: the value is read as i8 "mv"
+// CHECK: the value is columns 0 to 15 of the key's 24: K alone is read
+func.func @latent(%q: tensor<4x24xf32>, %k: tensor<77x24xi8>, %ks: tensor<77xf32>) -> tensor<4x16xf32> {
+  %kw = arith.sitofp %k : tensor<77x24xi8> to tensor<77x24xf32>
+  %kf = attn.einsum "mk, m -> mk"(%kw, %ks) : (tensor<77x24xf32>, tensor<77xf32>) -> tensor<77x24xf32>
+  %vf = tensor.extract_slice %kf[0, 0] [77, 16] [1, 1] : tensor<77x24xf32> to tensor<77x16xf32>
+  %s = attn.einsum "hk, mk -> hm"(%q, %kf) : (tensor<4x24xf32>, tensor<77x24xf32>) -> tensor<4x77xf32>
+  %w = attn.softmax "hm" over "m"(%s) : tensor<4x77xf32>
+  %y = attn.einsum "hm, mv -> hv"(%w, %vf) : (tensor<4x77xf32>, tensor<77x16xf32>) -> tensor<4x16xf32>
+  return %y : tensor<4x16xf32>
+}
+
+// Some keys of a cache: the same slice of rows and scales, whatever their order.
+// CHECK-LABEL: @some_keys
+// CHECK: the key is read as i8 "mhk"
+func.func @some_keys(%q: tensor<2x24xf32>, %k: tensor<?x3x24xi8> {attn.name = "k", attn.shape = "m, 3, 24"},
+                     %ks: tensor<?x3xf32> {attn.name = "ks", attn.shape = "m, 3"}, %v: tensor<2x9x16xf32>) -> tensor<2x16xf32> {
+  %kw = arith.sitofp %k : tensor<?x3x24xi8> to tensor<?x3x24xf32>
+  %kf = attn.einsum "mhk, mh -> hmk"(%kw, %ks) : (tensor<?x3x24xf32>, tensor<?x3xf32>) -> tensor<3x?x24xf32>
+  %part = tensor.extract_slice %kf[1, 4, 0] [2, 9, 24] [1, 2, 1] : tensor<3x?x24xf32> to tensor<2x9x24xf32>
+  %s = attn.einsum "hk, hmk -> hm"(%q, %part) : (tensor<2x24xf32>, tensor<2x9x24xf32>) -> tensor<2x9xf32>
+  %w = attn.softmax "hm" over "m"(%s) : tensor<2x9xf32>
+  %y = attn.einsum "hm, hmv -> hv"(%w, %v) : (tensor<2x9xf32>, tensor<2x9x16xf32>) -> tensor<2x16xf32>
+  return %y : tensor<2x16xf32>
 }
