@@ -102,6 +102,7 @@ public:
   }
 
   std::string bytes;
+  Rows key, value;
 
 private:
   std::vector<int64_t> outer(int64_t last) const {
@@ -184,7 +185,6 @@ private:
   Shape shape;
   bool tokenMajor;
   ref::Tensor q;
-  Rows key, value;
 };
 
 class ScaledShape : public testing::TestWithParam<Shape> {};
@@ -229,4 +229,19 @@ TEST(Scaled, ADroppedKeyIsSeen) {
   Loaded module(scaled.bytes);
   for (int64_t valid : {2, 64, 65, 129})
     EXPECT_FALSE(scaled.judge(scaled.run(module, valid - 1), valid).pass);
+}
+
+// A scale of NaN is NaN to the rows that attend to its key: here to the first
+// one only, since the mask keeps key 1 from the others.
+TEST(Scaled, NaNIsOfTheRowsThatAttend) {
+  for (bool isKey : {true, false}) {
+    Scaled scaled({1, 3, 24, 40, 129, "gm", kMask});
+    (isKey ? scaled.key : scaled.value).scales.value[1] = NAN;
+    Loaded module(scaled.bytes);
+    std::vector<float> y = scaled.run(module, 129);
+    ref::Report report = scaled.judge(y, 129);
+    EXPECT_TRUE(report.pass) << report.message();
+    for (int64_t i = 0; i < 3 * 40; ++i)
+      EXPECT_EQ(std::isnan(y[i]), i < 40) << i;
+  }
 }
