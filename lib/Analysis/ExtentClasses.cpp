@@ -135,6 +135,11 @@ void ExtentClasses::relateAttention(Operation *op) {
       {roles.queryTerm, like.getQuery()},
       {roles.keyTerm, like.getKey()},
       {roles.valueTerm, like.getValue()}};
+  std::string keyScale = roles.keyScale(), valueScale = roles.valueScale();
+  if (like.getKeyScale())
+    terms.push_back({keyScale, like.getKeyScale()});
+  if (like.getValueScale())
+    terms.push_back({valueScale, like.getValueScale()});
   if (like.getBias())
     terms.push_back({*like.getBiasLetters(), like.getBias()});
   // The last dimension, the list itself, has an extent of its own.
@@ -144,8 +149,10 @@ void ExtentClasses::relateAttention(Operation *op) {
   if (partial) {
     // A list names keys of K by number.
     if (partial.getKeyMap())
-      for (Value value : {like.getKey(), like.getValue()})
-        pin(value);
+      for (Value value : {like.getKey(), like.getValue(), like.getKeyScale(),
+                          like.getValueScale()})
+        if (value)
+          pin(value);
     for (Value value : {partial.getMax(), partial.getSum()})
       terms.push_back({state, value});
     terms.push_back({roles.outputTerm, partial.getAccumulator()});

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Analysis/Traffic.h"
+#include "einhead/Analysis/IndexEvaluator.h"
 #include "einhead/Analysis/ValueInKey.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/StringExtras.h"
@@ -88,6 +89,12 @@ AttentionTraffic AttentionTraffic::of(AttentionLike op) {
   read(roles.keyTerm, op.getKey());
   if (!ValueInKey::of(op).holds)
     read(roles.valueTerm, op.getValue());
+  if (op.getKeyScale())
+    read(roles.keyScale(), op.getKeyScale());
+  bool oneScale = op.getKeyScale() && op.getValueScale() &&
+                  rootOf(op.getKeyScale()) == rootOf(op.getValueScale());
+  if (op.getValueScale() && !oneScale)
+    read(roles.valueScale(), op.getValueScale());
   std::string scores = roles.batch + rows + roles.key;
   addTo(traffic.operations, product(op, scores + roles.depth, roles.key, 2));
   addTo(traffic.operations, product(op, scores + roles.value, roles.key, 2));

@@ -57,7 +57,8 @@ IndexEvaluator einhead::exampleSizes(func::FuncOp function) {
   return at;
 }
 
-/// Bytes of one key: a row of K, and one of V unless that is part of K's.
+/// Bytes of one key: a row of K, and one of V unless that is part of K's, and
+/// their scales.
 static std::optional<int64_t> keyBytes(AttentionLike op,
                                        const IndexEvaluator &at) {
   AttentionRoles roles = rolesOf(op);
@@ -69,8 +70,13 @@ static std::optional<int64_t> keyBytes(AttentionLike op,
     return getElementTypeOrSelf(value).getIntOrFloatBitWidth() / 8;
   };
   bool one = rootOf(op.getKey()) == rootOf(op.getValue());
+  Value keyScale = op.getKeyScale(), valueScale = op.getValueScale();
+  bool oneScale =
+      keyScale && valueScale && rootOf(keyScale) == rootOf(valueScale);
   return *depth * bytes(op.getKey()) +
-         (one ? 0 : *width * bytes(op.getValue()));
+         (one ? 0 : *width * bytes(op.getValue())) +
+         (keyScale ? bytes(keyScale) : 0) +
+         (valueScale && !oneScale ? bytes(valueScale) : 0);
 }
 
 //===----------------------------------------------------------------------===//

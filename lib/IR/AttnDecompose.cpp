@@ -34,6 +34,8 @@ public:
   SmallVector<Value> run();
 
 private:
+  Value widened(Value rows, llvm::StringRef term, Value scale,
+                llvm::StringRef scaleTerm);
   Value scaledDots();
   Value mapScores(Value scores, ArrayRef<Lettered> more, ElementBody body);
   Value addBias(Value scores);
@@ -57,8 +59,22 @@ private:
   std::string letters; ///< of the scores
   RankedTensorType output;
   Type type; ///< of scores, weights and sums
+  Value key, value;
 };
 } // namespace
+
+/// i8 rows times their scales, which no einsum takes as they are.
+Value Decomposition::widened(Value rows, llvm::StringRef term, Value scale,
+                             llvm::StringRef scaleTerm) {
+  if (!scale)
+    return rows;
+  auto wide = cast<RankedTensorType>(
+      cast<RankedTensorType>(rows.getType()).clone(b.getF32Type()));
+  Value floats = arith::SIToFPOp::create(b, loc, wide, rows);
+  return EinsumOp::create(b, loc, wide,
+                          (term + ", " + scaleTerm + " -> " + term).str(),
+                          ValueRange{floats, scale});
+}
 
 //===----------------------------------------------------------------------===//
 // The scores
@@ -75,7 +91,7 @@ Value Decomposition::scaledDots() {
   auto scores = RankedTensorType::get(shape, type);
   Value dots = EinsumOp::create(
       b, loc, scores, roles.queryTerm + ", " + roles.keyTerm + " -> " + letters,
-      ValueRange{op.getQuery(), op.getKey()});
+      ValueRange{op.getQuery(), key});
   Value scale = createFloat(b, loc, type, op.getScale().convertToDouble());
   Value scales = tensor::SplatOp::create(b, loc, scale, scores, dynamic);
   return arith::MulFOp::create(b, loc, dots, scales);
@@ -255,7 +271,7 @@ Value Decomposition::weightedSum(Value scores) {
     shape.push_back(letterExtent(b, like, letter));
   Value result = createLetterLoops(
       b, loc, letters + roles.value,
-      {{weights, letters}, {op.getValue(), roles.valueTerm}},
+      {{weights, letters}, {value, roles.valueTerm}},
       createFilled(b, loc, shape, type, 0.0), roles.outputTerm,
       [&](OpBuilder &c, Location l, ValueRange args) -> Value {
         Value product =
@@ -296,6 +312,9 @@ Value Decomposition::logSumExp(Value scores) {
 }
 
 SmallVector<Value> Decomposition::run() {
+  key = widened(op.getKey(), roles.keyTerm, op.getKeyScale(), roles.keyScale());
+  value = widened(op.getValue(), roles.valueTerm, op.getValueScale(),
+                  roles.valueScale());
   Value scores = scaledDots();
   if (scoreOf(like))
     scores = applyScore(scores);
@@ -308,7 +327,7 @@ SmallVector<Value> Decomposition::run() {
     result = EinsumOp::create(b, loc, output,
                               letters + ", " + roles.valueTerm + " -> " +
                                   roles.outputTerm,
-                              ValueRange{softmaxOp(scores), op.getValue()});
+                              ValueRange{softmaxOp(scores), value});
   else
     result = weightedSum(scores);
   if (!op.getLse())

@@ -16,12 +16,12 @@ using namespace einhead::attn;
 LogicalResult ReadAheadOp::verify() {
   auto type = cast<MemRefType>(getSource().getType());
   if (static_cast<int64_t>(getIndices().size()) != type.getRank())
-    return emitOpError("(C18) has ") << getIndices().size() << " indices for "
+    return emitOpError("(C19) has ") << getIndices().size() << " indices for "
                                      << type.getRank() << " dimensions";
   if (!type.isLastDimUnitStride())
-    return emitOpError("(C18) takes contiguous rows, got ") << type;
+    return emitOpError("(C19) takes contiguous rows, got ") << type;
   if (static_cast<int64_t>(getDimension()) >= type.getRank() - 1)
-    return emitOpError("(C18) counts rows in dimension ")
+    return emitOpError("(C19) counts rows in dimension ")
            << getDimension() << ", which comes before the last one of "
            << type.getRank();
   return success();

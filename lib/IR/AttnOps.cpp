@@ -28,15 +28,19 @@ Block *einhead::attn::scoreOf(AttentionLike op) {
 }
 
 /// The operands and terms in which letters stand.
-static llvm::SmallVector<std::pair<Value, std::string>, 4>
+static llvm::SmallVector<std::pair<Value, std::string>, 6>
 termsOf(AttentionLike op) {
   AttentionRoles roles = rolesOf(op);
-  llvm::SmallVector<std::pair<Value, std::string>, 4> terms = {
+  llvm::SmallVector<std::pair<Value, std::string>, 6> terms = {
       {op.getQuery(), roles.queryTerm},
       {op.getKey(), roles.keyTerm},
       {op.getValue(), roles.valueTerm}};
   if (op.getBias())
     terms.push_back({op.getBias(), op.getBiasLetters()->str()});
+  if (op.getKeyScale())
+    terms.push_back({op.getKeyScale(), roles.keyScale()});
+  if (op.getValueScale())
+    terms.push_back({op.getValueScale(), roles.valueScale()});
   return terms;
 }
 

@@ -121,11 +121,11 @@ AttentionOp::getTiledImplementation(OpBuilder &builder,
                            : builder.getStringAttr(tiled.offsetLetters);
   auto op = AttentionOp::create(
       builder, getLoc(), types, getSpecAttr(), tiled.query, tiled.key,
-      tiled.value, getScaleAttr(), tiled.bias, getBiasLettersAttr(),
-      tiled.valid, getMaskAttr(), getMaskSymbols(), letters, tiled.offsets,
-      getBlockLettersAttr(), tiled.blocks, getBlockSizeAttr(),
-      getSinkLettersAttr(), sink, getSharedKvAttr(), getScheduleAttr(), output,
-      lse, getScore().size());
+      tiled.value, getScaleAttr(), tiled.keyScale, tiled.valueScale, tiled.bias,
+      getBiasLettersAttr(), tiled.valid, getMaskAttr(), getMaskSymbols(),
+      letters, tiled.offsets, getBlockLettersAttr(), tiled.blocks,
+      getBlockSizeAttr(), getSinkLettersAttr(), sink, getSharedKvAttr(),
+      getScheduleAttr(), output, lse, getScore().size());
   copyScore(like, cast<AttentionLike>(op.getOperation()));
   return tilingResult(*this, op);
 }

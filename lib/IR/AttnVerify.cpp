@@ -262,7 +262,47 @@ static LogicalResult verifyScore(AttentionLike op,
   return success();
 }
 
-/// Constraints C1 to C12, which both attention ops share.
+/// Keys or values, with a scale for each row where they are i8.
+static LogicalResult verifyScaled(AttentionLike op, llvm::StringRef name,
+                                  Value rows, Value scale,
+                                  llvm::StringRef letters,
+                                  LetterExtents &extents) {
+  Type element = getElementTypeOrSelf(rows);
+  if (!scale && element.isInteger(8))
+    return op->emitOpError()
+           << "the " << name << " is i8 and has no " << name
+           << "_scale, which says what its numbers are multiplied by";
+  if (!scale && !isa<FloatType>(element))
+    return op->emitOpError() << "is on floating-point numbers, got " << element;
+  if (!scale)
+    return success();
+  if (!element.isInteger(8))
+    return op->emitOpError() << "a " << name << "_scale is of an i8 " << name
+                             << ", this one is of " << element;
+  if (!getElementTypeOrSelf(scale).isF32())
+    return op->emitOpError() << "the " << name << "_scale is f32, got "
+                             << getElementTypeOrSelf(scale);
+  return extents.bind(("the " + name + "_scale").str(), letters,
+                      scale.getType());
+}
+
+static LogicalResult verifyBias(AttentionLike op, const AttentionRoles &roles,
+                                LetterExtents &extents) {
+  if (static_cast<bool>(op.getBias()) != op.getBiasLetters().has_value())
+    return op->emitOpError("a bias and its letters come together");
+  if (!op.getBias())
+    return success();
+  llvm::StringRef letters = *op.getBiasLetters();
+  if (failed(verifyLetters(op, "bias letters", letters)))
+    return failure();
+  if (!lettersWithout(letters, roles.scores()).empty())
+    return op->emitOpError() << "bias letters \"" << letters
+                             << "\" must be batch, row or key letters: \""
+                             << roles.scores() << "\"";
+  return extents.bind("the bias", letters, op.getBias().getType());
+}
+
+/// Constraints C1 to C12 and C15, which both attention ops share.
 static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
                                      AttentionRoles &roles) {
   FailureOr<AttentionRoles> parsed = // attention_c1, c2, c3, c5
@@ -275,8 +315,9 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
     auto shaped = dyn_cast<ShapedType>(operand.getType());
     if (shaped && isa<TensorType>(shaped) != tensors)
       return op->emitOpError("mixes tensors and buffers");
-    if (shaped && operand != op.getValid() && operand != op.getBlocks() &&
-        !isa<FloatType>(shaped.getElementType()))
+    bool isRow = operand == op.getKey() || operand == op.getValue();
+    if (shaped && !isRow && operand != op.getValid() &&
+        operand != op.getBlocks() && !isa<FloatType>(shaped.getElementType()))
       return op->emitOpError()
              << "is on floating-point numbers, got " << shaped.getElementType();
   }
@@ -286,19 +327,13 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
       failed(
           extents.bind("the value", roles.valueTerm, op.getValue().getType())))
     return failure();
-  if (static_cast<bool>(op.getBias()) != op.getBiasLetters().has_value())
-    return op->emitOpError("a bias and its letters come together");
-  if (op.getBias()) { // attention_c6
-    llvm::StringRef letters = *op.getBiasLetters();
-    if (failed(verifyLetters(op, "bias letters", letters)))
-      return failure();
-    if (!lettersWithout(letters, roles.scores()).empty())
-      return op->emitOpError() << "bias letters \"" << letters
-                               << "\" must be batch, row or key letters: \""
-                               << roles.scores() << "\"";
-    if (failed(extents.bind("the bias", letters, op.getBias().getType())))
-      return failure();
-  }
+  if (failed(verifyScaled(op, "key", op.getKey(), op.getKeyScale(),
+                          roles.keyScale(), extents)) || // attention_c15
+      failed(verifyScaled(op, "value", op.getValue(), op.getValueScale(),
+                          roles.valueScale(), extents)))
+    return failure();
+  if (failed(verifyBias(op, roles, extents))) // attention_c6
+    return failure();
   if (Value valid = op.getValid()) { // attention_c7, attention_c8
     if (failed(verifyLength(op, "valid", valid, roles.queryTerm,
                             op.getQuery().getType())))
@@ -393,13 +428,13 @@ LogicalResult PartialAttentionOp::verify() {
   if (failed(extents.bind("max", split + roles.state(), getMax().getType())) ||
       failed(extents.bind("sum", split + roles.state(), getSum().getType())) ||
       failed(extents.bind("the accumulator", split + roles.outputTerm,
-                          getAccumulator().getType()))) // attention_c15
+                          getAccumulator().getType()))) // attention_c16
     return failure();
   for (Value state : {getMax(), getSum(), getAccumulator()})
-    if (!getElementTypeOrSelf(state).isF32()) // attention_c16
+    if (!getElementTypeOrSelf(state).isF32()) // attention_c17
       return emitOpError() << "states are f32, got "
                            << getElementTypeOrSelf(state);
-  return verifyKeyList(*this, roles); // attention_c17
+  return verifyKeyList(*this, roles); // attention_c18
 }
 
 LogicalResult MergeOp::verify() {

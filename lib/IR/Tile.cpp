@@ -169,6 +169,9 @@ TiledOperands einhead::attn::tileOperands(OpBuilder &builder, AttentionLike op,
   tiled.query = data.slice(builder, loc, op.getQuery(), roles.queryTerm);
   tiled.key = data.slice(builder, loc, op.getKey(), roles.keyTerm);
   tiled.value = data.slice(builder, loc, op.getValue(), roles.valueTerm);
+  tiled.keyScale = data.slice(builder, loc, op.getKeyScale(), roles.keyScale());
+  tiled.valueScale =
+      data.slice(builder, loc, op.getValueScale(), roles.valueScale());
   if (op.getBias())
     tiled.bias = data.slice(builder, loc, op.getBias(), *op.getBiasLetters());
   if (op.getBlocks())
@@ -206,7 +209,7 @@ PartialAttentionOp einhead::attn::buildPartial(OpBuilder &builder,
       builder, op.getLoc(), TypeRange(states),
       builder.getStringAttr(op.getSpec()), operands.query, operands.key,
       operands.value, builder.getFloatAttr(builder.getF64Type(), op.getScale()),
-      operands.bias,
+      operands.keyScale, operands.valueScale, operands.bias,
       op.getBias() ? builder.getStringAttr(*op.getBiasLetters()) : StringAttr(),
       operands.valid, operands.mask, operands.maskSymbols,
       letters(operands.offsetLetters), operands.offsets,

@@ -65,13 +65,18 @@ LogicalResult einhead::fuseSharedKV(func::FuncOp function) {
     if (failed(applyPatternsGreedily(function, std::move(patterns), config)))
       return failure();
   }
-  function.walk([](AttentionOp op) {
+  SmallVector<AttentionOp> ops;
+  function.walk([&](AttentionOp op) { ops.push_back(op); });
+  IRRewriter rewriter(function.getContext());
+  for (AttentionOp op : ops) {
+    // What was repeated after the product with its scales is read before it.
+    readScaledRows(rewriter, op, passFlag, /*saysWhyNot=*/false);
     reportMissed(op);
     op.setSharedKv(true);
     report(cast<AttentionLike>(op.getOperation()));
     remarkValueInKey(cast<AttentionLike>(op.getOperation()),
                      "attn-fuse-shared-kv");
-  });
+  }
   return success();
 }
 

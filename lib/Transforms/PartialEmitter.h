@@ -40,6 +40,13 @@ private:
   bool namesRow(llvm::StringRef letters);
   void testKeys(mlir::Value row, mlir::Value start, mlir::Value count);
   void excludeKeys(mlir::Value row);
+  // Scales of i8 keys and values (TileScales.cpp).
+  void copyScales(mlir::Value memref, llvm::StringRef term, mlir::Value start,
+                  mlir::Value count, bool full, mlir::Value into);
+  void loadScales(mlir::Value start, mlir::Value count, bool full);
+  void scaleScores();
+  llvm::SmallVector<mlir::Value>
+  scaledWeights(llvm::ArrayRef<mlir::Value> weights);
   // Scores into weights (TileWeights.cpp).
   void weights(mlir::Value count, bool full);
   mlir::Value scoreVector(mlir::Value row, int64_t key, mlir::Value count,
@@ -57,9 +64,10 @@ private:
                  int64_t block);
 
   std::unique_ptr<TileProducts> products;
-  mlir::Value live;   ///< by position in the tile
-  mlir::Value byLane; ///< a number for each row of a block
-  mlir::Value byRow;  ///< a vector for each of them
+  mlir::Value live;                   ///< by position in the tile
+  mlir::Value keyScales, valueScales; ///< the same; null where there are none
+  mlir::Value byLane;                 ///< a number for each row of a block
+  mlir::Value byRow;                  ///< a vector for each of them
 };
 } // namespace einhead
 

@@ -89,6 +89,8 @@ void PartialEmitter::tile(Value start, Value count, bool full) {
   }
   products->stage(start, count, full);
   products->scores(start, count, full);
+  loadScales(start, count, full);
+  scaleScores();
   shapeScores(start, count);
   weights(count, full);
   products->values(start, count, full);

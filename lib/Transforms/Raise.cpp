@@ -243,7 +243,8 @@ static AttentionOp replace(RewriterBase &rewriter, Chain &chain) {
   auto op = AttentionOp::create(
       rewriter, chain.softmax.getLoc(), TypeRange(init.getType()),
       rewriter.getStringAttr(chain.spec()), chain.query, chain.key, chain.value,
-      rewriter.getF64FloatAttr(scores.scale), scores.bias, biasLetters,
+      rewriter.getF64FloatAttr(scores.scale), /*key_scale=*/Value(),
+      /*value_scale=*/Value(), scores.bias, biasLetters,
       chain.softmax.getValid(), renameMask(chain),
       chain.softmax.getMaskSymbols(),
       /*offset_letters=*/StringAttr(), /*offsets=*/ValueRange(),
@@ -275,7 +276,9 @@ FailureOr<AttentionOp> einhead::raiseAttention(RewriterBase &rewriter,
   why = match(chain);
   if (!why.empty())
     return failure();
-  return replace(rewriter, chain);
+  AttentionOp op = replace(rewriter, chain);
+  readScaledRows(rewriter, op, "attn-raise", /*saysWhyNot=*/true);
+  return op;
 }
 
 namespace {

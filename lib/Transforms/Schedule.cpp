@@ -53,10 +53,13 @@ std::string einhead::whyNotTiled(AttentionOp op) {
           .str();
   }
   for (Value operand :
-       {op.getQuery(), op.getKey(), op.getValue(), op.getBias()})
-    if (operand && !isa<Float32Type, Float16Type, BFloat16Type>(
-                       getElementTypeOrSelf(operand)))
+       {op.getQuery(), op.getKey(), op.getValue(), op.getBias()}) {
+    Type element = operand ? getElementTypeOrSelf(operand) : Type();
+    // A verified key or value of integers is i8 with a scale.
+    if (element &&
+        !isa<Float32Type, Float16Type, BFloat16Type, IntegerType>(element))
       return "its operands are not f32, f16 or bf16";
+  }
   // Loops over lists read K from its first row on.
   if (op.getBlocks() && offsetOf(like, roles.key[0]))
     return "its lists of blocks count from a key before its first, offset '" +

@@ -161,9 +161,12 @@ std::string ScheduleKey::canonicalize(MLIRContext *context) {
   if (types.size() != 3)
     return "types are those of query, key and value, got " +
            std::to_string(types.size());
-  for (const std::string &type : types)
-    if (type != "f32" && type != "f16" && type != "bf16")
-      return "types are f32, f16 or bf16, got \"" + type + "\"";
+  for (auto [i, type] : llvm::enumerate(types)) {
+    bool isScaled = i > 0 && type == "i8";
+    if (type != "f32" && type != "f16" && type != "bf16" && !isScaled)
+      return "types are f32, f16 or bf16, of key and value i8 too, got \"" +
+             type + "\"";
+  }
   llvm::sort(with);
   with.erase(std::unique(with.begin(), with.end()), with.end());
   for (const std::string &part : with)

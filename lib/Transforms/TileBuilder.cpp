@@ -109,9 +109,11 @@ Value TileBuilder::loadRaw(Value memref, ValueRange indices, int64_t size,
 
 Value TileBuilder::loadVector(Value memref, ValueRange indices, int64_t count) {
   Value vector = loadRaw(memref, indices, lanes, count);
-  if (!getElementTypeOrSelf(vector).isF32())
-    vector = arith::ExtFOp::create(b, floats(), vector);
-  return vector;
+  Type element = getElementTypeOrSelf(vector);
+  if (element.isInteger(8))
+    return arith::SIToFPOp::create(b, floats(), vector);
+  return element.isF32() ? vector
+                         : Value(arith::ExtFOp::create(b, floats(), vector));
 }
 
 void TileBuilder::storeVector(Value vector, Value memref, ValueRange indices,

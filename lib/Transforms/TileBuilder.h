@@ -10,11 +10,13 @@
 //   pack     the queries into scratch, zero-padded to whole vectors; before the
 //            key loop
 //   list     where the keys are a list: their numbers, and their rows in K
-//   scores   s[R][KT] = q . K, unscaled              (TileProducts)
+//   scores   s[R][KT] = q . K, unscaled              (TileProducts), times the
+//            scales of i8 keys
 //   shape    s = log2(e) * (score(scale * s) + bias); -inf where a key does not
 //            attend
 //   weights  new max, weights = exp2(s - max), rescale of sum and accumulator
-//   values   acc[R][V] += weights . V                (TileProducts)
+//   values   acc[R][V] += weights . V                (TileProducts); of i8
+//            values the weights times their scales
 
 #ifndef EINHEAD_LIB_TRANSFORMS_TILEBUILDER_H
 #define EINHEAD_LIB_TRANSFORMS_TILEBUILDER_H
@@ -71,7 +73,8 @@ public:
   /// `size` elements of `memref` as they are; those from `count` on are 0.
   mlir::Value loadRaw(mlir::Value memref, mlir::ValueRange indices,
                       int64_t size, int64_t count);
-  /// `lanes` elements of `memref` as f32; those from `count` on are 0.
+  /// `lanes` elements of `memref` (floats or i8) as f32; those from `count` on
+  /// are 0.
   mlir::Value loadVector(mlir::Value memref, mlir::ValueRange indices,
                          int64_t count);
   void storeVector(mlir::Value vector, mlir::Value memref,

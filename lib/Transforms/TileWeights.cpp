@@ -72,7 +72,15 @@ Value PartialEmitter::rowWeights(Value row, Value max, Value count, bool full) {
     }
     weights.push_back(weight);
   }
-  return products->keepWeights(row, weights, splat(b, floats(), 0.0));
+  Value none = splat(b, floats(), 0.0);
+  if (!valueScales)
+    return products->keepWeights(row, weights, none);
+  // The sum of a row is that of its weights, whatever the values are.
+  Value total = none;
+  for (Value weight : weights)
+    total = arith::AddFOp::create(b, total, weight);
+  products->keepWeights(row, scaledWeights(weights), none);
+  return total;
 }
 
 void PartialEmitter::rescale(Value row, Value factor) {

@@ -22,6 +22,9 @@
 // least of D + 3 and kFewSteps roundings.  What the operands are off by comes
 // on top.
 //
+// With scales of the key's rows a score is rounded once more, D + 4; with those
+// of the value's a weight is, 5u, or becomes subnormal and loses up to tiny.
+//
 // A score function moves e_j as its arithmetic does; its own roundings are few
 // and count in full.  A sink is a key of value 0 whose score is rounded twice.
 //
@@ -74,7 +77,8 @@ struct Problem {
   Extents extents;
   std::string outer, keys, depth, values, rowLetters; // of the nest, in order
   Nest nest;
-  Access atQuery, atKey, atValue, atBias, atSink, atOutput, atRow;
+  Access atQuery, atKey, atValue, atKeyScale, atValueScale, atBias, atSink,
+      atOutput, atRow;
   MaskAt holds;
   ListedKeys listed;
   std::vector<int64_t> starts; ///< where the score letters start
@@ -102,24 +106,6 @@ std::string select(const std::string &from, Predicate predicate) {
   return result;
 }
 
-Extents extentsOf(const Spec &spec, const Tensor &query, const Tensor &key,
-                  const Tensor &value, const AttentionOptions &options) {
-  require(spec.inputs.size() == 3, "a spec of query, key, value");
-  Extents extents;
-  extents.add(spec.inputs[0], query);
-  extents.add(spec.inputs[1], key);
-  extents.add(spec.inputs[2], value);
-  if (options.hasBias)
-    extents.add(options.biasLetters, options.bias);
-  if (options.sink.scores)
-    extents.add(options.sink.letters, *options.sink.scores);
-  if (options.blocks.size == 0)
-    return extents;
-  require(options.blocks.size > 0, "blocks of at least one key");
-  extents.add(options.blocks.letters + "#", options.blocks.lists); // no letter
-  return extents;
-}
-
 /// Value letters stand in value and output only.
 std::string valueLetters(const Spec &spec) {
   return select(spec.output, [&](char c) {
@@ -141,6 +127,34 @@ std::string keyLetters(const Spec &spec) {
 std::string depthLetters(const Spec &spec) {
   return select(spec.inputs[0], [&](char c) { return !has(spec.output, c); });
 }
+/// The letters of a row of key or value, by which its scale goes.
+std::string termWithout(const std::string &term, const std::string &columns) {
+  return select(term, [&](char c) { return !has(columns, c); });
+}
+
+Extents extentsOf(const Spec &spec, const Tensor &query, const Tensor &key,
+                  const Tensor &value, const AttentionOptions &options) {
+  require(spec.inputs.size() == 3, "a spec of query, key, value");
+  Extents extents;
+  extents.add(spec.inputs[0], query);
+  extents.add(spec.inputs[1], key);
+  extents.add(spec.inputs[2], value);
+  if (options.keyScale)
+    extents.add(termWithout(spec.inputs[1], depthLetters(spec)),
+                *options.keyScale);
+  if (options.valueScale)
+    extents.add(termWithout(spec.inputs[2], valueLetters(spec)),
+                *options.valueScale);
+  if (options.hasBias)
+    extents.add(options.biasLetters, options.bias);
+  if (options.sink.scores)
+    extents.add(options.sink.letters, *options.sink.scores);
+  if (options.blocks.size == 0)
+    return extents;
+  require(options.blocks.size > 0, "blocks of at least one key");
+  extents.add(options.blocks.letters + "#", options.blocks.lists); // no letter
+  return extents;
+}
 
 Problem::Problem(const Spec &spec, const Tensor &query, const Tensor &key,
                  const Tensor &value, const AttentionOptions &options)
@@ -152,6 +166,8 @@ Problem::Problem(const Spec &spec, const Tensor &query, const Tensor &key,
       atQuery(nest, spec.inputs[0], extents),
       atKey(nest, spec.inputs[1], extents),
       atValue(nest, spec.inputs[2], extents),
+      atKeyScale(nest, termWithout(spec.inputs[1], depth), extents),
+      atValueScale(nest, termWithout(spec.inputs[2], values), extents),
       atBias(nest, options.biasLetters, extents),
       atSink(nest, options.sink.letters, extents),
       atOutput(nest, spec.output, extents), atRow(nest, outer, extents),
@@ -237,22 +253,36 @@ void shape(const Problem &problem, Score &score) {
     score.incoming = all.bound > 0 ? HUGE_VAL : 0;
 }
 
+/// A number of a row times the row's scale, if there is one.
+Number scaled(Number x, const std::optional<Tensor> &scales, int64_t at) {
+  if (!scales)
+    return x;
+  double scale = scales->value[at], off = scales->bound[at];
+  double bound =
+      times(std::fabs(x.value), off) + times(x.bound, std::fabs(scale) + off);
+  return {x.value * scale, bound};
+}
+
 Score scoreAt(Problem &problem, int64_t depth) {
   Nest &nest = problem.nest;
+  const std::optional<Tensor> &keyScale = problem.options.keyScale;
+  int64_t atScale = problem.atKeyScale(nest);
   double scale = problem.options.scale, sum = 0, magnitude = 0, incoming = 0;
   forEach(nest, problem.depthLoops(), problem.valueLoops(), [&] {
     int64_t atQuery = problem.atQuery(nest), atKey = problem.atKey(nest);
-    double q = problem.query.value[atQuery], k = problem.key.value[atKey];
-    double dq = problem.query.bound[atQuery], dk = problem.key.bound[atKey];
+    double q = problem.query.value[atQuery], dq = problem.query.bound[atQuery];
+    auto [k, dk] = scaled({problem.key.value[atKey], problem.key.bound[atKey]},
+                          keyScale, atScale);
     sum += q * k;
     magnitude += std::fabs(q * k);
     if (dq != 0 || dk != 0)
       incoming += times(std::fabs(q), dk) + times(dq, std::fabs(k) + dk);
   });
-  double u = unitRoundoff(problem.accumulator);
   Score result;
   result.score = scale * sum;
-  result.error = scoreSteps(problem.options.output, depth + 3) * u *
+  double u = unitRoundoff(problem.accumulator);
+  double steps = depth + (keyScale ? 4 : 3);
+  result.error = scoreSteps(problem.options.output, steps) * u *
                  std::fabs(scale) * magnitude;
   result.incoming = times(std::fabs(scale), incoming);
   shape(problem, result);
@@ -325,6 +355,7 @@ Row weigh(const Problem &problem, std::vector<Score> &scores) {
   const AttentionOptions &options = problem.options;
   double u = unitRoundoff(problem.accumulator);
   double block = options.keysPerBlock, count = scores.size();
+  double few = options.valueScale ? 5 : 4;
   double g = (block + std::ceil(count / block) + options.splits + 4) * u;
   for (Score &score : scores) {
     row.incoming = std::max(row.incoming, score.incoming);
@@ -336,7 +367,7 @@ Row weigh(const Problem &problem, std::vector<Score> &scores) {
     score.weight = std::exp(distance);
     double exponent = score.error + largestError + 2 * u * std::fabs(distance);
     double grown = std::exp(distance + exponent) - score.weight;
-    score.weightError = grown + score.weight * (4 * u + g);
+    score.weightError = grown + score.weight * (few * u + g);
     score.low = std::exp(distance - score.incoming);
     score.high = std::exp(distance + score.incoming);
     row.sum += score.weight;
@@ -368,13 +399,16 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
                    const Row &row) {
   Nest &nest = problem.nest;
   const AttentionOptions &options = problem.options;
+  double unscaled = 0; // of all values
   auto valueAt = [&](const Score &score) -> Number {
     if (score.point.empty())
       return {}; // the sink's
     std::copy(score.point.begin(), score.point.end(),
               nest.point.begin() + problem.keyLoops());
     int64_t at = problem.atValue(nest);
-    return {problem.value.value[at], problem.value.bound[at]};
+    unscaled += std::fabs(problem.value.value[at]);
+    return scaled({problem.value.value[at], problem.value.bound[at]},
+                  options.valueScale, problem.atValueScale(nest));
   };
   double sum = 0;
   for (const Score &score : scores)
@@ -408,6 +442,8 @@ Number weightedSum(Problem &problem, const std::vector<Score> &scores,
   bound += capped(moved / row.low, farthest) + capped(off / row.low, worst);
   if (magnitude != 0) // a weight below the smallest normal number may be lost
     bound += magnitude * std::ldexp(1.0, -126) / row.sum;
+  if (options.valueScale && magnitude != 0) // one becomes subnormal
+    bound += unscaled * smallestPositive(problem.accumulator) / row.sum;
   return store({result, bound}, options.output);
 }
 

@@ -189,6 +189,10 @@ using ScoreFunction =
 
 struct AttentionOptions {
   double scale = 1;
+  /// What the rows of key and value are multiplied by, one number each: over
+  /// the letters of the key without the depth letters, and of the value without
+  /// the value letters.
+  std::optional<Tensor> keyScale, valueScale;
   /// What becomes of a scaled score before the bias is added; none: itself.
   ScoreFunction score;
   /// Whether `bias`, of letters `biasLetters`, is added to the scaled scores.

@@ -291,7 +291,7 @@ func.func @attention_c6_bias_without_letters(
     %q: tensor<2x8xf32>, %k: tensor<2x5x8xf32>, %bias: tensor<2x5xf32>) {
   // expected-error @+1 {{'attn.attention' op a bias and its letters come together}}
   %0 = "attn.attention"(%q, %k, %k, %bias, %q)
-      <{operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0>, scale = 1.0 : f64, spec = "bk, bmk, bmv -> bv"}>
+      <{operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0>, scale = 1.0 : f64, spec = "bk, bmk, bmv -> bv"}>
     : (tensor<2x8xf32>, tensor<2x5x8xf32>, tensor<2x5x8xf32>, tensor<2x5xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
   return
 }
@@ -321,10 +321,10 @@ func.func @attention_c10_offset_letter_twice(
 // -----
 
 func.func @attention_of_integers(
-    %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xi8>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.attention' op is on floating-point numbers, got 'i8'}}
+    %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xi32>, %out: tensor<2x8x32xf32>) {
+  // expected-error @+1 {{'attn.attention' op is on floating-point numbers, got 'i32'}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
-      value(%v : tensor<2x128x32xi8>) scale 1.0
+      value(%v : tensor<2x128x32xi32>) scale 1.0
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
   return
 }

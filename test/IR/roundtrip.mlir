@@ -90,6 +90,39 @@ func.func @attention(%q: tensor<2x8x4x3x128xbf16>, %k: tensor<2x8x1024x128xbf16>
   return %0, %1 : tensor<2x8x4x3x64xf32>, tensor<2x8x4x3x64xf32>
 }
 
+// i8 rows stand with their scales, on tensors and on buffers.
+// CHECK-LABEL: func.func @attention_of_scaled_rows
+func.func @attention_of_scaled_rows(%q: tensor<2x8x64xf32>, %k: tensor<2x?x64xi8>, %v: tensor<2x?x32xi8>,
+                                    %ks: tensor<2x?xf32>, %vs: tensor<2x?xf32>, %bias: tensor<2x?xf32>,
+                                    %init: tensor<2x8x32xf32>, %bq: memref<2x8x64xf32>, %bk: memref<2x9x64xi8>,
+                                    %bv: memref<2x9x64xf16>, %bs: memref<2x9xf32, strided<[?, 1], offset: ?>>,
+                                    %max: memref<2x8xf32>, %acc: memref<2x8x64xf32>) -> tensor<2x8x32xf32> {
+  // CHECK: attn.attention "bhk, bmk, bmv -> bhv" query(%{{[a-z0-9]+}} : tensor<2x8x64xf32>)
+  // CHECK-SAME: key(%{{[a-z0-9]+}} : tensor<2x?x64xi8>) value(%{{[a-z0-9]+}} : tensor<2x?x32xi8>) scale 1.250000e-01
+  // CHECK-SAME: key_scale(%[[KEY_SCALES:[a-z0-9]+]] : tensor<2x?xf32>) value_scale(%{{[a-z0-9]+}} : tensor<2x?xf32>)
+  // CHECK-SAME: bias "bm"(%{{[a-z0-9]+}} : tensor<2x?xf32>) outs
+  %0 = attn.attention "bhk, bmk, bmv -> bhv"
+      query(%q : tensor<2x8x64xf32>)
+      key(%k : tensor<2x?x64xi8>)
+      value(%v : tensor<2x?x32xi8>)
+      scale 0.125
+      key_scale(%ks : tensor<2x?xf32>)
+      value_scale(%vs : tensor<2x?xf32>)
+      bias "bm"(%bias : tensor<2x?xf32>)
+      outs(%init : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
+  // CHECK: attn.partial_attention "bhk, bmk, bmv -> bhv"
+  // CHECK-SAME: key(%{{[a-z0-9]+}} : memref<2x9x64xi8>) value(%{{[a-z0-9]+}} : memref<2x9x64xf16>) scale 1.000000e+00
+  // CHECK-SAME: key_scale(%{{[a-z0-9]+}} : memref<2x9xf32, strided<[?, 1], offset: ?>>) outs
+  attn.partial_attention "bhk, bmk, bmv -> bhv"
+      query(%bq : memref<2x8x64xf32>)
+      key(%bk : memref<2x9x64xi8>)
+      value(%bv : memref<2x9x64xf16>)
+      scale 1.0
+      key_scale(%bs : memref<2x9xf32, strided<[?, 1], offset: ?>>)
+      outs(%max, %max, %acc : memref<2x8xf32>, memref<2x8xf32>, memref<2x8x64xf32>)
+  return %0 : tensor<2x8x32xf32>
+}
+
 // On buffers there are no results; strided views are taken.
 // CHECK-LABEL: func.func @attention_on_buffers
 func.func @attention_on_buffers(%q: memref<2x8x128xf32>, %k: memref<2x?x128xf32, strided<[?, 512, 1], offset: ?>>,

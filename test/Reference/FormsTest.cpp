@@ -30,6 +30,66 @@ testing::AssertionResult passes(const Tensor &actual, const Tensor &expected) {
 }
 
 //===----------------------------------------------------------------------===//
+// Scales of rows
+//===----------------------------------------------------------------------===//
+
+TEST(Scales, AreFactorsOfTheRows) {
+  Tensor q = normal({2, 3, 8}, 1), k = normal({20, 2, 8}, 2),
+         v = normal({20, 2, 5}, 3);
+  AttentionOptions options, unscaled;
+  options.keyScale = normal({20, 2}, 4);
+  options.valueScale = normal({20, 2}, 5);
+  AttentionResult actual = attention("ghk, mgk, mgv -> ghv", q, k, v, options);
+  for (int64_t i = 0; i < k.size(); ++i)
+    k.value[i] *= options.keyScale->value[i / 8];
+  for (int64_t i = 0; i < v.size(); ++i)
+    v.value[i] *= options.valueScale->value[i / 5];
+  AttentionResult wanted = attention("ghk, mgk, mgv -> ghv", q, k, v, unscaled);
+  for (int64_t i = 0; i < wanted.output.size(); ++i) {
+    EXPECT_NEAR(actual.output.value[i], wanted.output.value[i], 1e-13);
+    // A rounding for each, and little more.
+    EXPECT_GT(actual.output.bound[i], wanted.output.bound[i]);
+    EXPECT_LT(actual.output.bound[i], 1.5 * wanted.output.bound[i]);
+  }
+  for (int64_t i = 0; i < wanted.logSumExp.size(); ++i)
+    EXPECT_NEAR(actual.logSumExp.value[i], wanted.logSumExp.value[i], 1e-13);
+}
+
+TEST(Scales, CarryBounds) {
+  Tensor q = normal({3, 8}, 1), k = normal({20, 8}, 2), v = normal({20, 5}, 3);
+  AttentionOptions exact, off;
+  exact.keyScale = exact.valueScale = normal({20}, 4);
+  off = exact;
+  for (std::optional<Tensor> *scale : {&off.keyScale, &off.valueScale}) {
+    off = exact;
+    (*scale)->bound[7] = 0.01;
+    Tensor wide = attention("hk, mk, mv -> hv", q, k, v, off).output;
+    Tensor tight = attention("hk, mk, mv -> hv", q, k, v, exact).output;
+    AttentionOptions moved = off;
+    std::optional<Tensor> &at =
+        scale == &off.keyScale ? moved.keyScale : moved.valueScale;
+    at->value[7] += 0.01;
+    Tensor there = attention("hk, mk, mv -> hv", q, k, v, moved).output;
+    bool isOutside = false;
+    for (int64_t i = 0; i < wide.size(); ++i) {
+      double moves = std::fabs(there.value[i] - tight.value[i]);
+      EXPECT_LE(moves, wide.bound[i]);
+      isOutside |= moves > tight.bound[i];
+    }
+    EXPECT_TRUE(isOutside);
+  }
+}
+
+// One number for each row, not for each head or column.
+TEST(Scales, AreByRow) {
+  Tensor q = normal({3, 8}, 1), k = normal({20, 8}, 2), v = normal({20, 5}, 3);
+  AttentionOptions options;
+  options.keyScale = normal({8}, 4);
+  EXPECT_THROW(attention("hk, mk, mv -> hv", q, k, v, options),
+               std::invalid_argument);
+}
+
+//===----------------------------------------------------------------------===//
 // Sinks
 //===----------------------------------------------------------------------===//
 

@@ -94,6 +94,22 @@ TEST_F(OracleAttn, Sink) {
   EXPECT_FALSE(gives(text, {Tensor({2}, {0.5, 1})}, wanted));
 }
 
+TEST_F(OracleAttn, ScalesOfRows) {
+  std::string text = attend(", %ks: tensor<10xf32>, %vs: tensor<10xf32>",
+                            "key_scale(%ks : tensor<10xf32>) value_scale(%vs : "
+                            "tensor<10xf32>)");
+  for (size_t at; (at = text.find("10x8xf32")) != std::string::npos;)
+    text.replace(at, 8, "10x8xi8");
+  for (Tensor *rows : {&k, &v})
+    for (double &number : rows->value)
+      number = std::nearbyint(30 * number);
+  auto wanted = base();
+  wanted.keyScale = normal({10}, 4);
+  wanted.valueScale = normal({10}, 5);
+  EXPECT_TRUE(gives(text, {*wanted.keyScale, *wanted.valueScale}, wanted));
+  EXPECT_FALSE(gives(text, {*wanted.valueScale, *wanted.keyScale}, wanted));
+}
+
 TEST_F(OracleAttn, Blocks) {
   std::string text = attend(", %b: tensor<3x2xi64>",
                             "blocks \"n\"(%b : tensor<3x2xi64>) size 4");

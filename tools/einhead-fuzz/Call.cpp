@@ -65,9 +65,14 @@ HostTensor Call::filled(const Argument &argument) {
   double spread = argument.name == "q" ? problem.spread : 1;
   for (int64_t i = 0; i < count; ++i)
     tensor.set(i, isFloat(argument.type) ? random.normal() * spread
-                                         : double(random.range(0, 3)));
-  bool isValue = argument.name == "v";
-  if (from && (isValue || argument.name == "k") &&
+                  : argument.type == DataType::I8
+                      ? double(random.range(-128, 127))
+                      : double(random.range(0, 3)));
+  bool isValue = argument.name == "v" || argument.name == "vscale";
+  bool isKey = argument.name == "k" || argument.name == "kscale";
+  // The appended keys count, and their scales are these.
+  bool isOfNew = problem.append && StringRef(argument.name).ends_with("scale");
+  if (from && (isValue || isKey) && !isOfNew &&
       poison >=
           (isValue || problem.valueIsKey ? Poison::KeyAndValue : Poison::Key))
     poisonKeys(tensor, *from);

@@ -197,6 +197,29 @@ static void makeBlocks(Problem &p, Random &random) {
   p.blocks = lists;
 }
 
+/// Keys, values or both in i8, with a scale for each row.
+static void makeScales(Problem &p, Random &random) {
+  if (!random.percent(12))
+    return;
+  auto scaleOf = [&](Operand &rows, Operand &appended, StringRef name,
+                     StringRef columns) {
+    std::string letters;
+    for (char letter : rows.letters)
+      if (!columns.contains(letter))
+        letters += letter;
+    rows.element = appended.element = "i8";
+    return makeOperand(p, name, letters, "f32", random);
+  };
+  bool both = p.valueIsKey || random.percent(70);
+  bool isKey = both || random.percent(50);
+  if (isKey)
+    p.keyScale = scaleOf(p.keys, p.newKeys, "kscale", p.depth);
+  if (p.valueIsKey)
+    p.values.element = "i8";
+  else if (both || !isKey)
+    p.valueScale = scaleOf(p.values, p.newValues, "vscale", p.value);
+}
+
 void addFeatures(Problem &p, Random &random) {
   if (random.percent(45)) {
     if (p.key.size() == 1 && random.percent(50))
@@ -227,6 +250,9 @@ void addFeatures(Problem &p, Random &random) {
   if (p.key.size() == 1 && random.percent(8))
     makeBlocks(p, random);
   p.lse = random.percent(12);
+  // Drawn apart: the rest of a seed's case is what it is without scales.
+  Random apart(p.seed ^ 0x5CA1E);
+  makeScales(p, apart);
 }
 
 } // namespace einhead::fuzz

@@ -45,6 +45,7 @@ private:
   std::string maskClause(StringRef letters);
   Term scaledScores();
   Term repeatedKey(std::string &term);
+  Term product(const Term &rows, StringRef letters, const Operand &scale);
 
   const Problem &p;
   std::string text;
@@ -329,6 +330,12 @@ void Writer::scoreRegion() {
 
 void Writer::clauses() {
   os << "    scale " << number(p.scale) << "\n";
+  const auto &ofValue = p.valueIsKey ? p.keyScale : p.valueScale;
+  if (p.keyScale)
+    os << formatv("    key_scale(%kscale : {0})\n", p.keyScale->type());
+  if (ofValue)
+    os << formatv("    value_scale(%{0} : {1})\n", ofValue->name,
+                  ofValue->type());
   if (p.bias)
     os << formatv("    bias \"{0}\"(%bias : {1})\n", p.biasLetters,
                   p.bias->type());
@@ -356,11 +363,9 @@ void Writer::attention() {
      << formatv("    query(%q : {0}) key({1} : {2}) value({3} : {4})\n",
                 p.query.type(), key.name, key.type, value.name, value.type);
   clauses();
-  os << formatv("    outs(%init : {0})", type);
-  if (p.lse)
-    os << formatv(" lse(%lse : {0}) -> {1}, {0}\n", lseType, type);
-  else
-    os << formatv(" -> {0}\n", type);
+  std::string lse = formatv(" lse(%lse : {0}) -> {1}, {0}", lseType, type);
+  os << formatv("    outs(%init : {0}){1}\n", type,
+                p.lse ? lse : " -> " + type);
 }
 
 //===----------------------------------------------------------------------===//
@@ -372,13 +377,14 @@ Writer::Term Writer::repeatedKey(std::string &term) {
   if (!p.graph.repeatKey || p.row.empty())
     return key;
   char row = p.row[0];
-  std::string all = term + row, type = typeOf(all, p.keys.element);
+  std::string element = p.keyScale ? "f32" : p.keys.element;
+  std::string all = term + row, type = typeOf(all, element);
   os << formatv("  %ones = arith.constant dense<1.0> : tensor<{0}x{1}>\n",
-                p.extentOf(row), p.keys.element)
+                p.extentOf(row), element)
      << formatv("  %repeated = attn.einsum \"{0}, {1} -> {2}\"({3}, %ones)\n"
                 "    : ({4}, tensor<{5}x{6}>) -> {7}\n",
-                term, row, all, key.name, key.type, p.extentOf(row),
-                p.keys.element, type);
+                term, row, all, key.name, key.type, p.extentOf(row), element,
+                type);
   term = all;
   return {"%repeated", type};
 }
@@ -404,11 +410,11 @@ Writer::Term Writer::scaledScores() {
     at = "%s1";
   }
   if (p.bias) {
-    if (p.bias->type() != type) {
+    bool isCast = p.bias->type() != type;
+    if (isCast)
       os << formatv("  %biasc = tensor.cast %bias : {0} to {1}\n",
                     p.bias->type(), type);
-    }
-    std::string bias = p.bias->type() != type ? "%biasc" : "%bias";
+    std::string bias = isCast ? "%biasc" : "%bias";
     os << formatv("  %s2 = arith.addf {0}, {1} : {2}\n",
                   g.biasFirst ? bias : at, g.biasFirst ? at : bias, type);
     at = "%s2";
@@ -416,8 +422,27 @@ Writer::Term Writer::scaledScores() {
   return {at, type};
 }
 
+/// i8 rows times their scales.
+Writer::Term Writer::product(const Term &rows, StringRef letters,
+                             const Operand &scale) {
+  // Of one tensor, key and value are two products.
+  std::string name = rows.name + letters.take_back(1).str();
+  std::string wide = StringRef(rows.type).drop_back(3).str() + "f32>";
+  os << formatv("  {0}w = arith.sitofp {1} : {2} to {3}\n"
+                "  {0} = attn.einsum \"{4}, {5} -> {4}\"({0}w, %{6})\n"
+                "    : ({3}, {7}) -> {3}\n",
+                name, rows.name, rows.type, wide, letters, scale.letters,
+                scale.name, scale.type());
+  return {name, wide};
+}
+
 void Writer::graph() {
   const Graph &g = p.graph;
+  const auto &ofValue = p.valueIsKey ? p.keyScale : p.valueScale;
+  if (p.keyScale)
+    key = product(key, p.keyTerm, *p.keyScale);
+  if (ofValue)
+    value = product(value, p.valueTerm, *ofValue);
   Term scores = scaledScores();
   // The softmax and the second einsum may use other letters.
   auto renamed = [&](StringRef letters) {

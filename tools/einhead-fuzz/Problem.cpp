@@ -49,7 +49,7 @@ std::vector<const Operand *> Problem::arguments() const {
   if (!valueIsKey)
     all.push_back(&values);
   for (const std::optional<Operand> *operand :
-       {&valid, &bias, &sink, &blocks, &table})
+       {&keyScale, &valueScale, &valid, &bias, &sink, &blocks, &table})
     if (*operand)
       all.push_back(&**operand);
   for (const Operand &symbol : symbols)
@@ -66,6 +66,7 @@ std::string Problem::traits() const {
   add(append, "append");
   add(valid.has_value(), valid && valid->isScalar ? "valid" : "lengths");
   add(valueIsKey, "latent");
+  add(keyScale || valueScale, "i8");
   add(bias.has_value(), "bias");
   add(!maskLetters.empty(), "mask");
   add(score != Score::None, "score");

@@ -67,6 +67,8 @@ struct Problem {
 
   // The operands.
   Operand query, keys, values;
+  /// Of i8 rows; one for both where `valueIsKey`.
+  std::optional<Operand> keyScale, valueScale;
   bool valueIsKey = false;    ///< one operand for both
   int64_t keyColumns = 0;     ///< not 0: V is a slice of K's last dimension
   std::string output = "f32"; ///< element type
@@ -117,7 +119,7 @@ struct Problem {
 /// The problem of a seed, always the same.
 Problem makeProblem(uint64_t seed, Extents extents);
 
-/// Bias, mask, score region, block lists, sink.
+/// Bias, mask, score region, block lists, sink, i8 rows.
 void addFeatures(Problem &problem, Random &random);
 
 /// Makes one thing wrong, or at least other.

@@ -58,11 +58,10 @@ int coldSets(size_t stride) {
       std::max<size_t>(std::min(wanted / stride + 1, allowed / stride), 2));
 }
 
-void fillFromTable(DataType type, char *data, size_t bytes) {
-  HostTensor table(type, {int64_t(1) << 18});
-  fillRandom(table, 1);
-  uint64_t random = 2;
-  size_t tableSize = table.byteCount(), size = sizeOf(type);
+/// Pieces of a table of random numbers, cut at random places.
+static void fillFrom(const HostTensor &table, uint64_t &random, char *data,
+                     size_t bytes) {
+  size_t tableSize = table.byteCount(), size = sizeOf(table.type());
   for (size_t at = 0; at < bytes;) {
     size_t from = nextRandom(random) % (tableSize / 2) / size * size;
     size_t length = std::min({tableSize - from, bytes - at, size_t(1) << 15});
@@ -71,15 +70,27 @@ void fillFromTable(DataType type, char *data, size_t bytes) {
   }
 }
 
+static HostTensor randomTable(DataType type) {
+  HostTensor table(type, {int64_t(1) << 18});
+  fillRandom(table, 1);
+  return table;
+}
+
+void fillFromTable(DataType type, char *data, size_t bytes) {
+  uint64_t random = 2;
+  fillFrom(randomTable(type), random, data, bytes);
+}
+
 static size_t roundUp(size_t bytes, size_t to) {
   return (bytes + to - 1) / to * to;
 }
 
 /// Calls visit(offset in bytes, bytes, whether they are read) for the pieces of
 /// a tensor, in order: a piece has one key of one sequence.
-static void forEachPiece(const BenchProblem &problem, llvm::StringRef term,
+static void forEachPiece(const BenchProblem &problem, const BenchTensor &tensor,
                          llvm::function_ref<void(size_t, size_t, bool)> visit) {
-  size_t size = sizeOf(problem.type);
+  llvm::StringRef term = tensor.term;
+  size_t size = sizeOf(tensor.type);
   if (!problem.isMasked() && problem.lengths.empty())
     return visit(0, problem.count(term) * size, true);
   // Both need a single key letter.
@@ -107,9 +118,9 @@ static void forEachPiece(const BenchProblem &problem, llvm::StringRef term,
 }
 
 /// The parts of a tensor that are read.
-static void addRanges(const BenchProblem &problem, llvm::StringRef term,
+static void addRanges(const BenchProblem &problem, const BenchTensor &tensor,
                       const char *data, std::vector<ByteRange> &ranges) {
-  forEachPiece(problem, term, [&](size_t offset, size_t bytes, bool isRead) {
+  forEachPiece(problem, tensor, [&](size_t offset, size_t bytes, bool isRead) {
     if (!isRead)
       return;
     const char *begin = data + offset;
@@ -122,38 +133,47 @@ static void addRanges(const BenchProblem &problem, llvm::StringRef term,
 
 std::vector<ByteRange> BenchBuffers::ranges(int set) const {
   std::vector<ByteRange> ranges;
-  addRanges(problem, problem.roles.keyTerm, key(set), ranges);
-  if (!problem.valueInKey)
-    addRanges(problem, problem.roles.valueTerm, value(set), ranges);
+  for (auto [i, tensor] : llvm::enumerate(tensors))
+    addRanges(problem, tensor, data(set, i), ranges);
   return ranges;
 }
 
-/// What lies past the valid keys must not show in the result: it is NaN.
-void BenchBuffers::poison(llvm::StringRef term, char *data) {
-  forEachPiece(problem, term, [&](size_t offset, size_t bytes, bool isRead) {
+/// What lies past the valid keys must not show in the result: it is NaN, or -1
+/// where it is no float, with a scale of NaN.
+void BenchBuffers::poison(const BenchTensor &tensor, char *data) {
+  forEachPiece(problem, tensor, [&](size_t offset, size_t bytes, bool isRead) {
     if (!isRead)
       std::memset(data + offset, 0xff, bytes); // NaN in every float type
   });
 }
 
+void BenchBuffers::fill(size_t i) {
+  HostTensor table = randomTable(tensors[i].type);
+  // i8 rows times their scales have a deviation near 1.
+  bool isScale = problem.isScaled() && tensors[i].type == DataType::F32;
+  for (int64_t at = 0; isScale && at < table.elementCount(); ++at)
+    table.set(at, table.at(at) / 74);
+  uint64_t random = 2 + i;
+  for (int set = 0; set < sets; ++set)
+    fillFrom(table, random, data(set, i), offsets[i + 1] - offsets[i]);
+}
+
 BenchBuffers::BenchBuffers(const BenchProblem &problem, bool cold)
-    : problem(problem) {
-  const attn::AttentionRoles &roles = problem.roles;
-  size_t size = sizeOf(problem.type);
-  size_t keyBytes = problem.count(roles.keyTerm) * size;
-  size_t valueBytes =
-      problem.valueInKey ? 0 : problem.count(roles.valueTerm) * size;
-  keyStride = roundUp(keyBytes, 64);
-  stride = keyStride + roundUp(valueBytes, 64);
+    : problem(problem), tensors(problem.tensors()) {
+  for (const BenchTensor &tensor : tensors) {
+    offsets.push_back(stride);
+    stride += roundUp(problem.count(tensor.term) * sizeOf(tensor.type), 64);
+  }
+  offsets.push_back(stride);
   if (cold)
     sets = coldSets(stride);
   arena = HugeBuffer(stride * sets);
-  fillFromTable(problem.type, arena.data(), stride * sets);
+  for (size_t i = 0; i < tensors.size(); ++i)
+    fill(i);
   // With a mask alone, what no row attends to is still a valid number.
   for (int set = 0; set < sets && !problem.lengths.empty(); ++set) {
-    poison(roles.keyTerm, key(set));
-    if (!problem.valueInKey)
-      poison(roles.valueTerm, value(set));
+    for (auto [i, tensor] : llvm::enumerate(tensors))
+      poison(tensor, data(set, i));
   }
 }
 

@@ -13,27 +13,43 @@
 
 namespace einhead::tool {
 
-/// Distinct pairs of key and value, filled with random numbers; together they
-/// exceed twice the last-level cache and 1 GB where there is that much memory,
-/// so that going through them in turn is cold.  Keys past the lengths are NaN.
+/// Distinct sets of key, value and their scales, filled with random numbers;
+/// together they exceed twice the last-level cache and 1 GB where there is that
+/// much memory, so that going through them in turn is cold.  Keys past the
+/// lengths are NaN.
 class BenchBuffers {
 public:
   BenchBuffers(const BenchProblem &problem, bool cold);
 
   int count() const { return sets; }
-  char *key(int set) const { return arena.data() + set * stride; }
+  /// Of the problem's tensors, the i-th.
+  char *data(int set, size_t i) const {
+    return arena.data() + set * stride + offsets[i];
+  }
+  char *key(int set) const { return data(set, 0); }
   /// The key's, where the value is columns of it.
   char *value(int set) const {
-    return problem.valueInKey ? key(set) : key(set) + keyStride;
+    return problem.valueInKey ? key(set) : data(set, 1);
+  }
+  /// Null where there are none.
+  char *keyScale(int set) const {
+    return problem.isScaled() ? data(set, problem.valueInKey ? 1 : 2) : nullptr;
+  }
+  char *valueScale(int set) const {
+    return problem.isScaled() && !problem.valueInKey ? data(set, 3)
+                                                     : keyScale(set);
   }
   /// The bytes that an evaluation must read.
   std::vector<ByteRange> ranges(int set) const;
 
 private:
-  void poison(llvm::StringRef term, char *data);
+  void fill(size_t i);
+  void poison(const BenchTensor &tensor, char *data);
 
   const BenchProblem &problem;
-  size_t keyStride, stride;
+  std::vector<BenchTensor> tensors;
+  std::vector<size_t> offsets; ///< in a set, of each tensor; and of the end
+  size_t stride = 0;
   int sets = 1;
   HugeBuffer arena;
 };

@@ -12,15 +12,14 @@ namespace einhead::tool {
 BenchCall::BenchCall(const BenchProblem &problem, const BenchBuffers &buffers,
                      HostTensor &query, TemporaryFile file, Module module,
                      Session session)
-    : buffers(buffers), query(query), type(problem.type),
-      keyShape(problem.shape(problem.roles.keyTerm)),
-      valueShape(problem.shape(problem.roles.valueTerm)),
-      valueInKey(problem.valueInKey), hasLengths(!problem.lengths.empty()),
+    : buffers(buffers), query(query), tensors(problem.tensors()),
+      hasLengths(!problem.lengths.empty()),
       valid(DataType::I64, {static_cast<int64_t>(problem.lengths.size())}),
       file(std::move(file)), module(std::move(module)),
       session(std::move(session)),
-      result(type == DataType::F64 ? DataType::F64 : DataType::F32,
-             problem.shape(problem.roles.outputTerm)) {
+      result(problem.outputType(), problem.shape(problem.roles.outputTerm)) {
+  for (const BenchTensor &tensor : tensors)
+    shapes.push_back(problem.shape(tensor.term));
   for (size_t i = 0; i < problem.lengths.size(); ++i)
     valid.set(i, static_cast<double>(problem.lengths[i]));
 }
@@ -53,17 +52,16 @@ static DLTensor viewOf(void *data, DataType type, std::vector<int64_t> &shape) {
 }
 
 llvm::Error BenchCall::evaluate(int set) {
-  llvm::SmallVector<DLTensor, 4> inputs = {
-      query.view(), viewOf(buffers.key(set), type, keyShape)};
-  if (!valueInKey)
-    inputs.push_back(viewOf(buffers.value(set), type, valueShape));
+  llvm::SmallVector<DLTensor, 6> inputs = {query.view()};
+  for (size_t i = 0; i < tensors.size(); ++i)
+    inputs.push_back(viewOf(buffers.data(set, i), tensors[i].type, shapes[i]));
   if (hasLengths)
     inputs.push_back(valid.view());
   return session.call("attention", inputs, result.view());
 }
 
 HostTensor randomQuery(const BenchProblem &problem) {
-  HostTensor query(problem.type, problem.shape(problem.roles.queryTerm));
+  HostTensor query(problem.queryType(), problem.shape(problem.roles.queryTerm));
   fillRandom(query, 3);
   return query;
 }

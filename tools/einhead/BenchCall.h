@@ -22,7 +22,7 @@ public:
   open(const BenchProblem &problem, const BenchBuffers &buffers,
        HostTensor &query, llvm::StringRef moduleBytes, int threads);
 
-  /// On the key and value of one set of buffers.
+  /// On one set of buffers.
   llvm::Error evaluate(int set);
   HostTensor &output() { return result; }
   const std::string &cpu() const { return module.manifest().target.cpu; }
@@ -34,9 +34,9 @@ private:
 
   const BenchBuffers &buffers;
   HostTensor &query;
-  DataType type;
-  std::vector<int64_t> keyShape, valueShape;
-  bool valueInKey, hasLengths;
+  std::vector<BenchTensor> tensors;
+  std::vector<std::vector<int64_t>> shapes;
+  bool hasLengths;
   HostTensor valid; ///< the lengths of the sequences, if there are any
   TemporaryFile file;
   Module module;

@@ -76,7 +76,8 @@ static void forEachSampled(const BenchProblem &problem, const Sample &sample,
 
 static reference::Tensor gather(const BenchProblem &problem,
                                 const Sample &sample, llvm::StringRef term,
-                                llvm::StringRef stored, const char *data) {
+                                llvm::StringRef stored, DataType type,
+                                const char *data) {
   std::vector<int64_t> shape;
   for (char letter : term) {
     auto some = sample.find(letter);
@@ -85,9 +86,9 @@ static reference::Tensor gather(const BenchProblem &problem,
                         : static_cast<int64_t>(some->second.size()));
   }
   std::vector<double> values;
-  size_t size = sizeOf(problem.type);
+  size_t size = sizeOf(type);
   forEachSampled(problem, sample, term, stored, [&](int64_t offset) {
-    values.push_back(loadElement(problem.type, data + offset * size));
+    values.push_back(loadElement(type, data + offset * size));
   });
   return reference::Tensor(shape, std::move(values));
 }
@@ -98,8 +99,8 @@ static reference::AttentionOptions referenceOptions(const BenchProblem &problem,
   int64_t keys = problem.count(problem.roles.key);
   reference::AttentionOptions options;
   options.scale = problem.scale;
-  options.output = problem.type == DataType::F64 ? reference::Type::F64
-                                                 : reference::Type::F32;
+  options.output = problem.outputType() == DataType::F64 ? reference::Type::F64
+                                                         : reference::Type::F32;
   options.weights = fused && problem.type == DataType::BF16
                         ? reference::Type::BF16
                         : options.output;
@@ -128,21 +129,29 @@ llvm::Expected<RowCheck> RowCheck::create(const BenchProblem &problem,
   RowCheck check;
   check.problem = &problem;
   check.sample = sampleRows(problem);
-  auto part = [&](llvm::StringRef term, llvm::StringRef stored,
+  auto part = [&](llvm::StringRef term, llvm::StringRef stored, DataType type,
                   const char *data) {
-    return gather(problem, check.sample, term, stored, data);
+    return gather(problem, check.sample, term, stored, type, data);
   };
   const attn::AttentionRoles &roles = problem.roles;
   try {
+    reference::AttentionOptions options =
+        referenceOptions(problem, check.sample, fused);
+    if (problem.isScaled()) {
+      std::string key = roles.keyScale(), value = roles.valueScale();
+      options.keyScale = part(key, key, DataType::F32, inputs.keyScale);
+      options.valueScale = part(value, value, DataType::F32, inputs.valueScale);
+    }
     check.expected =
         reference::attention(
             problem.spec(),
-            part(roles.queryTerm, roles.queryTerm, inputs.query),
-            part(roles.keyTerm, roles.keyTerm, inputs.key),
+            part(roles.queryTerm, roles.queryTerm, problem.queryType(),
+                 inputs.query),
+            part(roles.keyTerm, roles.keyTerm, problem.type, inputs.key),
             part(roles.valueTerm,
                  problem.valueInKey ? roles.keyTerm : roles.valueTerm,
-                 inputs.value),
-            referenceOptions(problem, check.sample, fused))
+                 problem.type, inputs.value),
+            options)
             .output;
   } catch (const std::exception &e) {
     return failure(Exit::Internal, llvm::Twine("reference: ") + e.what());
@@ -159,8 +168,7 @@ int64_t RowCheck::first() const {
 }
 
 reference::Report RowCheck::compare(const char *output) const {
-  DataType type =
-      problem->type == DataType::F64 ? DataType::F64 : DataType::F32;
+  DataType type = problem->outputType();
   std::vector<double> actual;
   const std::string &term = problem->roles.outputTerm;
   forEachSampled(*problem, sample, term, term, [&](int64_t offset) {

@@ -14,9 +14,9 @@
 namespace einhead::tool {
 
 /// Where the operands of one evaluation are, row-major; those of the value may
-/// be columns of the key.
+/// be columns of the key.  The scales are those of i8 keys and values.
 struct BenchInputs {
-  const char *query, *key, *value;
+  const char *query, *key, *value, *keyScale, *valueScale;
 };
 
 /// The coordinates of each batch and row letter that are checked: all, or for

@@ -195,9 +195,9 @@ llvm::Expected<BenchProblem> BenchProblem::create(const Request &request) {
     if (llvm::Error error = problem.setValueInKey())
       return error;
   std::optional<DataType> type = parseDataType(request.type);
-  if (!type || !isFloat(*type))
+  if (!type || (!isFloat(*type) && *type != DataType::I8))
     return failure(Exit::Usage, "no type '" + request.type + "'",
-                   "the types are f32, f16, bf16 and f64");
+                   "the types are f32, f16, bf16, f64 and i8");
   problem.type = *type;
   problem.scale = static_cast<float>(
       request.scale ? request.scale
@@ -253,11 +253,20 @@ bool BenchProblem::isRead(int64_t sequence, int64_t m) const {
                            : lengths[sequence]);
 }
 
+std::vector<BenchTensor> BenchProblem::tensors() const {
+  std::vector<BenchTensor> result = {{"key", roles.keyTerm, type}};
+  if (!valueInKey)
+    result.push_back({"value", roles.valueTerm, type});
+  if (isScaled())
+    result.push_back({"key_scale", roles.keyScale(), DataType::F32});
+  if (isScaled() && !valueInKey)
+    result.push_back({"value_scale", roles.valueScale(), DataType::F32});
+  return result;
+}
+
 int64_t BenchProblem::leastBytes() const {
   int64_t keys = count(roles.key), bytes = 0;
-  for (const std::string &term : {roles.keyTerm, roles.valueTerm}) {
-    if (valueInKey && term == roles.valueTerm)
-      continue;
+  for (const auto &[name, term, type] : tensors()) {
     // A tensor without the sequences' letter is read by all of them at once.
     bool isOfSequence =
         sequenceLetter() && llvm::StringRef(term).contains(sequenceLetter());
@@ -317,9 +326,28 @@ static std::string repeated(int64_t number, size_t rank) {
                     ", ");
 }
 
+/// What the graph computes with: `name` and its type, or, where there are
+/// scales, the product with those, whose ops are printed.
+static std::pair<std::string, std::string>
+widened(const BenchProblem &problem, llvm::StringRef name,
+        llvm::StringRef scale, llvm::StringRef term, llvm::StringRef scaleTerm,
+        llvm::raw_ostream &os) {
+  std::string stored = typeText(problem.shape(term), problem.type);
+  if (!problem.isScaled())
+    return {name.str(), stored};
+  std::string wide = typeText(problem.shape(term), DataType::F32);
+  os << "  " << name << "_wide = arith.sitofp " << name << " : " << stored
+     << " to " << wide << "\n  " << name << "_scaled = attn.einsum \"" << term
+     << ", " << scaleTerm << " -> " << term << "\"(" << name << "_wide, "
+     << scale << ") : (" << wide << ", "
+     << typeText(problem.shape(scaleTerm), DataType::F32) << ") -> " << wide
+     << "\n";
+  return {name.str() + "_scaled", wide};
+}
+
 std::string BenchProblem::graph() const {
-  DataType wide = type == DataType::F64 ? DataType::F64 : DataType::F32;
-  std::string q = typeText(shape(roles.queryTerm), type);
+  DataType wide = outputType();
+  std::string q = typeText(shape(roles.queryTerm), queryType());
   std::string k = typeText(shape(roles.keyTerm), type);
   std::string v = typeText(shape(roles.valueTerm), type);
   std::string o = typeText(shape(roles.outputTerm), wide);
@@ -333,6 +361,11 @@ std::string BenchProblem::graph() const {
      << "    %k: " << k << " {attn.name = \"key\"}";
   if (!valueInKey)
     os << ",\n    %v: " << v << " {attn.name = \"value\"}";
+  if (isScaled())
+    for (const auto &[name, term, element] : tensors())
+      if (element == DataType::F32)
+        os << ",\n    %" << name << ": " << typeText(shape(term), element)
+           << " {attn.name = \"" << name << "\"}";
   if (!lengths.empty())
     os << ",\n    %valid: " << lengthType << " {attn.name = \"lengths\"}";
   os << ")\n    -> (" << o << " {attn.name = \"output\"}) {\n";
@@ -346,9 +379,14 @@ std::string BenchProblem::graph() const {
   }
   if (isMasked())
     os << "  %p = arith.constant " << position() << " : index\n";
+  auto [key, keyType] =
+      widened(*this, "%k", "%key_scale", roles.keyTerm, roles.keyScale(), os);
+  auto [value, valueType] =
+      widened(*this, "%v", valueInKey ? "%key_scale" : "%value_scale",
+              roles.valueTerm, roles.valueScale(), os);
   os << "  %scores = attn.einsum \"" << roles.queryTerm << ", " << roles.keyTerm
-     << " -> " << scores << "\"(%q, %k) : (" << q << ", " << k << ") -> " << s
-     << "\n"
+     << " -> " << scores << "\"(%q, " << key << ") : (" << q << ", " << keyType
+     << ") -> " << s << "\n"
      << "  %scale = arith.constant dense<" << llvm::format("%.9e", scale)
      << "> : " << s << "\n"
      << "  %scaled = arith.mulf %scores, %scale : " << s << "\n";
@@ -358,8 +396,8 @@ std::string BenchProblem::graph() const {
     os << " valid(%valid : " << lengthType << ")";
   os << maskText(*this) << " : " << s << "\n";
   os << "  %output = attn.einsum \"" << scores << ", " << roles.valueTerm
-     << " -> " << roles.outputTerm << "\"(%weights, %v) : (" << s << ", " << v
-     << ") -> " << o << "\n"
+     << " -> " << roles.outputTerm << "\"(%weights, " << value << ") : (" << s
+     << ", " << valueType << ") -> " << o << "\n"
      << "  return %output : " << o << "\n}\n";
   return text;
 }

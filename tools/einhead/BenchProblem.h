@@ -14,11 +14,19 @@
 
 namespace einhead::tool {
 
+/// A tensor that the keys or values of an evaluation lie in, or their scales.
+struct BenchTensor {
+  std::string name, term;
+  DataType type;
+};
+
 /// An attention with static extents, as `einhead bench` takes it.
 struct BenchProblem {
   attn::AttentionRoles roles;
   std::map<char, int64_t> extent;
-  DataType type = DataType::F32; ///< of query, key and value
+  /// Of query, key and value; with i8 the query is f32, and each row of key and
+  /// value has a scale.
+  DataType type = DataType::F32;
   double scale = 1;
   /// The value is the first columns of the key: there is no tensor of it.
   bool valueInKey = false;
@@ -44,6 +52,13 @@ struct BenchProblem {
   std::vector<int64_t> shape(llvm::StringRef term) const;
   /// Product of the extents of these letters.
   int64_t count(llvm::StringRef letters) const;
+  /// In the order of the function's arguments, the key first.
+  std::vector<BenchTensor> tensors() const;
+  bool isScaled() const { return type == DataType::I8; }
+  DataType queryType() const { return isScaled() ? DataType::F32 : type; }
+  DataType outputType() const {
+    return type == DataType::F64 ? DataType::F64 : DataType::F32;
+  }
   /// The least bytes of K and V that one evaluation reads.
   int64_t leastBytes() const;
   /// Multiplications and additions of both products, of what attends.

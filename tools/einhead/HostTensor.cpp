@@ -244,13 +244,12 @@ static double nextNormal(uint64_t &state) {
 
 void fillRandom(HostTensor &tensor, uint64_t seed) {
   uint64_t state = seed;
-  uint64_t most = tensor.type == DataType::Bool ? 1
-                  : tensor.type == DataType::I8 ? 0x7f
-                                                : 0xff;
+  uint64_t most = tensor.type == DataType::Bool ? 1 : 0xff;
+  double least = tensor.type == DataType::I8 ? -128 : 0;
   for (int64_t i = 0, e = tensor.elementCount(); i < e; ++i)
     tensor.set(i, isFloat(tensor.type)
                       ? nextNormal(state)
-                      : static_cast<double>(nextRandom(state) & most));
+                      : least + static_cast<double>(nextRandom(state) & most));
 }
 
 std::string describe(DataType type, llvm::ArrayRef<int64_t> shape) {

@@ -80,7 +80,8 @@ HostTensor copyOf(const DLTensor &view, DataType type);
 void copyInto(const HostTensor &from, const DLTensor &view);
 
 /// Fills with values whose distribution is near normal (0, 1); integers with
-/// 0 to 255, booleans with 0 and 1.  The same seed gives the same values.
+/// 0 to 255, i8 with -128 to 127, booleans with 0 and 1.  The same seed gives
+/// the same values.
 void fillRandom(HostTensor &tensor, uint64_t seed);
 
 /// The next number of a splitmix64 generator.

@@ -167,6 +167,10 @@ static reference::AttentionOptions optionsOf(State &state,
                                              attn::AttentionOp attention) {
   reference::AttentionOptions options;
   options.scale = attention.getScale().convertToDouble();
+  if (Value scale = attention.getKeyScale())
+    options.keyScale = *state.tensor(scale);
+  if (Value scale = attention.getValueScale())
+    options.valueScale = *state.tensor(scale);
   if (Value bias = attention.getBias()) {
     options.hasBias = true;
     options.bias = *state.tensor(bias);

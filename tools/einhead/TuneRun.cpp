@@ -29,7 +29,8 @@ TuneRun::create(const BenchProblem &problem, Source &graph,
   run->modelCall = std::move(*call);
   auto reference = RowCheck::create(
       problem,
-      {run->query.data(), run->buffers->key(0), run->buffers->value(0)},
+      {run->query.data(), run->buffers->key(0), run->buffers->value(0),
+       run->buffers->keyScale(0), run->buffers->valueScale(0)},
       /*fused=*/true);
   if (!reference)
     return reference.takeError();

@@ -76,8 +76,10 @@ llvm::Error BenchVerb::measure(const BenchProblem &problem,
   result.cpu = (*call)->cpu();
   if (llvm::Error error = (*call)->evaluate(0))
     return error;
-  auto check = RowCheck::create(
-      problem, {query.data(), buffers.key(0), buffers.value(0)}, fuse);
+  auto check = RowCheck::create(problem,
+                                {query.data(), buffers.key(0), buffers.value(0),
+                                 buffers.keyScale(0), buffers.valueScale(0)},
+                                fuse);
   if (!check)
     return check.takeError();
   HostTensor &output = (*call)->output();

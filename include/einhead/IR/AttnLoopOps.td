@@ -22,7 +22,7 @@ def Attn_ReadAheadOp : Attn_Op<"read_ahead"> {
     the order of addresses, so that the hardware's prefetchers follow it.
 
     Constraints:
-    - (C18) there are as many indices as `source` has dimensions, its last
+    - (C19) there are as many indices as `source` has dimensions, its last
       dimension is contiguous, and `dimension` is another one.
 
     Present from `--attn-to-vector` to `--attn-prefetch`.

@@ -23,6 +23,7 @@ def Attn_Shaped : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
 def Attn_Length : AnyTypeOf<[Index, 1DTensorOf<[I64]>, MemRefRankOf<[I64], [1]>],
                             "an index, or i64 for each sequence">;
 def Attn_FloatTensor : RankedTensorOf<[F64, F32, F16, BF16]>;
+def Attn_CacheTensor : RankedTensorOf<[F64, F32, F16, BF16, I8]>;
 
 //===----------------------------------------------------------------------===//
 // Level 0: the graph
@@ -137,9 +138,9 @@ def Attn_AppendOp : Attn_Op<"append", [Pure,
       : tensor<1x8x128xf32> into tensor<1x8x?x128xf32>
     ```
   }];
-  let arguments = (ins StrAttr:$spec, Attn_FloatTensor:$new_rows,
-    Attn_FloatTensor:$cache, Attn_Length:$position);
-  let results = (outs Attn_FloatTensor:$result);
+  let arguments = (ins StrAttr:$spec, Attn_CacheTensor:$new_rows,
+    Attn_CacheTensor:$cache, Attn_Length:$position);
+  let results = (outs Attn_CacheTensor:$result);
   let assemblyFormat = [{
     $spec `(` $new_rows `into` $cache `at` $position `:` type($position) `)`
     attr-dict `:` type($new_rows) `into` type($cache)
@@ -184,6 +185,10 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     and value lack is a row: its K/V loads are shared.  `offsets` says where a
     tile starts in the letters that a mask looks at.
 
+    Keys, values or both may be i8, each with a scale for each row, in f32, over
+    its letters without the depth or the value letters: `key` stands for key *
+    key_scale, `value` for value * value_scale.
+
     What shapes the scores beside `mask`:
     - `bias`: added.
     - `score`: a region that maps a scaled score (f32) and the indices of the
@@ -214,6 +219,8 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
       its ops have no effects but reads.
     - (C13) the sink's letters are batch or row letters; it is f32.
     - (C14) `lse` has the output's letters without the value letters; it is f32.
+    - (C15) a key or value is i8 where it has a scale, and only there; the scale
+      is f32 and has the term's letters without the depth or value letters.
 
     `shared_kv` says that all rows of a tile share its K/V loads
     (`--attn-fuse-shared-kv`); without it each row walks K and V by itself.
@@ -232,6 +239,7 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
   let arguments = (ins StrAttr:$spec,
     Attn_Shaped:$query, Attn_Shaped:$key, Attn_Shaped:$value,
     F64Attr:$scale,
+    Optional<Attn_Shaped>:$key_scale, Optional<Attn_Shaped>:$value_scale,
     Optional<Attn_Shaped>:$bias, OptionalAttr<StrAttr>:$bias_letters,
     Optional<Attn_Length>:$valid,
     OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols,
@@ -248,6 +256,8 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     `key` `(` $key `:` type($key) `)`
     `value` `(` $value `:` type($value) `)`
     `scale` $scale
+    (`key_scale` `(` $key_scale^ `:` type($key_scale) `)`)?
+    (`value_scale` `(` $value_scale^ `:` type($value_scale) `)`)?
     (`bias` $bias_letters^ `(` $bias `:` type($bias) `)`)?
     (`valid` `(` $valid^ `:` type($valid) `)`)?
     (`mask` $mask^ `(` $mask_symbols `)`)?
@@ -294,10 +304,10 @@ def Attn_PartialAttentionOp : Attn_AttentionBase<"partial_attention"> {
     the op is tiled over its rows.
 
     Constraints: those of `attn.attention`, and
-    - (C15) max and sum have the batch and row letters of the output, in order,
+    - (C16) max and sum have the batch and row letters of the output, in order,
       the accumulator the output's; with `chunk` after a leading split dimension.
-    - (C16) the states are f32.
-    - (C17) `key_map` has one dimension, one result and as many symbols as there
+    - (C17) the states are f32.
+    - (C18) `key_map` has one dimension, one result and as many symbols as there
       are values; `blocks` and `keys` exclude each other; both need one key
       letter.
 
@@ -306,6 +316,7 @@ def Attn_PartialAttentionOp : Attn_AttentionBase<"partial_attention"> {
   let arguments = (ins StrAttr:$spec,
     Attn_Shaped:$query, Attn_Shaped:$key, Attn_Shaped:$value,
     F64Attr:$scale,
+    Optional<Attn_Shaped>:$key_scale, Optional<Attn_Shaped>:$value_scale,
     Optional<Attn_Shaped>:$bias, OptionalAttr<StrAttr>:$bias_letters,
     Optional<Attn_Length>:$valid,
     OptionalAttr<Attn_MaskAttr>:$mask, Variadic<Index>:$mask_symbols,
@@ -324,6 +335,8 @@ def Attn_PartialAttentionOp : Attn_AttentionBase<"partial_attention"> {
     `key` `(` $key `:` type($key) `)`
     `value` `(` $value `:` type($value) `)`
     `scale` $scale
+    (`key_scale` `(` $key_scale^ `:` type($key_scale) `)`)?
+    (`value_scale` `(` $value_scale^ `:` type($value_scale) `)`)?
     (`bias` $bias_letters^ `(` $bias `:` type($bias) `)`)?
     (`valid` `(` $valid^ `:` type($valid) `)`)?
     (`mask` $mask^ `(` $mask_symbols `)`)?

@@ -35,6 +35,9 @@ struct AttentionRoles {
   std::string state() const { return lettersWithout(outputTerm, value); }
   /// The letters of the scores: the state's, then the key letters.
   std::string scores() const { return state() + key; }
+  /// The letters of the scales of keys and values: one number for each row.
+  std::string keyScale() const { return lettersWithout(keyTerm, depth); }
+  std::string valueScale() const { return lettersWithout(valueTerm, value); }
 };
 
 } // namespace einhead::attn

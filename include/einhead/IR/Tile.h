@@ -54,7 +54,7 @@ struct KeyList {
 
 /// The operands of a tile of an attention, all but the outputs.
 struct TiledOperands {
-  mlir::Value query, key, value, bias, valid, blocks;
+  mlir::Value query, key, value, keyScale, valueScale, bias, valid, blocks;
   std::string offsetLetters;
   llvm::SmallVector<mlir::Value> offsets;
   attn::MaskAttr mask;

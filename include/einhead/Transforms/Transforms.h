@@ -28,6 +28,12 @@ mlir::FailureOr<attn::AttentionOp> raiseAttention(mlir::RewriterBase &rewriter,
                                                   attn::SoftmaxOp softmax,
                                                   std::string &why);
 
+/// Lets `op` read i8 keys and values with their scales, where what it reads now
+/// is the product of both.  The remarks are those of `pass`, with `saysWhyNot`
+/// also of what looks like such a product and is none.
+void readScaledRows(mlir::RewriterBase &rewriter, attn::AttentionOp op,
+                    llvm::StringRef pass, bool saysWhyNot);
+
 /// Brings the attentions of a function into the form in which one K/V tile
 /// serves all rows.
 mlir::LogicalResult fuseSharedKV(mlir::func::FuncOp function);

@@ -24,6 +24,8 @@ AttentionParts::AttentionParts(AttentionOp op) : from(op) {
   query = op.getQuery();
   key = op.getKey();
   value = op.getValue();
+  keyScale = op.getKeyScale();
+  valueScale = op.getValueScale();
   bias = op.getBias();
   valid = op.getValid();
   blocks = op.getBlocks();
@@ -252,8 +254,8 @@ AttentionOp AttentionParts::create(OpBuilder &builder) {
     types.push_back(lse.getType());
   auto op = AttentionOp::create(
       builder, from.getLoc(), types, builder.getStringAttr(spec()), query, key,
-      value, from.getScaleAttr(), bias, letters(bias, biasLetters), valid, mask,
-      maskSymbols,
+      value, from.getScaleAttr(), keyScale, valueScale, bias,
+      letters(bias, biasLetters), valid, mask, maskSymbols,
       offsets.empty() ? StringAttr() : builder.getStringAttr(offsetLetters),
       offsets, letters(blocks, blockLetters), blocks,
       blocks ? from.getBlockSizeAttr() : IntegerAttr(),

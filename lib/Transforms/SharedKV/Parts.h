@@ -18,7 +18,7 @@ struct AttentionParts {
   explicit AttentionParts(attn::AttentionOp op);
 
   std::string queryTerm, keyTerm, valueTerm, outputTerm;
-  mlir::Value query, key, value;
+  mlir::Value query, key, value, keyScale, valueScale;
   mlir::Value bias, valid, blocks, sink, output, lse;
   attn::MaskAttr mask;
   llvm::SmallVector<mlir::Value> maskSymbols, offsets;

@@ -208,6 +208,11 @@ Reason Repetition::find(const AttentionParts &parts,
     return first.empty() ? whyUnread(parts.value, "value", parts.valueTerm)
                          : first;
   }
+  if (parts.keyScale || parts.valueScale) {
+    found.reset();
+    return "K and V repeat as i8, but each of their rows has its own scale; "
+           "repeat the products with the scales instead";
+  }
   // No further than the repetition goes.
   auto shallowest = [](ArrayRef<Unrepeated> all, Unrepeated &best) {
     const auto *at = llvm::find_if(

@@ -53,6 +53,8 @@ static Reason compare(AttentionOp a, const AttentionParts &one, AttentionOp b,
                       const AttentionParts &other) {
   if (a.getScale() != b.getScale())
     return "their scales differ";
+  if (one.keyScale != other.keyScale || one.valueScale != other.valueScale)
+    return "the scales of their keys or values differ";
   if (one.valid != other.valid)
     return "their lengths (valid) differ";
   if (one.mask != other.mask || one.maskSymbols != other.maskSymbols)
