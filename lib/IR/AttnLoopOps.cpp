@@ -22,7 +22,7 @@ LogicalResult ReadAheadOp::verify() {
     return emitOpError("(C19) takes contiguous rows, got ") << type;
   if (static_cast<int64_t>(getDimension()) >= type.getRank() - 1)
     return emitOpError("(C19) counts rows in dimension ")
-           << getDimension() << ", which comes before the last one of "
-           << type.getRank();
+           << getDimension() << "; of " << type.getRank()
+           << " dimensions the last is that of the columns";
   return success();
 }

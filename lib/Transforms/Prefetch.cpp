@@ -20,6 +20,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
+#include <numeric>
 
 namespace einhead {
 #define GEN_PASS_DEF_PREFETCHPASS
@@ -79,7 +80,8 @@ public:
     for (Operation *next = op->getNextNode(); next;
          next = next->getNextNode()) {
       auto other = dyn_cast<ReadAheadOp>(next);
-      if (other && other.getSource() == op.getSource())
+      if ((other && other.getSource() == op.getSource()) ||
+          next->hasTrait<OpTrait::IsTerminator>())
         break;
       code.push_back(next);
     }
@@ -131,8 +133,9 @@ private:
     i = arith::DivUIOp::create(b, i, loop.getStep());
     if (apart > 1)
       return askInSome(i, apart, first);
-    i = arith::MulIOp::create(b, i, index(count));
-    i = arith::DivUIOp::create(b, i, index(steps));
+    int64_t common = std::gcd(count, steps);
+    i = arith::MulIOp::create(b, i, index(count / common));
+    i = arith::DivUIOp::create(b, i, index(steps / common));
     place(body, llvm::divideCeil(count, steps),
           arith::AddIOp::create(b, first, i));
   }

@@ -316,7 +316,7 @@ void RowProducts::valueBlock(Value row, int64_t block, Value start, Value count,
 /// read in longer runs, which counts more than the loads that are shared.
 void RowProducts::values(Value start, Value count, bool full) {
   int64_t most = squareBlock();
-  if (readsInOrder())
+  if (readsInOrder() && t.width * most > t.lanes * t.lanes)
     most = std::max<int64_t>(1, most / 2);
   overRowBlocks(most, [&](Value row, int64_t block) {
     int64_t vectors = std::min<int64_t>(t.lanes / block, 8);

@@ -5,9 +5,10 @@
 // Rows of K as they lie, 32 bf16 a vector: each load meets four rows.
 // CHECK-LABEL: func.func @dot
 // CHECK-SAME: %[[KEY:[a-z0-9]+]]: memref<32x64xbf16>, %[[VALUE:[a-z0-9]+]]: memref<32x64xbf16>
-// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>,
-// CHECK-COUNT-4: vector.load %[[KEY]]{{.*}} vector<32xbf16>
-// CHECK-COUNT-16: x86vector.avx512.dot
+// CHECK: vector.load %[[KEY]]{{.*}} vector<32xbf16>
+// CHECK-COUNT-4: x86vector.avx512.dot
+// CHECK: vector.load %[[KEY]]{{.*}} vector<32xbf16>
+// CHECK-COUNT-4: x86vector.avx512.dot
 // Weights are rounded, and summed as they will be used.
 // CHECK: x86vector.avx512.cvt.packed.f32_to_bf16
 // CHECK: x86vector.avx512.dot
@@ -51,17 +52,20 @@ func.func @packed(%q: memref<4x64xf32>, %k: memref<32x64xf32>, %v: memref<32x64x
   return
 }
 
-// Matrix tiles, all of one shape: queries by keys over two steps of the depth,
-// then weights by values, which go through memory of the tile's own, for there
-// are 4 rows only.
+// Matrix tiles, all of one shape: keys as they lie by queries over two steps of
+// the depth, then weights by values, whose sums go through memory of the tile's
+// own, for there are 4 rows only.
 // CHECK-LABEL: func.func @tiles
+// CHECK-SAME: %[[KEY:[a-z0-9]+]]: memref<32x64xbf16>
 // CHECK-COUNT-2: amx.tile_zero
+// CHECK: amx.tile_load %[[KEY]][%c0, %c0], %c64
 // CHECK-COUNT-4: amx.tile_mulf {{.*}} !amx.tile<16x32xbf16>, !amx.tile<16x32xbf16>, !amx.tile<16x16xf32>
 // CHECK-COUNT-2: amx.tile_store
 // CHECK: vector.reduction <or>
-// CHECK: amx.tile_load %[[EDGE:.*]][%c0, %c0]
-// CHECK: amx.tile_mulf
-// CHECK: amx.tile_store %[[EDGE]][%c0, %c0]
+// CHECK-COUNT-4: amx.tile_mulf
+// CHECK: amx.tile_store %[[EDGE:.*]][%c0, %c0]
+// CHECK: vector.load %[[EDGE]]
+// CHECK: arith.addf
 func.func @tiles(%q: memref<4x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64xbf16>,
                  %max: memref<4xf32>, %sum: memref<4xf32>, %acc: memref<4x64xf32>) {
   attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<4x64xbf16>)

@@ -4,22 +4,25 @@
 
 // NONE-NOT: attn.
 
-// Four rows by 16 keys of 32 columns, 16 lanes: one register block of 4 rows x 4
-// keys for the scores. Each K vector and each V vector is loaded once and
+// Four rows by 16 keys of 32 columns, 16 lanes. The queries stay in registers
+// while K is read key by key; each K vector and each V vector is loaded once and
 // multiplied with all four rows.
 
 // CHECK-LABEL: func.func @one_tile
 // CHECK-SAME: %[[KEY:[a-z0-9]+]]: memref<16x32xf32>, %[[VALUE:[a-z0-9]+]]: memref<16x32xf32>
 // CHECK-DAG: %[[Q:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x32xf32>
 // CHECK-DAG: %[[S:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x16xf32>
-// The scores: four keys at a time, 16 accumulators over the depth.
+// CHECK-COUNT-8: vector.load %[[Q]]
 // CHECK: scf.for
-// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>,
-// CHECK-COUNT-4: vector.load %[[KEY]]
-// CHECK-COUNT-16: vector.fma
-// CHECK: scf.yield
-// Their lane sums, by butterflies, and one store for each row.
+// CHECK: vector.load %[[KEY]]
+// CHECK-COUNT-4: vector.fma
+// CHECK: vector.load %[[KEY]]
+// CHECK-COUNT-4: vector.fma
+// CHECK: vector.load %[[KEY]]
+// Lane sums of two keys, by butterflies, before the other two keys come.
 // CHECK: vector.shuffle
+// CHECK: vector.load %[[KEY]]
+// CHECK-NOT: vector.load %[[Q]]
 // CHECK-COUNT-4: vector.store %{{.*}}, %[[S]]
 // The weights.
 // CHECK: vector.reduction <or>
@@ -34,7 +37,7 @@
 // Nowhere else are K and V read.
 // ONCE-LABEL: func.func @one_tile
 // ONCE-SAME: %[[KEY:[a-z0-9]+]]: memref<16x32xf32>, %[[VALUE:[a-z0-9]+]]: memref<16x32xf32>
-// ONCE-COUNT-4: load %[[KEY]]
+// ONCE-COUNT-8: load %[[KEY]]
 // ONCE-NOT: load %[[KEY]]
 // ONCE-COUNT-2: load %[[VALUE]]
 // ONCE-NOT: load %[[VALUE]]

@@ -61,7 +61,7 @@ int coldSets(size_t stride) {
 /// Pieces of a table of random numbers, cut at random places.
 static void fillFrom(const HostTensor &table, uint64_t &random, char *data,
                      size_t bytes) {
-  size_t tableSize = table.byteCount(), size = sizeOf(table.type());
+  size_t tableSize = table.byteCount(), size = sizeOf(table.type);
   for (size_t at = 0; at < bytes;) {
     size_t from = nextRandom(random) % (tableSize / 2) / size * size;
     size_t length = std::min({tableSize - from, bytes - at, size_t(1) << 15});
