@@ -72,7 +72,7 @@ private:
   Value weights;     ///< [rows][keys]
   Value beside;      ///< [keys / 2][columns of a block][2]
   Value edge;        ///< tiles that reach beyond rows or columns
-  int64_t rowStride; ///< of the accumulator
+  int64_t rowStride; ///< of the accumulator, if one number
 };
 } // namespace
 
@@ -260,7 +260,7 @@ void MatrixProducts::valueBlock(Value row, int64_t inRows, Value column,
   Type bf16 = b.getBF16Type(), f32 = b.getF32Type();
   int64_t high = llvm::divideCeil(inRows, most);
   int64_t wide = llvm::divideCeil(inColumns, most);
-  bool isWhole = inRows % most == 0 && inColumns % most == 0;
+  bool isWhole = rowStride && inRows % most == 0 && inColumns % most == 0;
   Value stride = t.index(rowStride);
   auto place = [&](int64_t i) {
     int64_t down = i / wide * most, right = i % wide * most;
@@ -325,8 +325,7 @@ static int64_t rowStrideOf(TileBuilder &t) {
 }
 
 std::unique_ptr<TileProducts> einhead::createMatrixProducts(TileBuilder &tile) {
-  int64_t rowStride = rowStrideOf(tile);
-  if (!rowStride || tile.keyTile % (2 * most) || tile.lanes != most)
+  if (tile.keyTile % (2 * most) || tile.lanes != most)
     return createPackedProducts(tile, /*pairs=*/true);
-  return std::make_unique<MatrixProducts>(tile, rowStride);
+  return std::make_unique<MatrixProducts>(tile, rowStrideOf(tile));
 }

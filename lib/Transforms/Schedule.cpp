@@ -70,14 +70,28 @@ std::string einhead::whyNotTiled(AttentionOp op) {
   return "";
 }
 
-/// The fastest products that the operands allow.
-static Products chooseProducts(AttentionOp op, const TargetInfo &target) {
+/// Rows of a matrix tile, and how many fill it well enough.
+static constexpr int64_t tileRows = 16, fewTileRows = 4;
+
+/// The fastest products that the operands allow.  Few rows wait for memory, for
+/// which tiles leave less time; pairs spare them what f32 needs, conversions.
+static Products chooseProducts(AttentionOp op, const TargetInfo &target,
+                               int64_t rows) {
   bool isBF16 = llvm::all_of(
       ValueRange{op.getQuery(), op.getKey(), op.getValue()},
       [](Value operand) { return getElementTypeOrSelf(operand).isBF16(); });
   if (!isBF16 || std::max(target.tileRate, target.dotRate) <= target.fmaRate)
     return Products::FMA;
-  return target.tileRate > target.dotRate ? Products::Tiles : Products::Dot;
+  bool hasTiles = target.tileRate > target.dotRate;
+  return hasTiles && rows > fewTileRows ? Products::Tiles : Products::Dot;
+}
+
+/// Small tiles follow memory evenly; with many rows, whose results go through
+/// memory for each tile, large ones do more with them.
+static int64_t chooseKeyTile(Products products, int64_t rows) {
+  if (products != Products::Tiles)
+    return 64;
+  return rows <= tileRows ? 32 : rows <= 4 * tileRows ? 64 : 128;
 }
 
 /// Rows that share a tile, up to `most`.
@@ -103,19 +117,19 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
 /// neither batch nor threads change a row's bits; 512 keys of K and V are long
 /// enough runs for the prefetchers, and a state is small beside them.
 ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
-  constexpr int64_t chunk = 512, keyTile = 64, sharedRows = 128;
+  constexpr int64_t chunk = 512, sharedRows = 128;
   auto like = cast<AttentionLike>(op.getOperation());
   int64_t depth = staticExtent(like, rolesOf(like).depth.front());
   int64_t rowBits =
       depth * getElementTypeOrSelf(op.getKey()).getIntOrFloatBitWidth();
+  int64_t rowTile = op.getSharedKv() ? sharedRows : 1;
+  int64_t rows = sharingRows(like, rowTile), lanes = target.f32Lanes();
+  Products products = chooseProducts(op, target, rows);
+  int64_t keyTile = chooseKeyTile(products, rows);
   // Requests come at an even pace, the rows of a tile at once when it begins.
   int64_t prefetch = std::max(keyTile, target.prefetchBytes * 8 / rowBits);
-  int64_t rowTile = op.getSharedKv() ? sharedRows : 1;
-  int64_t lanes = target.f32Lanes();
-  Products products = chooseProducts(op, target);
-  bool packed =
-      products == Products::Tiles ||
-      isPackingWorth(sharingRows(like, rowTile), depth, lanes, products);
+  bool packed = products == Products::Tiles ||
+                isPackingWorth(rows, depth, lanes, products);
   // Queries, weights and the turned tile live on the stack of a thread.
   constexpr int64_t mostDepth = 1024;
   if (packed && products == Products::FMA && depth * rowTile > mostDepth * 64)
