@@ -41,16 +41,6 @@ BenchCall::open(const BenchProblem &problem, const BenchBuffers &buffers,
                     std::move(*module), std::move(*session)));
 }
 
-static DLTensor viewOf(void *data, DataType type, std::vector<int64_t> &shape) {
-  DLTensor view = {};
-  view.data = data;
-  view.device = {kDLCPU, 0};
-  view.dtype = toDLPack(type);
-  view.ndim = static_cast<int32_t>(shape.size());
-  view.shape = shape.data();
-  return view;
-}
-
 llvm::Error BenchCall::evaluate(int set) {
   llvm::SmallVector<DLTensor, 6> inputs = {query.view()};
   for (size_t i = 0; i < tensors.size(); ++i)

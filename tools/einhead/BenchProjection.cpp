@@ -281,16 +281,6 @@ llvm::Error ProjectionBench::check(const char *x, const char *weights,
 // The measurement
 //===----------------------------------------------------------------------===//
 
-static DLTensor viewOf(void *data, DataType type, std::vector<int64_t> &shape) {
-  DLTensor view = {};
-  view.data = data;
-  view.device = {kDLCPU, 0};
-  view.dtype = toDLPack(type);
-  view.ndim = static_cast<int32_t>(shape.size());
-  view.shape = shape.data();
-  return view;
-}
-
 llvm::Error ProjectionBench::measure(llvm::StringRef bytes,
                                      Measurement &result) {
   size_t stride = 0;
@@ -378,15 +368,7 @@ void ProjectionBench::printJSON(const Measurement &result, bool fuse) const {
     os.attribute("fuse", fuse);
     os.attribute("cold", flags.cold.getValue());
     os.attribute("threads", flags.threadCount());
-    os.attribute("cpu", result.cpu);
-    os.attribute("compile_ms", result.compileMilliseconds);
-    os.attribute("median_us", result.medianMicroseconds);
-    os.attribute("min_us", result.leastMicroseconds);
-    os.attribute("floor_us", result.floorMicroseconds);
-    os.attribute("floor_min_us", result.leastFloorMicroseconds);
-    os.attribute("floor_variant", result.floorVariant);
-    os.attribute("ratio", result.ratio());
-    os.attribute("error_over_bound", result.worstRatio);
+    result.writeTimes(os);
     os.attribute("weight_bytes", problem.weightBytes());
     os.attribute("operations", problem.operations());
     os.attribute("buffer_sets", result.sets);

@@ -42,4 +42,16 @@ llvm::Error timeCalls(llvm::ArrayRef<std::vector<ByteRange>> ranges,
   return llvm::Error::success();
 }
 
+void Measurement::writeTimes(llvm::json::OStream &os) const {
+  os.attribute("cpu", cpu);
+  os.attribute("compile_ms", compileMilliseconds);
+  os.attribute("median_us", medianMicroseconds);
+  os.attribute("min_us", leastMicroseconds);
+  os.attribute("floor_us", floorMicroseconds);
+  os.attribute("floor_min_us", leastFloorMicroseconds);
+  os.attribute("floor_variant", floorVariant);
+  os.attribute("ratio", ratio());
+  os.attribute("error_over_bound", worstRatio);
+}
+
 } // namespace einhead::tool

@@ -11,6 +11,7 @@
 #include "ReadFloor.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/JSON.h"
 
 namespace einhead::tool {
 
@@ -24,6 +25,8 @@ struct Measurement {
   int64_t samples = 0;
   std::string cpu;
 
+  /// All but the buffers and samples, as attributes of an object.
+  void writeTimes(llvm::json::OStream &os) const;
   double ratio() const { return medianMicroseconds / floorMicroseconds; }
 };
 

@@ -176,13 +176,18 @@ int64_t HostTensor::elementCount() const {
   return count;
 }
 
-DLTensor HostTensor::view() {
+DLTensor viewOf(void *data, DataType type, std::vector<int64_t> &shape) {
   DLTensor view = {};
-  view.data = data();
+  view.data = data;
   view.device = {kDLCPU, 0};
-  view.ndim = static_cast<int32_t>(shape.size());
   view.dtype = toDLPack(type);
+  view.ndim = static_cast<int32_t>(shape.size());
   view.shape = shape.data();
+  return view;
+}
+
+DLTensor HostTensor::view() {
+  DLTensor view = viewOf(data(), type, shape);
   view.strides = strides.data();
   return view;
 }

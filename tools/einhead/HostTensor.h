@@ -74,6 +74,9 @@ struct HostTensor {
   DLTensor view();
 };
 
+/// Row-major memory; valid while both last.
+DLTensor viewOf(void *data, DataType type, std::vector<int64_t> &shape);
+
 /// A copy of what a view shows, whatever its strides.
 HostTensor copyOf(const DLTensor &view, DataType type);
 /// The other way round; the shapes agree.

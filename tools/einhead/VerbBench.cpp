@@ -135,15 +135,7 @@ void BenchVerb::printJSON(const BenchProblem &problem,
     os.attribute("share_kv", shareKV.getValue());
     os.attribute("cold", flags.cold.getValue());
     os.attribute("threads", flags.threadCount());
-    os.attribute("cpu", result.cpu);
-    os.attribute("compile_ms", result.compileMilliseconds);
-    os.attribute("median_us", result.medianMicroseconds);
-    os.attribute("min_us", result.leastMicroseconds);
-    os.attribute("floor_us", result.floorMicroseconds);
-    os.attribute("floor_min_us", result.leastFloorMicroseconds);
-    os.attribute("floor_variant", result.floorVariant);
-    os.attribute("ratio", result.ratio());
-    os.attribute("error_over_bound", result.worstRatio);
+    result.writeTimes(os);
     os.attribute("kv_bytes", problem.leastBytes());
     os.attribute("operations", problem.operations());
     os.attribute("buffer_sets", result.sets);
