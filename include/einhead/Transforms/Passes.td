@@ -253,6 +253,24 @@ def PrefetchPass : Pass<"attn-prefetch", "::mlir::func::FuncOp"> {
     "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
+def AttnToGPUPass : Pass<"attn-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "Attention on buffers as kernels of Hopper tensor cores";
+  let description = [{
+    Each `attn.attention` whose schedule says `products = wgmma` becomes a kernel
+    in `gpu.module @kernels`, and the host code that launches it: one launch, in
+    which TMA streams K and V into a ring of tiles in shared memory, warpgroups
+    compute the transposed products (keys and value columns fill M = 64, the
+    query rows are N), and the parts of a unit's keys are merged.  Lengths are
+    read on the device.
+
+    Refused: what the kernel does not take, with the reason.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
+}
+
 def DestinationResultsPass : Pass<"attn-destination-results", "::mlir::ModuleOp"> {
   let summary = "Turn results of functions into destination arguments";
   let description = [{
