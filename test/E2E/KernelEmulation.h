@@ -1,0 +1,31 @@
+//===- KernelEmulation.h - Kernels on a CPU, thread by thread ---*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_TEST_E2E_KERNELEMULATION_H
+#define EINHEAD_TEST_E2E_KERNELEMULATION_H
+
+#include "einhead/Compiler.h"
+
+namespace einhead::test {
+
+/// Replaces each gpu.launch by loops over its blocks and threads that keep to
+/// what barriers promise and to nothing more.  Between two barriers each thread
+/// runs to the end before the next one starts, the first to the last in every
+/// other block and the last to the first in the others.  What all threads
+/// compute alike, loads too, comes before everything that a thread writes.
+/// Shared memory is NaN at first.  So a missing barrier gives wrong numbers.
+mlir::LogicalResult emulateLaunches(mlir::ModuleOp module);
+
+/// Compiles, but runs parallel loops as emulated kernels of `threads` threads.
+llvm::Expected<std::string> compileAsKernels(mlir::ModuleOp module,
+                                             EmitKind kind,
+                                             const CompileOptions &options,
+                                             int64_t threads);
+
+} // namespace einhead::test
+
+#endif // EINHEAD_TEST_E2E_KERNELEMULATION_H
