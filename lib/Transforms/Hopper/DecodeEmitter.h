@@ -12,13 +12,28 @@
 
 namespace einhead::hopper {
 
-/// A part of a unit's keys.
+/// The tiles that a block takes: from tile `firstTile` of unit `firstUnit` up to
+/// tile `endTile` of unit `endUnit`.
+struct Run {
+  mlir::Value firstUnit, firstTile, endUnit, endTile;
+};
+
+/// The blocks that share a unit, and which of its states the first one's is.
+struct Contributors {
+  mlir::Value first, count, firstState;
+};
+
+/// A unit's tiles that this block takes.
 struct Item {
-  mlir::Value number, unit, split;
+  mlir::Value unit;
   Values batch;             ///< indices of the batch letters
   mlir::Value firstRow;     ///< of the unit, among all rows
-  mlir::Value first, last;  ///< tiles [first, last)
-  mlir::Value limit;        ///< keys [0, limit) are valid
+  mlir::Value limit;        ///< no key from here on counts
+  mlir::Value tiles;        ///< of the unit, at least 1
+  mlir::Value firstOfUnit;  ///< number of the unit's first tile in K
+  mlir::Value begin, end;   ///< tiles of the unit
+  mlir::Value isWhole;      ///< i1
+  mlir::Value state;        ///< number of the block's state for it
 };
 
 /// What a warpgroup carries from tile to tile.
@@ -42,10 +57,6 @@ private:
   // The whole (DecodeKernel.cpp).
   void setUp();
   void setRegisters(int64_t count, mlir::NVVM::SetMaxRegisterAction action);
-  Values overItems(mlir::ValueRange carried,
-                   llvm::function_ref<Values(const Item &, mlir::ValueRange)>
-                       body);
-  Item itemAt(mlir::Value number);
   mlir::Value fullBarrier(mlir::Value stage, bool ofValue);
   mlir::Value emptyBarrier(mlir::Value stage, bool ofValue);
   std::pair<mlir::Value, mlir::Value> nextStage(mlir::Value stage,
@@ -64,6 +75,22 @@ private:
                              const Item &item, mlir::Value row,
                              mlir::Value column);
 
+  // Who computes what (DecodeWork.cpp).
+  mlir::Value tilesOf(mlir::Value limit);
+  mlir::Value limitOf(mlir::Value firstIndex);
+  void shareOut();
+  Run partOfUnit(mlir::Value block);
+  Run wholeUnits(mlir::Value block, mlir::Value blocks);
+  mlir::Value startOf(mlir::Value block);
+  mlir::Value ownerOf(mlir::Value tile);
+  Run equalRun(mlir::Value block);
+  void findRun(mlir::Value block);
+  Item itemAt(mlir::Value unit);
+  Values overItems(mlir::ValueRange carried,
+                   llvm::function_ref<Values(const Item &, mlir::ValueRange)>
+                       body);
+  Contributors contributorsOf(const Item &item);
+
   // A tile (DecodeTile.cpp).
   Carried tile(const Item &item, mlir::Value tileIndex, mlir::Value stage,
                mlir::Value phase, Carried carried);
@@ -71,14 +98,20 @@ private:
                   mlir::Value stage, mlir::Value phase, bool isLast,
                   Carried carried);
   Values scores(mlir::Value keyOffset);
-  Values maskScores(Values scores, mlir::Value firstKey, mlir::Value limit);
+  Values maskScores(const Item &item, Values scores, mlir::Value firstKey);
+  mlir::Value isPartial(const Item &item, mlir::Value firstKey);
+  mlir::Value isLive(llvm::ArrayRef<mlir::Value> rowLetters, mlir::Value key);
+  mlir::Value evaluate(mlir::AffineExpr expression,
+                       llvm::ArrayRef<mlir::Value> rowLetters,
+                       mlir::Value key);
   Values relative(llvm::ArrayRef<mlir::Value> scores,
                   llvm::ArrayRef<mlir::Value> maxima);
   std::pair<Values, Carried> raiseMaxima(llvm::ArrayRef<mlir::Value> scores,
                                          llvm::ArrayRef<mlir::Value> maxima,
                                          Carried carried);
   void storeWeights(llvm::ArrayRef<mlir::Value> weights);
-  void clearValues(mlir::Value valueOffset, mlir::Value validKeys);
+  void clearValues(const Item &item, mlir::Value valueOffset,
+                   mlir::Value firstKey);
   void addValues(mlir::Value valueOffset, Values &outputs);
   mlir::Value wgmma(mlir::Value accumulators, mlir::Value a, mlir::Value bMatrix,
                     bool accumulate, bool turned);
@@ -91,18 +124,24 @@ private:
   void finish(const Item &item, const Carried &carried);
   void spill(const Carried &carried);
   void joinGroups(const Item &item);
-  void mergeParts(const Item &item);
-  void mergeShare(const Item &item, mlir::Value share, mlir::Value shares);
+  void announce(const Item &item);
+  void mergeParts();
+  void mergeUnit(const Item &item);
+  void mergeShare(const Item &item, const Contributors &contributors,
+                  mlir::Value share);
+  Values rowLetters(const Item &item, mlir::Value row);
   void writeOutput(const Item &item, mlir::Value row, mlir::Value column,
                    mlir::Value max, mlir::Value sum,
                    llvm::ArrayRef<mlir::Value> values);
-  mlir::Value statePointer(mlir::Value item, mlir::Value offset);
+  mlir::Value statePointer(mlir::Value state, mlir::Value offset);
 
   int64_t blocks() const { return shape.paddedRows() / 8; }
 
   const DecodeShape &shape;
   const DecodeParameters &p;
-  mlir::Value thread, warp, lane;
+  mlir::Value thread, warp, lane, block, blockCount;
+  Run mine;
+  mlir::Value tilesEach, longerRuns, unitTiles; ///< of equal runs
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it
   // has in an accumulator and twice the column pair.
   mlir::Value group, groupWarp, laneRow, lanePair, groupBarrier;

@@ -54,8 +54,8 @@ void DecodeEmitter::spill(const Carried &carried) {
   });
 }
 
-Value DecodeEmitter::statePointer(Value item, Value offset) {
-  Value index = mul64(widen(item), i64(shape.stateFloats()));
+Value DecodeEmitter::statePointer(Value state, Value offset) {
+  Value index = mul64(widen(state), i64(shape.stateFloats()));
   return at(p.partials, b.getF32Type(), add64(index, widen(offset)));
 }
 
@@ -100,7 +100,6 @@ void DecodeEmitter::joinGroups(const Item &item) {
   int64_t rows = shape.rows, width = shape.width;
   int64_t states = shape.outputOffset() + shape.groups * rows * width * 4;
   auto four = VectorType::get({step}, b.getF32Type());
-  Value isWhole = isEqual(p.splits, 1);
   loop(thread, i32(rows * width / step), i32(shape.consumers()), [&](Value i) {
     Value row = div(i, width / step);
     Value column = mul(sub(i, mul(row, width / step)), step);
@@ -125,20 +124,20 @@ void DecodeEmitter::joinGroups(const Item &item) {
             factor, LLVM::ExtractElementOp::create(b, part, i32(k)), values[k]);
     }
     ifElse(
-        isWhole,
+        item.isWhole,
         [&] {
           writeOutput(item, row, column, max, sum, values);
           return Values();
         },
         [&] {
           ifThen(isEqual(column, 0), [&] {
-            store(max, statePointer(item.number, row));
-            store(sum, statePointer(item.number, add(row, rows)));
+            store(max, statePointer(item.state, row));
+            store(sum, statePointer(item.state, add(row, rows)));
           });
           Value vector = LLVM::UndefOp::create(b, four);
           for (int64_t k = 0; k < step; ++k)
             vector = LLVM::InsertElementOp::create(b, vector, values[k], i32(k));
-          store(vector, statePointer(item.number, add(mul(i, step), 4 * rows)),
+          store(vector, statePointer(item.state, add(mul(i, step), 4 * rows)),
                 16);
           return Values();
         });
@@ -149,18 +148,20 @@ void DecodeEmitter::joinGroups(const Item &item) {
 // The parts of a unit
 //===----------------------------------------------------------------------===//
 
-/// Joins the states of all parts for a share of the outputs: the threads make
-/// teams, each of which joins every so many parts; then the teams are joined.
-void DecodeEmitter::mergeShare(const Item &item, Value share, Value shares) {
+/// Joins the states of a unit's parts for a share of the outputs: the threads
+/// make teams, each of which joins every so many parts; then the teams are
+/// joined.
+void DecodeEmitter::mergeShare(const Item &item,
+                               const Contributors &contributors, Value share) {
   int64_t rows = shape.rows, width = shape.width;
   int64_t threads = shape.consumers(), scratch = shape.queryOffset();
   auto four = VectorType::get({step}, b.getF32Type());
   Type f32Type = b.getF32Type();
   int64_t elements = rows * width / step;
-  Value each = div(sub(add(shares, elements), i32(1)), shares);
+  Value each = div(sub(add(contributors.count, elements), i32(1)),
+                   contributors.count);
   Value begin = minOf(mul(share, each), i32(elements));
   Value end = minOf(add(begin, each), i32(elements));
-  Value firstItem = mul(item.unit, p.splits);
   loop(begin, end, i32(threads), [&](Value base) {
     Value count = minOf(sub(end, base), i32(threads));
     Value teams = div(i32(threads), count);
@@ -168,7 +169,6 @@ void DecodeEmitter::mergeShare(const Item &item, Value share, Value shares) {
     Value i = add(base, sub(thread, mul(team, count)));
     Value row = div(i, width / step);
     Value column = mul(sub(i, mul(row, width / step)), step);
-    Value isMember = isLess(team, teams);
     auto joined = [&](ValueRange a, ValueRange c) {
       Value max = maxF(a[0], c[0]);
       Value shift = select(isEqualF(max, negativeInfinity()), f32(0), max);
@@ -180,9 +180,11 @@ void DecodeEmitter::mergeShare(const Item &item, Value share, Value shares) {
     };
     Values state = {negativeInfinity(), f32(0)};
     state.append(step, f32(0));
-    Value stop = select(isMember, p.splits, i32(0));
+    Value stop = select(isLess(team, teams), contributors.count, i32(0));
     state = loop(team, stop, teams, state, [&](Value part, ValueRange now) {
-      Value other = add(firstItem, part);
+      Value other = mul(add(contributors.first, part), shape.statesPerBlock);
+      other = add(other, select(isEqual(part, 0), contributors.firstState,
+                                i32(0)));
       Value vector =
           load(four, statePointer(other, add(mul(i, step), 4 * rows)), 16);
       Values next = {load(f32Type, statePointer(other, row)),
@@ -211,52 +213,62 @@ void DecodeEmitter::mergeShare(const Item &item, Value share, Value shares) {
   });
 }
 
-/// Where all blocks run at the same time, each merges a share, once the others
-/// have stored their states; elsewhere the last one merges all.  The counter
-/// goes back to 0 for the next launch.
-void DecodeEmitter::mergeParts(const Item &item) {
-  Type i32Type = b.getI32Type();
-  Value counter = at(p.counters, i32Type, widen(item.unit));
-  auto increment = [&] {
-    return LLVM::AtomicRMWOp::create(b, LLVM::AtomicBinOp::add, counter, i32(1),
-                                     LLVM::AtomicOrdering::acq_rel, "device")
-        .getResult();
-  };
-  Value flag = i32(shape.reductionOffset());
+/// The unit's counter goes up by one for each stored state, and again for each
+/// merged share; the last one sets it to 0 for the next launch.
+static Value increment(KernelBuilder &k, Value counter) {
+  return LLVM::AtomicRMWOp::create(k.b, LLVM::AtomicBinOp::add, counter,
+                                   k.i32(1), LLVM::AtomicOrdering::acq_rel,
+                                   "device");
+}
+
+/// Says that this block's state of the unit is stored.
+void DecodeEmitter::announce(const Item &item) {
   LLVM::FenceOp::create(b, LLVM::AtomicOrdering::seq_cst, "device");
   syncConsumers();
   ifThen(isEqual(thread, 0), [&] {
-    Value before = increment();
-    Value isLast = isEqual(add(before, 1), p.splits);
-    Value mustMerge = ifElse(
-        p.resident,
-        [&] {
-          whileLoop(
-              Values{add(before, 1)},
-              [&](ValueRange seen) { return isLess(seen[0], p.splits); },
-              [&](ValueRange) {
-                auto now = LLVM::LoadOp::create(b, i32Type, counter, 4);
-                now.setOrdering(LLVM::AtomicOrdering::acquire);
-                now.setSyncscope("device");
-                return Values{now};
-              });
-          return Values{i32(1)};
-        },
-        [&] { return Values{select(isLast, i32(1), i32(0))}; })[0];
-    storeShared(mustMerge, flag);
+    increment(*this, at(p.counters, b.getI32Type(), widen(item.unit)));
+  });
+}
+
+/// Waits for the others' states, and merges this block's share.
+void DecodeEmitter::mergeUnit(const Item &item) {
+  Type i32Type = b.getI32Type();
+  Contributors contributors = contributorsOf(item);
+  Value counter = at(p.counters, i32Type, widen(item.unit));
+  ifThen(isEqual(thread, 0), [&] {
+    whileLoop(
+        Values{i32(0)},
+        [&](ValueRange seen) { return isLess(seen[0], contributors.count); },
+        [&](ValueRange) {
+          auto now = LLVM::LoadOp::create(b, i32Type, counter, 4);
+          now.setOrdering(LLVM::AtomicOrdering::acquire);
+          now.setSyncscope("device");
+          return Values{now};
+        });
   });
   syncConsumers();
-  ifThen(isEqual(loadShared(i32Type, flag), 1), [&] {
-    mergeShare(item, select(p.resident, item.split, i32(0)),
-               select(p.resident, p.splits, i32(1)));
-    ifThen(isEqual(thread, 0), [&] {
-      Value before = increment();
-      Value last = sub(mul(p.splits, 2), i32(1));
-      last = select(p.resident, last, p.splits);
-      ifThen(isEqual(before, last), [&] { store(i32(0), counter, 4); });
-    });
+  mergeShare(item, contributors, sub(block, contributors.first));
+  ifThen(isEqual(thread, 0), [&] {
+    Value before = increment(*this, counter);
+    Value last = sub(mul(contributors.count, 2), i32(1));
+    ifThen(isEqual(before, last), [&] { store(i32(0), counter, 4); });
   });
-  syncConsumers();
+}
+
+/// The units that this block shares with others: its first and its last one.
+/// All blocks run at the same time, and each has stored its states before it
+/// waits for those of others.
+void DecodeEmitter::mergeParts() {
+  auto mergeOf = [&](Value unit) {
+    Item item = itemAt(unit);
+    Value some = isLess(item.begin, item.end);
+    Value isPart = andOf(some, isEqual(item.isWhole, i1(false)));
+    ifThen(isPart, [&] { mergeUnit(item); });
+  };
+  ifThen(isLess(mine.firstUnit, p.units), [&] { mergeOf(mine.firstUnit); });
+  Value isOther = andOf(isLess(mine.firstUnit, mine.endUnit),
+                        isLess(i32(0), mine.endTile));
+  ifThen(isOther, [&] { mergeOf(mine.endUnit); });
 }
 
 void DecodeEmitter::finish(const Item &item, const Carried &carried) {
@@ -264,5 +276,5 @@ void DecodeEmitter::finish(const Item &item, const Carried &carried) {
   spill(carried);
   syncConsumers();
   joinGroups(item);
-  ifThen(isLess(i32(1), p.splits), [&] { mergeParts(item); });
+  ifThen(isEqual(item.isWhole, i1(false)), [&] { announce(item); });
 }

@@ -55,6 +55,8 @@ void DecodeEmitter::setUp() {
   thread = NVVM::ThreadIdXOp::create(b, b.getI32Type());
   warp = div(thread, 32);
   lane = rem(thread, 32);
+  block = NVVM::BlockIdXOp::create(b, b.getI32Type());
+  blockCount = NVVM::GridDimXOp::create(b, b.getI32Type());
   ifThen(isEqual(thread, 0), [&] {
     int64_t count = shape.stages * shape.barriersPerStage();
     for (int64_t i = 0; i < count; ++i) {
@@ -64,53 +66,13 @@ void DecodeEmitter::setUp() {
     }
   });
   NVVM::FenceMbarrierInitOp::create(b);
+  shareOut();
   barrier(i32(0), shape.threads());
 }
 
 //===----------------------------------------------------------------------===//
-// Items
+// The ring
 //===----------------------------------------------------------------------===//
-
-Item DecodeEmitter::itemAt(Value number) {
-  Item item;
-  item.number = number;
-  item.unit = div(number, p.splits);
-  item.split = sub(number, mul(item.unit, p.splits));
-  Value rest = div(item.unit, shape.rowBlocks());
-  item.firstRow = mul(rem(item.unit, shape.rowBlocks()), shape.rows);
-  item.batch.resize(p.batchExtents.size());
-  for (size_t i = p.batchExtents.size(); i-- > 1;) {
-    Value outer = div(rest, p.batchExtents[i]);
-    item.batch[i] = sub(rest, mul(outer, p.batchExtents[i]));
-    rest = outer;
-  }
-  if (!item.batch.empty())
-    item.batch[0] = rest;
-  item.limit = p.keys;
-  if (p.lengths) {
-    Type i64Type = b.getI64Type();
-    Value length = load(i64Type, at(p.lengths, i64Type, widen(item.batch[0])));
-    Value most = widen(p.keys);
-    length = b.createOrFold<arith::MinSIOp>(length, most);
-    length = b.createOrFold<arith::MaxSIOp>(length, i64(0));
-    item.limit = arith::TruncIOp::create(b, b.getI32Type(), length);
-  }
-  Value tiles = div(add(item.limit, shape.keyTile - 1), shape.keyTile);
-  Value each = div(sub(add(tiles, p.splits), i32(1)), p.splits);
-  item.first = minOf(mul(item.split, each), tiles);
-  item.last = minOf(add(item.first, each), tiles);
-  return item;
-}
-
-Values DecodeEmitter::overItems(
-    ValueRange carried,
-    llvm::function_ref<Values(const Item &, ValueRange)> body) {
-  Value block = NVVM::BlockIdXOp::create(b, b.getI32Type());
-  Value count = NVVM::GridDimXOp::create(b, b.getI32Type());
-  return loop(block, p.items, count, carried, [&](Value i, ValueRange inner) {
-    return body(itemAt(i), inner);
-  });
-}
 
 Value DecodeEmitter::fullBarrier(Value stage, bool ofValue) {
   Value first = mul(stage, shape.barriersPerStage() * 8);
@@ -147,7 +109,8 @@ void DecodeEmitter::copyTile(const Item &item, Value tile, Value stage,
   Value start = mul(stage, shape.stageBytes());
   if (ofValue)
     start = add(start, shape.keyBytes());
-  Values coordinates = {Value(), mul(tile, shape.keyTile)};
+  Values coordinates = {Value(),
+                        mul(add(item.firstOfUnit, tile), shape.keyTile)};
   for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
     coordinates.push_back(item.batch[letter]);
   int64_t boxes = ofValue ? shape.widthBoxes() : shape.depthBoxes();
@@ -165,7 +128,7 @@ void DecodeEmitter::copyTile(const Item &item, Value tile, Value stage,
 
 void DecodeEmitter::produce() {
   overItems({i32(0), i32(1)}, [&](const Item &item, ValueRange ring) {
-    return loop(item.first, item.last, i32(1), ring,
+    return loop(item.begin, item.end, i32(1), ring,
                 [&](Value tile, ValueRange inner) {
                   copyTile(item, tile, inner[0], inner[1], false);
                   if (!shape.valueInKey)
@@ -180,6 +143,18 @@ void DecodeEmitter::produce() {
 // The consumers
 //===----------------------------------------------------------------------===//
 
+/// The indices of the row letters.
+Values DecodeEmitter::rowLetters(const Item &item, Value row) {
+  Values letters(p.rowExtents.size());
+  Value rest = add(item.firstRow, row);
+  for (size_t i = p.rowExtents.size(); i-- > 0;) {
+    Value outer = i ? div(rest, p.rowExtents[i]) : i32(0);
+    letters[i] = i ? sub(rest, mul(outer, p.rowExtents[i])) : rest;
+    rest = outer;
+  }
+  return letters;
+}
+
 Value DecodeEmitter::hasRow(const Item &item, Value row) {
   Value inUnit = isLess(row, shape.rows);
   if (shape.totalRows % shape.rows == 0)
@@ -193,13 +168,9 @@ Value DecodeEmitter::elementPointer(const Addressed &tensor, Type type,
   Value index = column ? widen(column) : i64(0);
   for (auto [i, stride] : llvm::enumerate(tensor.batchStrides))
     index = add64(index, mul64(widen(item.batch[i]), stride));
-  Value rest = add(item.firstRow, row);
-  for (size_t i = p.rowExtents.size(); i-- > 0;) {
-    Value outer = i ? div(rest, p.rowExtents[i]) : i32(0);
-    Value here = i ? sub(rest, mul(outer, p.rowExtents[i])) : rest;
-    index = add64(index, mul64(widen(here), tensor.rowStrides[i]));
-    rest = outer;
-  }
+  for (auto [letter, stride] :
+       llvm::zip(rowLetters(item, row), tensor.rowStrides))
+    index = add64(index, mul64(widen(letter), stride));
   return at(tensor.base, type, index);
 }
 
@@ -256,12 +227,12 @@ void DecodeEmitter::consume() {
     start.outputs.assign(shape.widthBoxes() * blocks() * 4, f32(0));
     Values state(ring);
     llvm::append_range(state, start.pack());
-    Value count = sub(item.last, item.first);
+    Value count = sub(item.end, item.begin);
     Values end = whileLoop(
         state, [&](ValueRange now) { return isLess(now[0], count); },
         [&](ValueRange now) {
           Carried carried = Carried::unpack(now.drop_front(3), shape);
-          carried = tile(item, add(item.first, now[0]), now[1], now[2],
+          carried = tile(item, add(item.begin, now[0]), now[1], now[2],
                          std::move(carried));
           auto [stage, phase] = nextStage(now[1], now[2], shape.groups);
           Values next = {add(now[0], shape.groups), stage, phase};
@@ -271,4 +242,5 @@ void DecodeEmitter::consume() {
     finish(item, Carried::unpack(ValueRange(end).drop_front(3), shape));
     return Values{sub(end[0], count), end[1], end[2]};
   });
+  mergeParts();
 }

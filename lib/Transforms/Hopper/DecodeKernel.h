@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 // One launch computes one attention.  A unit is the rows that share K and V (or
-// a block of them, where they are many); a thread block takes one part of a
-// unit's keys at a time.
+// a block of them, where they are many); a thread block takes a run of
+// tiles: a part of a unit, whole units, or the end of one and the start of
+// another (DecodeWork.cpp).
 //
 //   producer   one thread streams tiles of K and V with TMA into a ring of
 //              stages in shared memory, each with a full and an empty mbarrier
@@ -26,6 +27,7 @@
 #define EINHEAD_LIB_TRANSFORMS_HOPPER_DECODEKERNEL_H
 
 #include "KernelBuilder.h"
+#include "mlir/IR/IntegerSet.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace einhead::hopper {
@@ -79,6 +81,9 @@ struct DecodeShape {
   int64_t sharedBytes() const {
     return reductionOffset() + groups * 4 * paddedRows() * 4;
   }
+  /// A block leaves the states of at most two units that it does not compute
+  /// whole: that of its first one, and that of its last one.
+  static constexpr int64_t statesPerBlock = 2;
   /// A part's state in global memory, in floats: maxima, sums, outputs.
   int64_t stateFloats() const { return rows * (width + 4); }
 };
@@ -90,6 +95,17 @@ struct Addressed {
   Values batchStrides, rowStrides;
 };
 
+/// Which keys a row attends, of those between the first and the last one.
+struct KeyMask {
+  /// A key attends where one of these holds.
+  llvm::SmallVector<mlir::IntegerSet> sets;
+  /// What the dimensions of the sets are: a row letter's place, or -1: the key.
+  llvm::SmallVector<int64_t> dims;
+  Values symbols;
+  mlir::Value begin;              ///< no row attends a key before
+  mlir::Value fullBegin, fullEnd; ///< all rows attend those between
+};
+
 /// The parameters of a kernel, as values of its body.
 struct DecodeParameters {
   mlir::Value keyMap, valueMap; ///< tensor maps: column, key, batch letters
@@ -99,8 +115,12 @@ struct DecodeParameters {
   mlir::Value partials, counters; ///< pointers to f32 and i32
   mlir::Value lengths;            ///< of the first batch letter, i64, or null
   mlir::Value keys;               ///< how many there are at most
-  mlir::Value splits, items;      ///< parts of a unit, parts in all
-  mlir::Value resident;           ///< i1: all blocks run at the same time
+  std::optional<KeyMask> mask;
+  mlir::Value units;
+  mlir::Value unitsEach;          ///< of one index of the first batch letter
+  /// How tiles are shared out: parts of each unit (> 0), whole units (0), or
+  /// runs of tiles of equal length (-1).
+  mlir::Value parts;
   Values batchExtents;
   llvm::SmallVector<int64_t> rowExtents;
 };

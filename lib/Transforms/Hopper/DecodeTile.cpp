@@ -122,13 +122,78 @@ void DecodeEmitter::addValues(Value valueOffset, Values &outputs) {
 // Softmax
 //===----------------------------------------------------------------------===//
 
-/// -inf for keys that are not valid.
-Values DecodeEmitter::maskScores(Values scores, Value firstKey, Value limit) {
-  Value key = add(add(firstKey, mul(groupWarp, 16)), laneRow);
-  Value lower = isLess(key, limit), upper = isLess(add(key, 8), limit);
+/// Whether some row of the unit leaves out some of the 64 keys.
+Value DecodeEmitter::isPartial(const Item &item, Value firstKey) {
+  Value end = add(firstKey, 64);
+  Value result = isLess(item.limit, end);
+  if (p.mask) {
+    result = orOf(result, isLess(firstKey, p.mask->fullBegin));
+    result = orOf(result, isLess(p.mask->fullEnd, end));
+  }
+  return result;
+}
+
+Value DecodeEmitter::evaluate(AffineExpr expression,
+                              ArrayRef<Value> rowLetters, Value key) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expression))
+    return i32(constant.getValue());
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expression))
+    return p.mask->symbols[symbol.getPosition()];
+  if (auto dim = dyn_cast<AffineDimExpr>(expression)) {
+    int64_t letter = p.mask->dims[dim.getPosition()];
+    return letter < 0 ? key : rowLetters[letter];
+  }
+  auto binary = cast<AffineBinaryOpExpr>(expression);
+  Value x = evaluate(binary.getLHS(), rowLetters, key);
+  Value y = evaluate(binary.getRHS(), rowLetters, key);
+  switch (expression.getKind()) {
+  case AffineExprKind::Add:
+    return add(x, y);
+  case AffineExprKind::Mul:
+    return mul(x, y);
+  case AffineExprKind::FloorDiv:
+    return b.createOrFold<arith::FloorDivSIOp>(x, y);
+  case AffineExprKind::CeilDiv:
+    return b.createOrFold<arith::CeilDivSIOp>(x, y);
+  default: // Mod: of a positive number, with its sign
+    return sub(x, mul(b.createOrFold<arith::FloorDivSIOp>(x, y), y));
+  }
+}
+
+/// Whether the row attends the key, as far as the mask says.
+Value DecodeEmitter::isLive(ArrayRef<Value> rowLetters, Value key) {
+  Value any;
+  for (IntegerSet set : p.mask->sets) {
+    Value all = arith::ConstantIntOp::create(b, 1, 1);
+    for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
+      Value value = evaluate(set.getConstraint(i), rowLetters, key);
+      all = andOf(all, set.isEq(i) ? isEqual(value, 0) : isLess(i32(-1), value));
+    }
+    any = any ? orOf(any, all) : all;
+  }
+  return any;
+}
+
+/// -inf for keys that do not count.
+Values DecodeEmitter::maskScores(const Item &item, Values scores,
+                                 Value firstKey) {
   Value none = negativeInfinity();
-  for (size_t i = 0; i < scores.size(); ++i)
-    scores[i] = select(i % 4 < 2 ? lower : upper, scores[i], none);
+  Value lower = add(add(firstKey, mul(groupWarp, 16)), laneRow);
+  Value keys[] = {lower, add(lower, 8)};
+  Value valid[] = {isLess(keys[0], item.limit), isLess(keys[1], item.limit)};
+  for (int64_t n = 0; n < blocks(); ++n)
+    for (int64_t e = 0; e < 2; ++e) {
+      Values letters;
+      if (p.mask)
+        letters = rowLetters(item, rowOf(n, e));
+      for (int64_t half = 0; half < 2; ++half) {
+        Value counts = valid[half];
+        if (p.mask)
+          counts = andOf(counts, isLive(letters, keys[half]));
+        Value &score = scores[n * 4 + half * 2 + e];
+        score = select(counts, score, none);
+      }
+    }
   return scores;
 }
 
@@ -221,22 +286,26 @@ void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
   }
 }
 
-/// What stands in rows of V beyond the valid keys may be NaN, and 0 * NaN is
-/// no 0.
-void DecodeEmitter::clearValues(Value valueOffset, Value validKeys) {
+/// What stands in rows of V that no row attends may be NaN, and 0 * NaN is no
+/// 0.
+void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
+                                Value firstKey) {
   auto chunkType = VectorType::get({4}, b.getI32Type());
   Value zero = arith::ConstantOp::create(
       b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
-  Value inGroup = rem(thread, 128);
-  loop(inGroup, i32(64 * 8 * shape.widthBoxes()), i32(128), [&](Value i) {
-    Value row = rem(div(i, 8), 64), box = div(i, 512);
-    ifThen(isLess(validKeys, add(row, 1)),
-           [&] {
-             Value offset = add(mul(box, shape.keyTile * 128), mul(row, 128));
-             offset = add(add(offset, mul(rem(i, 8), 16)), valueOffset);
-             storeShared(zero, offset, 16);
-           });
-  });
+  loop(rem(thread, 128), i32(64 * 8 * shape.widthBoxes()), i32(128),
+       [&](Value i) {
+         Value row = rem(div(i, 8), 64), box = div(i, 512);
+         Value key = add(firstKey, row);
+         Value isOut = isLess(item.limit, add(key, 1));
+         if (p.mask)
+           isOut = orOf(isOut, isLess(key, p.mask->begin));
+         ifThen(isOut, [&] {
+           Value offset = add(mul(box, shape.keyTile * 128), mul(row, 128));
+           offset = add(add(offset, mul(rem(i, 8), 16)), valueOffset);
+           storeShared(zero, offset, 16);
+         });
+       });
 }
 
 //===----------------------------------------------------------------------===//
@@ -254,9 +323,9 @@ Carried DecodeEmitter::subTile(const Item &item, Value firstKey,
   Values raw = scores(keyOffset);
   if (!shape.valueInKey)
     release(false);
-  Value isPartial = isLess(item.limit, add(firstKey, 64));
+  Value partial = isPartial(item, firstKey);
   raw = ifElse(
-      isPartial, [&] { return maskScores(raw, firstKey, item.limit); },
+      partial, [&] { return maskScores(item, raw, firstKey); },
       [&] { return raw; });
 
   Values rowMaxima;
@@ -295,8 +364,7 @@ Carried DecodeEmitter::subTile(const Item &item, Value firstKey,
   if (!shape.valueInKey)
     wait(fullBarrier(stage, true), phase);
   Value valueOffset = add(keyOffset, shape.valueInKey ? 0 : shape.keyBytes());
-  ifThen(isPartial,
-         [&] { clearValues(valueOffset, sub(item.limit, firstKey)); });
+  ifThen(partial, [&] { clearValues(item, valueOffset, firstKey); });
   fenceAsync();
   syncGroup();
   addValues(valueOffset, carried.outputs);
@@ -306,7 +374,7 @@ Carried DecodeEmitter::subTile(const Item &item, Value firstKey,
 
 Carried DecodeEmitter::tile(const Item &item, Value tileIndex, Value stage,
                             Value phase, Carried carried) {
-  Value firstKey = mul(tileIndex, shape.keyTile);
+  Value firstKey = mul(add(item.firstOfUnit, tileIndex), shape.keyTile);
   wait(fullBarrier(stage, false), phase);
   for (int64_t start = 0; start < shape.keyTile; start += 64)
     carried = subTile(item, add(firstKey, start), i32(start * 128), stage,

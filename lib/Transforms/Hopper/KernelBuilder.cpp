@@ -17,6 +17,9 @@ static constexpr unsigned sharedSpace = 3;
 // Numbers
 //===----------------------------------------------------------------------===//
 
+Value KernelBuilder::i1(bool value) {
+  return arith::ConstantIntOp::create(b, value, 1);
+}
 Value KernelBuilder::i32(int64_t value) {
   return arith::ConstantIntOp::create(b, value, 32);
 }
@@ -240,6 +243,18 @@ Value KernelBuilder::shuffleXor(Value x, int64_t distance) {
   return NVVM::ShflOp::create(b, x.getType(), i32(-1), x, i32(distance),
                               i32(31), NVVM::ShflKind::bfly, UnitAttr());
 }
+
+Value KernelBuilder::shuffleUp(Value x, int64_t distance) {
+  return NVVM::ShflOp::create(b, x.getType(), i32(-1), x, i32(distance), i32(0),
+                              NVVM::ShflKind::up, UnitAttr());
+}
+
+Value KernelBuilder::shuffleFrom(Value x, int64_t lane) {
+  return NVVM::ShflOp::create(b, x.getType(), i32(-1), x, i32(lane), i32(31),
+                              NVVM::ShflKind::idx, UnitAttr());
+}
+
+void KernelBuilder::syncWarp() { NVVM::SyncWarpOp::create(b, i32(-1)); }
 
 void KernelBuilder::barrier(Value id, int64_t threads) {
   NVVM::BarrierOp::create(b, TypeRange(), id, i32(threads),

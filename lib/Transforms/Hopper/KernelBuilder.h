@@ -29,6 +29,7 @@ public:
       : b(loc, builder) {}
 
   // Numbers.
+  mlir::Value i1(bool value);
   mlir::Value i32(int64_t value);
   mlir::Value i64(int64_t value);
   mlir::Value f32(double value);
@@ -96,6 +97,10 @@ public:
 
   // Threads.
   mlir::Value shuffleXor(mlir::Value x, int64_t distance);
+  /// The x of the lane so much lower; of a lane that has none, its own.
+  mlir::Value shuffleUp(mlir::Value x, int64_t distance);
+  mlir::Value shuffleFrom(mlir::Value x, int64_t lane);
+  void syncWarp();
   /// All of `threads` threads wait at barrier `id`.
   void barrier(mlir::Value id, int64_t threads);
   /// The same, and whether `flag` holds for one of them.
