@@ -15,7 +15,6 @@
 
 using namespace einhead::bench;
 using namespace einhead;
-using runtime::ElementType;
 
 namespace {
 /// An index for each batch and row letter.
@@ -61,8 +60,8 @@ public:
       int64_t rest = e, here = offset;
       for (size_t i = shape.size(); i-- > 0; rest /= shape[i])
         here += rest % shape[i] * operand.stride(operand.term[i]);
-      result.value[e] = loadElement(operand.argument.type,
-                                    data + here * operand.elementBytes());
+      result.value[e] =
+          loadElement(operand.type, data + here * operand.elementBytes());
     }
     return result;
   }
@@ -129,10 +128,10 @@ static std::vector<Point> samplePoints(const Problem &problem,
   return points;
 }
 
-static reference::Type referenceType(ElementType type) {
-  return type == ElementType::BF16  ? reference::Type::BF16
-         : type == ElementType::F16 ? reference::Type::F16
-                                    : reference::Type::F32;
+static reference::Type referenceType(Element type) {
+  return type == Element::BF16  ? reference::Type::BF16
+         : type == Element::F16 ? reference::Type::F16
+                                : reference::Type::F32;
 }
 
 static reference::AttentionOptions
@@ -140,11 +139,11 @@ optionsAt(const Problem &problem, const Host &host, const Point &point) {
   int64_t keys = problem.extent.at(problem.key);
   reference::AttentionOptions options;
   options.scale = problem.scale;
-  options.output = referenceType(problem.output.argument.type);
+  options.output = referenceType(problem.output.type);
   // Weights meet the values in the type that these are multiplied in.
-  ElementType stored = problem.keys.argument.type;
-  options.weights = stored == ElementType::U8 || stored == ElementType::I8
-                        ? referenceType(problem.query.argument.type)
+  Element stored = problem.keys.type;
+  options.weights = stored == Element::U8 || stored == Element::I8
+                        ? referenceType(problem.query.type)
                         : referenceType(stored);
   options.independentErrors = true; // the data are random
   options.keysPerBlock = 64;
@@ -248,9 +247,8 @@ reference::Report RowCheck::compare(const std::vector<char> &output) const {
   for (size_t i = 0; i < expected.size(); ++i) {
     std::vector<double> actual;
     for (int64_t offset : offsets[i])
-      actual.push_back(
-          loadElement(operand.argument.type,
-                      output.data() + offset * operand.elementBytes()));
+      actual.push_back(loadElement(
+          operand.type, output.data() + offset * operand.elementBytes()));
     reference::Report report = reference::compare(actual, expected[i]);
     if (i == 0 || (worst.pass && !report.pass) ||
         (worst.pass == report.pass && report.worstRatio > worst.worstRatio))

@@ -13,53 +13,51 @@
 
 using namespace einhead::bench;
 using namespace einhead;
-using runtime::ArgumentKind, runtime::ElementType;
 
 static Fill fillKind(const Operand &operand) {
-  switch (operand.argument.type) {
-  case ElementType::BF16:
+  switch (operand.type) {
+  case Element::BF16:
     return Fill::BF16;
-  case ElementType::F16:
+  case Element::F16:
     return Fill::F16;
-  case ElementType::F32:
-    return operand.argument.name.find("scale") == std::string::npos
-               ? Fill::F32
-               : Fill::Scale;
-  case ElementType::U8:
+  case Element::F32:
+    return operand.name.find("scale") == std::string::npos ? Fill::F32
+                                                           : Fill::Scale;
+  case Element::U8:
     return Fill::E4M3;
-  case ElementType::I8:
+  case Element::I8:
     return Fill::I8;
   default:
     throw std::runtime_error("no random elements of the type of '" +
-                             operand.argument.name + "'");
+                             operand.name + "'");
   }
 }
 
 /// Bits that spoil whatever they meet: NaN, or the largest integer.
-static uint32_t poisonBits(ElementType type) {
-  return type == ElementType::BF16  ? 0x7fc0
-         : type == ElementType::F16 ? 0x7e00
-         : type == ElementType::F32 ? 0x7fc00000
-                                    : 0x7f;
+static uint32_t poisonBits(Element type) {
+  return type == Element::BF16  ? 0x7fc0
+         : type == Element::F16 ? 0x7e00
+         : type == Element::F32 ? 0x7fc00000
+                                : 0x7f;
 }
 
-double einhead::bench::loadElement(ElementType type, const char *data) {
+double einhead::bench::loadElement(Element type, const char *data) {
   uint16_t half = 0;
   float single = 0;
   uint8_t byte = static_cast<uint8_t>(*data);
   switch (type) {
-  case ElementType::BF16:
+  case Element::BF16:
     std::memcpy(&half, data, sizeof(half));
     return reference::fromBF16(half);
-  case ElementType::F16:
+  case Element::F16:
     std::memcpy(&half, data, sizeof(half));
     return reference::fromF16(half);
-  case ElementType::F32:
+  case Element::F32:
     std::memcpy(&single, data, sizeof(single));
     return single;
-  case ElementType::I8:
+  case Element::I8:
     return static_cast<int8_t>(byte);
-  case ElementType::U8: { // e4m3: bias 7, no infinities
+  case Element::U8: { // e4m3: bias 7, no infinities
     int exponent = byte >> 3 & 15, mantissa = byte & 7;
     if ((byte & 0x7f) == 0x7f)
       return NAN;
@@ -73,9 +71,8 @@ double einhead::bench::loadElement(ElementType type, const char *data) {
 }
 
 bool einhead::bench::hasCaches(const Problem &problem) {
-  for (const runtime::Argument &argument : problem.function->arguments)
-    if (argument.kind == ArgumentKind::Cache ||
-        argument.kind == ArgumentKind::Length)
+  for (const Operand &argument : problem.arguments)
+    if (argument.kind == "cache" || argument.kind == "length")
       return true;
   return false;
 }
@@ -115,15 +112,14 @@ InputSet::InputSet(Gpu &gpu, const Problem &problem,
 
 /// The argument's memory: the caller's, or a cache of the session.
 void InputSet::place(const Operand &operand) {
-  if (operand.argument.kind == ArgumentKind::Cache) {
+  if (operand.kind == "cache") {
     DLTensor view;
-    check(einhead_session_cache(owner.get(), operand.argument.name.c_str(),
-                                &view));
-    addresses[operand.argument.name] = reinterpret_cast<uintptr_t>(view.data);
+    check(einhead_session_cache(owner.get(), operand.name.c_str(), &view));
+    addresses[operand.name] = reinterpret_cast<uintptr_t>(view.data);
     return;
   }
   memory.emplace_back(gpu, operand.bytes());
-  addresses[operand.argument.name] = memory.back().address();
+  addresses[operand.name] = memory.back().address();
 }
 
 void InputSet::fill(const Operand &operand, uint64_t seed) {
@@ -141,7 +137,7 @@ void InputSet::poison(const Operand &operand) {
   padding.keyStride = operand.stride(problem.key);
   padding.keys = problem.extent.at(problem.key);
   gpu.poison(address(operand), operand.count(), operand.elementBytes(),
-             poisonBits(operand.argument.type), padding);
+             poisonBits(operand.type), padding);
 }
 
 void InputSet::makeInputs(uint64_t seed) {
@@ -173,13 +169,12 @@ void InputSet::makeInputs(uint64_t seed) {
     operands.push_back(&*problem.lengths);
   }
   shapes.reserve(operands.size()); // tensors point into it
-  for (const runtime::Argument &argument : problem.function->arguments) {
-    if (argument.kind != ArgumentKind::Input &&
-        argument.kind != ArgumentKind::Output)
+  for (const Operand &argument : problem.arguments) {
+    if (argument.kind != "input" && argument.kind != "output")
       continue;
     const Operand *operand = nullptr;
     for (const Operand *candidate : operands)
-      if (candidate->argument.name == argument.name)
+      if (candidate->name == argument.name)
         operand = candidate;
     if (!operand)
       throw std::runtime_error("no role for the argument '" + argument.name +
@@ -188,16 +183,16 @@ void InputSet::makeInputs(uint64_t seed) {
     DLTensor tensor = {reinterpret_cast<void *>(address(*operand)),
                        {kDLCUDA, gpu.ordinal()},
                        static_cast<int>(shapes.back().size()),
-                       runtime::elementDLType(argument.type),
+                       toDLPack(argument.type),
                        shapes.back().data(),
                        nullptr,
                        0};
-    (argument.kind == ArgumentKind::Input ? inputs : outputs).push_back(tensor);
+    (argument.kind == "input" ? inputs : outputs).push_back(tensor);
   }
 }
 
 void InputSet::call() {
-  check(einhead_session_call(owner.get(), problem.function->name.c_str(),
+  check(einhead_session_call(owner.get(), problem.request.function.c_str(),
                              inputs.data(), inputs.size(), outputs.data(),
                              outputs.size()));
 }

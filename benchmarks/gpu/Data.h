@@ -21,7 +21,7 @@ public:
 
   void call();
   cuda::Address address(const Operand &operand) const {
-    return addresses.at(operand.argument.name);
+    return addresses.at(operand.name);
   }
   std::vector<char> output() const;
   void clearOutput();
@@ -51,7 +51,7 @@ std::shared_ptr<einhead_session_t> makeSession(Gpu &gpu, const Problem &problem,
 bool hasCaches(const Problem &problem);
 
 /// An element of this type as a number.
-double loadElement(runtime::ElementType type, const char *data);
+double loadElement(Element type, const char *data);
 
 } // namespace einhead::bench
 

@@ -7,41 +7,51 @@
 #include "Gpu.h"
 #include "Kernels.h"
 
+#include <cstdlib>
+#include <dlfcn.h>
 #include <stdexcept>
 #include <string>
 
 using namespace einhead::bench;
 using namespace einhead;
-using cuda::Address, cuda::Handle, cuda::Result;
+using namespace einhead::runtime::cuda;
 
-/// The driver's functions that only a benchmark needs.
-struct Gpu::Functions {
+/// Functions of the driver that the runtime does not need.
 #define EINHEAD_BENCH_FUNCTIONS(X)                                             \
-  X(createStream, "cuStreamCreate", (Handle * stream, unsigned flags))         \
-  X(destroyStream, "cuStreamDestroy_v2", (Handle stream))                      \
-  X(beginCapture, "cuStreamBeginCapture_v2", (Handle stream, int mode))        \
-  X(endCapture, "cuStreamEndCapture", (Handle stream, Handle * graph))         \
+  X(createStream, "cuStreamCreate", (Handle * stream, unsigned flags), true)   \
+  X(destroyStream, "cuStreamDestroy_v2", (Handle stream), true)                \
+  X(beginCapture, "cuStreamBeginCapture_v2", (Handle stream, int mode), true)  \
+  X(endCapture, "cuStreamEndCapture", (Handle stream, Handle * graph), true)   \
   X(instantiate, "cuGraphInstantiateWithFlags",                                \
-    (Handle * executable, Handle graph, unsigned long long flags))             \
-  X(launchGraph, "cuGraphLaunch", (Handle executable, Handle stream))          \
-  X(destroyExecutable, "cuGraphExecDestroy", (Handle executable))              \
-  X(destroyGraph, "cuGraphDestroy", (Handle graph))                            \
-  X(createEvent, "cuEventCreate", (Handle * event, unsigned flags))            \
-  X(destroyEvent, "cuEventDestroy_v2", (Handle event))                         \
-  X(recordEvent, "cuEventRecord", (Handle event, Handle stream))               \
-  X(waitForEvent, "cuEventSynchronize", (Handle event))                        \
+    (Handle * executable, Handle graph, unsigned long long flags), true)       \
+  X(launchGraph, "cuGraphLaunch", (Handle executable, Handle stream), true)    \
+  X(destroyExecutable, "cuGraphExecDestroy", (Handle executable), true)        \
+  X(destroyGraph, "cuGraphDestroy", (Handle graph), true)                      \
+  X(createEvent, "cuEventCreate", (Handle * event, unsigned flags), true)      \
+  X(destroyEvent, "cuEventDestroy_v2", (Handle event), true)                   \
+  X(recordEvent, "cuEventRecord", (Handle event, Handle stream), true)         \
+  X(waitForEvent, "cuEventSynchronize", (Handle event), true)                  \
   X(elapsed, "cuEventElapsedTime",                                             \
-    (float *milliseconds, Handle from, Handle to))                             \
-  X(copyToHost, "cuMemcpyDtoH_v2", (void *to, Address from, size_t bytes))
-#define EINHEAD_BENCH_MEMBER(member, symbol, parameters)                       \
+    (float *milliseconds, Handle from, Handle to), true)                       \
+  X(copyToHost, "cuMemcpyDtoH_v2", (void *to, Address from, size_t bytes), true)
+
+struct Gpu::Functions {
+#define EINHEAD_BENCH_MEMBER(member, symbol, parameters, isRequired)           \
   Result(*member) parameters = nullptr;
+  EINHEAD_CUDA_FUNCTIONS(EINHEAD_BENCH_MEMBER)
   EINHEAD_BENCH_FUNCTIONS(EINHEAD_BENCH_MEMBER)
 
-  explicit Functions(const cuda::Driver &driver) {
-#define EINHEAD_BENCH_FIND(member, symbol, parameters)                         \
-  *reinterpret_cast<void **>(&member) = driver.find(symbol);                   \
-  if (!member)                                                                 \
+  Functions() {
+    const char *named = secure_getenv("EINHEAD_CUDA_LIBRARY");
+    void *library =
+        dlopen(named && *named ? named : "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+      throw std::runtime_error(std::string("no CUDA driver: ") + dlerror());
+#define EINHEAD_BENCH_FIND(member, symbol, parameters, isRequired)             \
+  *reinterpret_cast<void **>(&member) = dlsym(library, symbol);                \
+  if (!member && isRequired)                                                   \
     throw std::runtime_error("the CUDA driver has no function " symbol);
+    EINHEAD_CUDA_FUNCTIONS(EINHEAD_BENCH_FIND)
     EINHEAD_BENCH_FUNCTIONS(EINHEAD_BENCH_FIND)
   }
 };
@@ -54,68 +64,71 @@ void einhead::bench::check(einhead_status_t status) {
                            error->where + "): " + error->text);
 }
 
-void Gpu::check(Result result, const char *what) {
+void Gpu::check(Result result, const char *what) const {
   if (result == cuda::Success)
     return;
+  const char *name = nullptr, *text = nullptr;
+  driver->errorName(result, &name);
+  driver->errorText(result, &text);
   throw std::runtime_error(std::string(what) + ": " +
-                           context->driver().describe(result));
+                           (name ? name : std::to_string(result)) + " (" +
+                           (text ? text : "unknown") + ")");
 }
 
 Gpu::Gpu(int ordinal) : number(ordinal) {
-  bench::check(cuda::Context::open(ordinal, context));
   bench::check(einhead_device_info(ordinal, &known, sizeof(known)));
-  current = std::make_unique<cuda::Current>(*context);
-  bench::check(current->enter());
-  const cuda::Driver &driver = context->driver();
-  functions = std::make_unique<Functions>(driver);
+  driver = std::make_unique<Functions>();
+  check(driver->init(0), "cuInit");
+  check(driver->deviceGet(&device, ordinal), "cuDeviceGet");
+  check(driver->retainContext(&context, device), "cuDevicePrimaryCtxRetain");
+  check(driver->pushContext(context), "cuCtxPushCurrent");
   constexpr unsigned nonBlocking = 1;
-  check(functions->createStream(&queue, nonBlocking), "cuStreamCreate");
-  check(functions->createEvent(&before, 0), "cuEventCreate");
-  check(functions->createEvent(&after, 0), "cuEventCreate");
-  check(driver.loadModule(&module, kernels, 0, nullptr, nullptr),
+  check(driver->createStream(&queue, nonBlocking), "cuStreamCreate");
+  check(driver->createEvent(&before, 0), "cuEventCreate");
+  check(driver->createEvent(&after, 0), "cuEventCreate");
+  check(driver->loadModule(&module, kernels, 0, nullptr, nullptr),
         "cuModuleLoadDataEx of the benchmark's kernels");
-  check(driver.getFunction(&fillKernel, module, "bench_fill"), "bench_fill");
-  check(driver.getFunction(&poisonKernel, module, "bench_poison"),
+  check(driver->getFunction(&fillKernel, module, "bench_fill"), "bench_fill");
+  check(driver->getFunction(&poisonKernel, module, "bench_poison"),
         "bench_poison");
-  check(driver.getFunction(&readKernel, module, "bench_read"), "bench_read");
+  check(driver->getFunction(&readKernel, module, "bench_read"), "bench_read");
 }
 
 Gpu::~Gpu() {
-  if (module)
-    context->driver().unloadModule(module);
-  if (before)
-    functions->destroyEvent(before);
-  if (after)
-    functions->destroyEvent(after);
-  if (queue)
-    functions->destroyStream(queue);
+  driver->unloadModule(module);
+  driver->destroyEvent(before);
+  driver->destroyEvent(after);
+  driver->destroyStream(queue);
+  Handle popped = nullptr;
+  driver->popContext(&popped);
+  driver->releaseContext(device);
 }
 
 void Gpu::synchronize() {
-  check(context->driver().synchronize(queue), "cuStreamSynchronize");
+  check(driver->synchronize(queue), "cuStreamSynchronize");
 }
 
 void Gpu::copyToHost(void *to, Address from, size_t bytes) {
   synchronize();
   if (bytes > 0)
-    check(functions->copyToHost(to, from, bytes), "cuMemcpyDtoH");
+    check(driver->copyToHost(to, from, bytes), "cuMemcpyDtoH");
 }
 
 void Gpu::copyToDevice(Address to, const void *from, size_t bytes) {
   synchronize();
   if (bytes > 0)
-    check(context->driver().copyToDevice(to, from, bytes), "cuMemcpyHtoD");
+    check(driver->copyToDevice(to, from, bytes), "cuMemcpyHtoD");
 }
 
 void Gpu::zero(Address to, size_t bytes) {
-  check(context->driver().fill(to, 0, bytes, queue), "cuMemsetD8Async");
+  check(driver->fill(to, 0, bytes, queue), "cuMemsetD8Async");
 }
 
 void Gpu::launch(Handle kernel, unsigned blocks, unsigned threads,
                  void **arguments) {
   cuda::LaunchConfig config = {{blocks, 1, 1}, {threads, 1, 1}, 0,
                                queue,          nullptr,         0};
-  check(context->driver().launch(&config, kernel, arguments, nullptr),
+  check(driver->launch(&config, kernel, arguments, nullptr),
         "cuLaunchKernelEx");
 }
 
@@ -141,17 +154,17 @@ void Gpu::read(Address from, uint64_t bytes, Address out) {
 }
 
 double Gpu::time(const std::function<void()> &enqueue) {
-  check(functions->recordEvent(before, queue), "cuEventRecord");
+  check(driver->recordEvent(before, queue), "cuEventRecord");
   enqueue();
-  check(functions->recordEvent(after, queue), "cuEventRecord");
-  check(functions->waitForEvent(after), "cuEventSynchronize");
+  check(driver->recordEvent(after, queue), "cuEventRecord");
+  check(driver->waitForEvent(after), "cuEventSynchronize");
   float milliseconds = 0;
-  check(functions->elapsed(&milliseconds, before, after), "cuEventElapsedTime");
+  check(driver->elapsed(&milliseconds, before, after), "cuEventElapsedTime");
   return 1e3 * milliseconds;
 }
 
 Memory::Memory(Gpu &gpu, size_t wanted) : gpu(&gpu), bytes(wanted) {
-  gpu.check(gpu.context->driver().allocate(&start, wanted > 0 ? wanted : 1),
+  gpu.check(gpu.driver->allocate(&start, wanted > 0 ? wanted : 1),
             ("cuMemAlloc of " + std::to_string(wanted) + " bytes").c_str());
 }
 
@@ -164,31 +177,31 @@ Memory &Memory::operator=(Memory &&other) noexcept {
 
 Memory::~Memory() {
   if (start)
-    gpu->context->driver().free(start);
+    gpu->driver->free(start);
 }
 
 Graph::Graph(Gpu &gpu, const std::function<void()> &enqueue) : gpu(gpu) {
   constexpr int threadLocal = 1;
-  gpu.check(gpu.functions->beginCapture(gpu.queue, threadLocal),
+  gpu.check(gpu.driver->beginCapture(gpu.queue, threadLocal),
             "cuStreamBeginCapture");
   try {
     enqueue();
   } catch (...) {
-    gpu.functions->endCapture(gpu.queue, &graph);
+    gpu.driver->endCapture(gpu.queue, &graph);
     throw;
   }
-  gpu.check(gpu.functions->endCapture(gpu.queue, &graph), "cuStreamEndCapture");
-  gpu.check(gpu.functions->instantiate(&executable, graph, 0),
+  gpu.check(gpu.driver->endCapture(gpu.queue, &graph), "cuStreamEndCapture");
+  gpu.check(gpu.driver->instantiate(&executable, graph, 0),
             "cuGraphInstantiate");
 }
 
 Graph::~Graph() {
   if (executable)
-    gpu.functions->destroyExecutable(executable);
+    gpu.driver->destroyExecutable(executable);
   if (graph)
-    gpu.functions->destroyGraph(graph);
+    gpu.driver->destroyGraph(graph);
 }
 
 void Graph::launch() {
-  gpu.check(gpu.functions->launchGraph(executable, gpu.queue), "cuGraphLaunch");
+  gpu.check(gpu.driver->launchGraph(executable, gpu.queue), "cuGraphLaunch");
 }

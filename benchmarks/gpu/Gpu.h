@@ -7,7 +7,7 @@
 #ifndef EINHEAD_BENCHMARKS_GPU_GPU_H
 #define EINHEAD_BENCHMARKS_GPU_GPU_H
 
-#include "cuda/Context.h"
+#include "cuda/Driver.h"
 
 #include <functional>
 #include <memory>
@@ -64,7 +64,9 @@ private:
   cuda::Handle graph = nullptr, executable = nullptr;
 };
 
-/// The GPU with a stream of its own.
+/// The GPU with a stream of its own; its primary context is that of the thread
+/// that made this, which alone may use it.  Beside the C ABI of the runtime
+/// this needs nothing of it.
 class Gpu {
 public:
   explicit Gpu(int ordinal);
@@ -94,14 +96,14 @@ private:
   friend class Graph;
   struct Functions;
 
-  void check(cuda::Result result, const char *what);
+  void check(cuda::Result result, const char *what) const;
   void launch(cuda::Handle kernel, unsigned blocks, unsigned threads,
               void **arguments);
 
   int number;
-  std::shared_ptr<cuda::Context> context;
-  std::unique_ptr<cuda::Current> current;
-  std::unique_ptr<Functions> functions;
+  std::unique_ptr<Functions> driver;
+  cuda::DeviceNumber device = 0;
+  cuda::Handle context = nullptr;
   einhead_device_info_t known = {};
   cuda::Handle queue = nullptr, before = nullptr, after = nullptr;
   cuda::Handle module = nullptr, fillKernel = nullptr, poisonKernel = nullptr,

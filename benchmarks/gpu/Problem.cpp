@@ -17,6 +17,47 @@ using namespace einhead::bench;
 using namespace einhead;
 using nlohmann::json;
 
+namespace {
+struct ElementEntry {
+  const char *name;
+  DLDataType type;
+};
+
+/// In the order of Element.
+const ElementEntry elements[] = {
+    {"f32", {kDLFloat, 32, 1}},   {"f16", {kDLFloat, 16, 1}},
+    {"bf16", {kDLBfloat, 16, 1}}, {"i64", {kDLInt, 64, 1}},
+    {"i32", {kDLInt, 32, 1}},     {"i8", {kDLInt, 8, 1}},
+    {"u8", {kDLUInt, 8, 1}}};
+
+Element parseElement(const std::string &name) {
+  for (size_t i = 0; i < std::size(elements); ++i)
+    if (name == elements[i].name)
+      return static_cast<Element>(i);
+  throw std::runtime_error("no inputs of type " + name);
+}
+
+/// An extent of the manifest: a number, a name, or a name plus a number.
+int64_t evaluate(const json &dimension,
+                 const std::map<std::string, int64_t> &sizes) {
+  if (dimension.is_number())
+    return dimension;
+  const std::string text = dimension;
+  size_t plus = text.find('+');
+  auto given = sizes.find(text.substr(0, plus));
+  if (given == sizes.end())
+    throw std::runtime_error("give the size '" + text.substr(0, plus) + "'");
+  return given->second +
+         (plus == std::string::npos ? 0 : std::stoll(text.substr(plus + 1)));
+}
+} // namespace
+
+int64_t einhead::bench::sizeOf(Element type) { return toDLPack(type).bits / 8; }
+
+DLDataType einhead::bench::toDLPack(Element type) {
+  return elements[static_cast<int>(type)].type;
+}
+
 int64_t Operand::count() const {
   int64_t product = 1;
   for (int64_t extent : extents)
@@ -81,8 +122,8 @@ namespace {
 /// Joins a request to the manifest.
 class Joiner {
 public:
-  Joiner(Problem &problem, const runtime::Manifest &manifest)
-      : problem(problem), manifest(manifest) {}
+  explicit Joiner(Problem &problem) : problem(problem) {}
+  void readFunction(const json &manifest);
   void join();
 
 private:
@@ -91,9 +132,32 @@ private:
   Operand need(const std::string &role, const std::string &term);
 
   Problem &problem;
-  const runtime::Manifest &manifest;
 };
 } // namespace
+
+void Joiner::readFunction(const json &manifest) {
+  const Request &request = problem.request;
+  for (const json &function : manifest.at("functions")) {
+    if (function.at("name") != request.function)
+      continue;
+    if (function.value("advance", json(0)) != 0)
+      throw std::runtime_error("'" + request.function +
+                               "' appends to its caches: each call would be "
+                               "another one");
+    for (const json &argument : function.at("arguments")) {
+      Operand operand;
+      operand.name = argument.at("name");
+      operand.kind = argument.at("kind");
+      operand.type = parseElement(argument.at("type"));
+      for (const json &dimension : argument.value("shape", json::array()))
+        operand.extents.push_back(evaluate(dimension, request.sizes));
+      problem.arguments.push_back(std::move(operand));
+    }
+    return;
+  }
+  throw std::runtime_error("the module has no function '" + request.function +
+                           "'");
+}
 
 void Joiner::readSpec(std::string (&terms)[4]) {
   std::string text = problem.request.spec;
@@ -118,25 +182,14 @@ std::optional<Operand> Joiner::find(const std::string &role,
   auto named = problem.request.roles.find(role);
   const std::string name =
       named == problem.request.roles.end() ? role : named->second;
-  for (const runtime::Argument &argument : problem.function->arguments) {
-    if (argument.name != name)
+  for (Operand operand : problem.arguments) {
+    if (operand.name != name)
       continue;
-    Operand operand = {argument, term, {}};
-    if (argument.shape.size() != term.size())
+    operand.term = term;
+    if (operand.extents.size() != term.size())
       throw std::runtime_error("'" + name + "' has rank " +
-                               std::to_string(argument.shape.size()) +
+                               std::to_string(operand.extents.size()) +
                                ", its letters are '" + term + "'");
-    for (const runtime::Dimension &dimension : argument.shape) {
-      int64_t extent = dimension.offset;
-      if (dimension.name >= 0) {
-        const std::string &size = manifest.dimensionNames[dimension.name];
-        auto given = problem.request.sizes.find(size);
-        if (given == problem.request.sizes.end())
-          throw std::runtime_error("give the size '" + size + "'");
-        extent += given->second;
-      }
-      operand.extents.push_back(extent);
-    }
     return operand;
   }
   return std::nullopt;
@@ -157,15 +210,6 @@ Operand Joiner::need(const std::string &role, const std::string &term) {
 }
 
 void Joiner::join() {
-  size_t f = manifest.find(problem.request.function);
-  if (f == manifest.functions.size())
-    throw std::runtime_error("the module has no function '" +
-                             problem.request.function + "'");
-  problem.function = &manifest.functions[f];
-  if (!(problem.function->advance == runtime::Dimension()))
-    throw std::runtime_error("'" + problem.request.function +
-                             "' appends to its caches: each call would be "
-                             "another one");
   std::string terms[4];
   readSpec(terms);
   const std::string keyLetters =
@@ -196,11 +240,12 @@ void Joiner::join() {
     throw std::runtime_error("lengths are given, the function has none");
 }
 
-Problem Problem::create(const Request &request,
-                        const runtime::Manifest &manifest) {
+Problem Problem::create(const Request &request, const char *manifest) {
   Problem problem;
   problem.request = request;
-  Joiner(problem, manifest).join();
+  Joiner joiner(problem);
+  joiner.readFunction(json::parse(manifest));
+  joiner.join();
   size_t given = request.lengths.size();
   if (given > 1 &&
       static_cast<int64_t>(given) != problem.extent.at(problem.sequence))

@@ -7,7 +7,7 @@
 #ifndef EINHEAD_BENCHMARKS_GPU_PROBLEM_H
 #define EINHEAD_BENCHMARKS_GPU_PROBLEM_H
 
-#include "core/Manifest.h"
+#include "einhead/runtime.h"
 
 #include <functional>
 #include <map>
@@ -17,13 +17,20 @@
 
 namespace einhead::bench {
 
+/// Types of elements, by their names in a manifest; U8 is taken for fp8 e4m3.
+enum class Element { F32, F16, BF16, I64, I32, I8, U8 };
+
+int64_t sizeOf(Element type);
+DLDataType toDLPack(Element type);
+
 /// An argument of the function, with the letters of its dimensions.
 struct Operand {
-  runtime::Argument argument;
+  std::string name, kind; // "input", "output", "cache", "length"
+  Element type = Element::F32;
   std::string term;
   std::vector<int64_t> extents;
 
-  int64_t elementBytes() const { return runtime::elementSize(argument.type); }
+  int64_t elementBytes() const { return sizeOf(type); }
   int64_t count() const;
   int64_t bytes() const { return count() * elementBytes(); }
   /// Elements from one index of this letter to the next; 0 without the letter.
@@ -47,7 +54,7 @@ std::vector<Request> readList(const std::string &path);
 /// A request that was joined to the manifest of its module.
 struct Problem {
   Request request;
-  const runtime::Function *function = nullptr;
+  std::vector<Operand> arguments; // without letters, in the function's order
   std::string spec, batch, row, depth, valueLetters;
   char key = 0, sequence = 0; // letters; the query's first is the sequence's
   std::map<char, int64_t> extent;
@@ -56,8 +63,8 @@ struct Problem {
   std::optional<Operand> values; // none: the first columns of the keys
   std::optional<Operand> keyScale, valueScale, lengths;
 
-  static Problem create(const Request &request,
-                        const runtime::Manifest &manifest);
+  /// `manifest` is the module's JSON text.
+  static Problem create(const Request &request, const char *manifest);
 
   int64_t count(const std::string &letters) const;
   int64_t length(int64_t sequence) const;

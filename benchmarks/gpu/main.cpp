@@ -13,7 +13,7 @@
 /// then the median time of replays.
 ///
 //===----------------------------------------------------------------------===//
-#include "Check.h"
+#include "Measure.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -27,17 +27,9 @@ using namespace einhead;
 using nlohmann::json;
 
 namespace {
-struct Options {
+struct Options : MeasureOptions {
   std::string list, only, json;
-  int device = 0, replays = 25, reruns = 20;
-  bool check = true, spoil = false;
-};
-
-struct Result {
-  double microseconds = 0, least = 0, worstRatio = 0;
-  int64_t bytes = 0;
-  size_t rows = 0;
-  int sets = 0;
+  int device = 0;
 };
 
 const char *const usage =
@@ -80,147 +72,7 @@ Options parse(int count, char **arguments) {
     throw std::runtime_error(usage);
   return options;
 }
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-/// Bytes a microsecond of a stream that only reads, over far more than the L2.
-double readRate(Gpu &gpu) {
-  size_t bytes = std::min<size_t>(
-      size_t(8) << 30, static_cast<size_t>(gpu.info().memory_bytes) / 4);
-  Memory buffer(gpu, bytes), out(gpu, 64);
-  gpu.fill(buffer.address(), bytes / 4, 1, Fill::F32);
-  std::vector<double> times;
-  for (int i = 0; i < 12; ++i) {
-    double time =
-        gpu.time([&] { gpu.read(buffer.address(), bytes, out.address()); });
-    if (i >= 2)
-      times.push_back(time);
-  }
-  return static_cast<double>(bytes) / median(times);
-}
-
-/// How many input sets no cache holds.
-int setCount(const Gpu &gpu, int64_t bytes) {
-  constexpr int64_t least = 400000000, most = 128;
-  int64_t wanted = std::max<int64_t>(least, 4 * gpu.info().l2_bytes);
-  return static_cast<int>(
-      std::clamp<int64_t>((wanted + bytes - 1) / bytes, 1, most));
-}
-
-class Measurement {
-public:
-  Measurement(Gpu &gpu, const Request &request, const Options &options)
-      : gpu(gpu), options(options) {
-    einhead_module_t *opened = nullptr;
-    check(einhead_module_open(request.module.c_str(), nullptr, &opened));
-    module.reset(opened, einhead_module_release);
-    if (einhead_status_t status =
-            runtime::parseManifest(einhead_module_manifest(opened), manifest))
-      check(status);
-    problem = Problem::create(request, manifest);
-  }
-
-  Result run() {
-    result.bytes = problem.leastBytes();
-    makeSets();
-    callEach();
-    if (options.check)
-      checkRows();
-    rerun();
-    timeGraph();
-    return result;
-  }
-
-private:
-  void makeSets();
-  void callEach();
-  void checkRows();
-  void rerun();
-  void timeGraph();
-
-  Gpu &gpu;
-  const Options &options;
-  std::shared_ptr<einhead_module_t> module;
-  runtime::Manifest manifest;
-  Problem problem;
-  std::vector<std::unique_ptr<InputSet>> sets;
-  std::vector<std::vector<char>> eager;
-  Result result;
-};
 } // namespace
-
-void Measurement::makeSets() {
-  result.sets = setCount(gpu, result.bytes);
-  std::shared_ptr<einhead_session_t> session;
-  for (int i = 0; i < result.sets; ++i) {
-    if (!session || hasCaches(problem))
-      session = makeSession(gpu, problem, module.get());
-    sets.push_back(std::make_unique<InputSet>(gpu, problem, session,
-                                              uint64_t(i + 1) << 40));
-  }
-}
-
-void Measurement::callEach() {
-  for (const std::unique_ptr<InputSet> &set : sets) {
-    set->clearOutput();
-    set->call();
-    check(einhead_session_synchronize(set->session().get()));
-    eager.push_back(set->output());
-  }
-}
-
-void Measurement::checkRows() {
-  constexpr double products = 4e8;
-  RowCheck rows(gpu, problem, *sets[0], products);
-  std::vector<char> output = eager[0];
-  if (options.spoil) {
-    // The sign and the exponent.
-    char *element = output.data() +
-                    rows.first() * problem.output.elementBytes() +
-                    problem.output.elementBytes() - 1;
-    *element = static_cast<char>(*element ^ 0x81);
-  }
-  reference::Report report = rows.compare(output);
-  result.rows = rows.rows();
-  result.worstRatio = report.worstRatio;
-  if (!report.pass)
-    throw std::runtime_error("wrong result: " + report.message());
-}
-
-void Measurement::rerun() {
-  for (int i = 0; i < options.reruns; ++i) {
-    sets[0]->clearOutput();
-    sets[0]->call();
-    if (sets[0]->output() != eager[0])
-      throw std::runtime_error("call " + std::to_string(i + 2) +
-                               " of one input gives other bits than the first");
-  }
-}
-
-void Measurement::timeGraph() {
-  Graph graph(gpu, [&] {
-    for (const std::unique_ptr<InputSet> &set : sets)
-      set->call();
-  });
-  for (const std::unique_ptr<InputSet> &set : sets)
-    set->clearOutput();
-  for (int i = 0; i < 4; ++i)
-    graph.launch();
-  gpu.synchronize();
-  std::vector<double> times;
-  for (int i = 0; i < options.replays; ++i)
-    times.push_back(gpu.time([&] { graph.launch(); }) / result.sets);
-  for (size_t i = 0; i < sets.size(); ++i)
-    if (sets[i]->output() != eager[i])
-      throw std::runtime_error("the replayed graph gives other bits than the "
-                               "eager call, set " +
-                               std::to_string(i));
-  result.microseconds = median(times);
-  result.least = *std::min_element(times.begin(), times.end());
-}
 
 static json report(const Request &request, const Result &result, double rate) {
   double floor = static_cast<double>(result.bytes) / rate;
@@ -257,8 +109,7 @@ static int run(const Options &options) {
     if (request.name.find(options.only) == std::string::npos)
       continue;
     try {
-      rows.push_back(
-          report(request, Measurement(gpu, request, options).run(), rate));
+      rows.push_back(report(request, measure(gpu, request, options), rate));
     } catch (const std::exception &error) {
       ++failures;
       std::printf("%-36s failed: %s\n", request.name.c_str(), error.what());

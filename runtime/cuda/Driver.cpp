@@ -40,8 +40,6 @@ bool einhead::runtime::cuda::isSticky(Result result) {
   }
 }
 
-void *Driver::find(const char *symbol) const { return dlsym(library, symbol); }
-
 std::string Driver::describe(Result result) const {
   const char *name = nullptr, *text = nullptr;
   if (errorName(result, &name) != Success || !name)
@@ -84,8 +82,6 @@ static einhead_status_t openLibrary(const std::string &path, Driver &out) {
   einhead_status_t status = resolve(library, path.c_str(), out);
   if (status != EINHEAD_OK)
     dlclose(library);
-  else
-    out.library = library;
   return status;
 }
 

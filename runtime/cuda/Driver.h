@@ -155,10 +155,6 @@ struct Driver {
   EINHEAD_CUDA_FUNCTIONS(EINHEAD_CUDA_MEMBER)
 #undef EINHEAD_CUDA_MEMBER
 
-  void *library = nullptr;
-
-  /// Another function of the driver, or null.
-  void *find(const char *symbol) const;
   /// "CUDA_ERROR_OUT_OF_MEMORY (out of memory)"
   std::string describe(Result result) const;
 
