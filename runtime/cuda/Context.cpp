@@ -57,6 +57,12 @@ einhead_status_t Context::check(Result result, const Where &where,
               error.c_str());
 }
 
+static einhead_status_t noGPU(const Where &where) {
+  return fail(EINHEAD_FAILED_PRECONDITION, where,
+              "the CUDA driver finds no GPU; check nvidia-smi and "
+              "CUDA_VISIBLE_DEVICES, or compile the module for the CPU");
+}
+
 einhead_status_t Context::retain(int ordinal) {
   if (einhead_status_t status = Driver::open(cuda))
     return status;
@@ -67,9 +73,7 @@ einhead_status_t Context::retain(int ordinal) {
           check(cuda->deviceCount(&count), where, "cuDeviceGetCount"))
     return status;
   if (count < 1)
-    return fail(EINHEAD_FAILED_PRECONDITION, where,
-                "the CUDA driver finds no GPU; check nvidia-smi and "
-                "CUDA_VISIBLE_DEVICES, or compile the module for the CPU");
+    return noGPU(where);
   if (ordinal < 0 || ordinal >= count)
     return fail(EINHEAD_INVALID_ARGUMENT, "options.device",
                 "device is %d, wanted 0 to %d: there are %d GPUs", ordinal,
@@ -189,6 +193,8 @@ einhead_status_t einhead_device_info(int32_t device,
     if (einhead_status_t status =
             check(driver->deviceCount(&count), "cuDeviceGetCount"))
       return status;
+    if (count < 1)
+      return noGPU(where);
     if (device < 0 || device >= count)
       return fail(EINHEAD_NOT_FOUND, where, "there are %d GPUs", count);
     DeviceNumber number = 0;

@@ -86,3 +86,22 @@ EINHEAD_API void entry_unknown(void **a) {
   void *arguments[] = {&y->aligned};
   launch("nameless", 1, 1, 1, 0, arguments);
 }
+
+/* query [b, g, r, k], key and value [b, g, m, k] in bf16, lengths i64 [b] ->
+ * output f32 [b, g, r, k]. */
+EINHEAD_API void entry_attention(void **a) {
+  einhead_memref_t *query = a[0], *key = a[1], *value = a[2], *lengths = a[3],
+                   *output = a[4];
+  int64_t groups = SIZE(query, 1), rows = SIZE(query, 2), keys = SIZE(key, 2),
+          depth = SIZE(query, 3);
+  void *arguments[] = {&query->aligned,
+                       &key->aligned,
+                       &value->aligned,
+                       &lengths->aligned,
+                       &output->aligned,
+                       &groups,
+                       &rows,
+                       &keys,
+                       &depth};
+  launch("attention", SIZE(query, 0) * groups * rows, 32, 1, 0, arguments);
+}

@@ -219,7 +219,7 @@ Result cuDeviceGetName(char *name, int size, DeviceNumber) {
 }
 Result cuDeviceTotalMem_v2(size_t *bytes, DeviceNumber) {
   FAKE_ENTER("cuDeviceTotalMem_v2", false);
-  *bytes = size_t(8) << 30;
+  *bytes = std::stoull(setting("FAKE_CUDA_TOTAL", "8589934592"));
   return Success;
 }
 Result cuDeviceGetAttribute(int *value, int attribute, DeviceNumber) {

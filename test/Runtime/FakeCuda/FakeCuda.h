@@ -15,6 +15,7 @@
 /// The environment says what machine it is, and what fails:
 ///   FAKE_CUDA_GPUS=2             how many GPUs (1)
 ///   FAKE_CUDA_COMPUTE=9.0        their compute capability
+///   FAKE_CUDA_TOTAL=8589934592   the memory that it claims to have
 ///   FAKE_CUDA_MEMORY=4096        bytes that can be allocated
 ///   FAKE_CUDA_FAIL=cuMemAlloc_v2:3=700   the third call of it fails so
 ///
