@@ -106,8 +106,9 @@ LogicalResult BlockAttention::plan() {
       return op.emitOpError()
              << "takes " << bytesAt(1, 1, false)
              << " bytes of shared memory for one row and one key, above the "
-             << block.room() << " that a block has left; give the schedule a "
-             << "smaller key_tile";
+             << block.room()
+             << " that a block has left; raise shared-bytes where the GPU has "
+                "more";
   }
 }
 
@@ -163,7 +164,8 @@ void BlockAttention::tile(Value start, Value count, bool full) {
     block.barrier(b);
   });
   findMaxima(count);
-  block.barrier(b);
+  if (parts > 1) // else each thread reads what it wrote itself
+    block.barrier(b);
   weigh(start, count);
   block.barrier(b);
   keepState();
@@ -180,8 +182,7 @@ void BlockAttention::tile(Value start, Value count, bool full) {
 void BlockAttention::rowBlock(Value first, int64_t count) {
   rowBase = first;
   blockRows = count;
-  bringQueries();
-  block.barrier(b);
+  bringQueries(); // the barrier behind the keys is theirs, too
   llvm::APInt constant;
   Value total = keyCount();
   int64_t known = extent(roles.key.front());

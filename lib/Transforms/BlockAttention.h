@@ -9,11 +9,11 @@
 // barrier (|) behind it.  Scores, queries and the rows of K and V stand in
 // shared memory, the state in the op's outputs.
 //
+//   queries  an item is an element, as f32, padded with zeros
 //   list     an item is a key                                              |
-//   queries  an item is an element, as f32, padded with zeros              |
 //   scores   rows of K as they are; | an item is a key and a few rows      |
-//   weights  a few threads to a row: the largest of their scores, |
-//            then weights and their sum, |
+//   weights  a few threads to a row: the largest of their scores;          |
+//            then weights and their sum                                    |
 //   values   rows of V as they are; | an item is a few columns and rows    |
 //
 // Where the rows of a tile of K do not fit, they come in steps, and so do the
