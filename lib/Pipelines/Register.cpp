@@ -9,6 +9,7 @@
 #include "einhead/Compiler.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/Pipelines/CPU.h"
+#include "einhead/Pipelines/GPU.h"
 #include "einhead/TransformOps/AttnTransformOps.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
@@ -27,8 +28,10 @@
 #include "mlir/Dialect/ControlFlow/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Func/Extensions/InlinerExtension.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
 #include "mlir/Dialect/Index/IR/IndexDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Linalg/TransformOps/DialectExtension.h"
@@ -38,6 +41,7 @@
 #include "mlir/Dialect/MemRef/IR/ValueBoundsOpInterfaceImpl.h"
 #include "mlir/Dialect/MemRef/Transforms/AllocationOpInterfaceImpl.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/IR/ValueBoundsOpInterfaceImpl.h"
 #include "mlir/Dialect/SCF/TransformOps/SCFTransformOps.h"
@@ -57,7 +61,9 @@
 #include "mlir/Dialect/Vector/Transforms/SubsetOpInterfaceImpl.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -75,6 +81,12 @@ static void registerBufferization(DialectRegistry &registry) {
   vector::registerSubsetOpInterfaceExternalModels(registry);
   memref::registerAllocationOpInterfaceExternalModels(registry);
   einhead::attn::registerBufferizableOpInterfaceExternalModels(registry);
+}
+
+static void registerDevices(DialectRegistry &registry) {
+  registry.insert<nvgpu::NVGPUDialect, NVVM::NVVMDialect>();
+  registerGPUDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
 }
 
 void einhead::registerAllDialects(DialectRegistry &registry) {
@@ -105,6 +117,7 @@ void einhead::registerAllDialects(DialectRegistry &registry) {
   registerTransformDialectExtension(registry);
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
+  registerDevices(registry);
 }
 
 /// The upstream conversions of the pipeline.
@@ -122,6 +135,9 @@ static void registerConversions() {
   registerReconcileUnrealizedCastsPass();
   registerSCFToControlFlowPass();
   registerUBToLLVMConversionPass();
+  registerConvertGpuOpsToNVVMOps();
+  registerConvertNVGPUToNVVMPass();
+  registerConvertNVVMToLLVMPass();
 }
 
 void einhead::registerOwnPasses() {
@@ -130,6 +146,8 @@ void einhead::registerOwnPasses() {
 
   PassPipelineRegistration<CPUPipelineOptions>(
       "einhead-to-cpu", "From the graph to code for a CPU", buildCPUPipeline);
+  PassPipelineRegistration<GPUPipelineOptions>(
+      "einhead-to-gpu", "From the graph to code for a GPU", buildGPUPipeline);
   static const struct {
     const char *name;
     const char *description;
@@ -161,5 +179,6 @@ void einhead::registerAllPasses() {
   registerLinalgPasses();
   memref::registerMemRefPasses();
   registerSCFPasses();
+  registerGPUPasses();
   registerConversions();
 }

@@ -335,6 +335,81 @@ def EmitEntryPointsPass : Pass<"attn-emit-entry-points", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "::mlir::func::FuncOp"> {
+  let summary = "Make kernels of linalg ops and copies on buffers";
+  let description = [{
+    On buffers: each linalg op outside of `gpu.launch` and `scf.forall` becomes a
+    launch with one thread for each point of its parallel loops, numbered in the
+    order of the output's dimensions; a thread runs the reductions, its sums in
+    registers.  Copies are such ops, too.  A loop around one op whose turns write
+    different rows, as appends at a position for each sequence do, becomes a
+    further parallel loop.  A number that a tensor element gives is loaded by the
+    kernel that uses it, where the element is still the same then; a store of one
+    number is a kernel of one thread.
+
+    Before:
+    ```mlir
+    linalg.generic {iterator_types = ["parallel", "reduction"], ...}
+      ins(%a : memref<8x64xf32>) outs(%s : memref<8xf32>) {...}
+    ```
+    After:
+    ```mlir
+    gpu.launch blocks(...) in (%c1, ...) threads(...) in (%c256, ...) {
+      scf.if %inside {
+        %sum = scf.for %k = %c0 to %c64 step %c1 iter_args(...) -> (f32) {...}
+        memref.store %sum, %s[%i] : memref<8xf32>
+      }
+      gpu.terminator
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+}
+
+def DeviceMathPass : Pass<"attn-device-math"> {
+  let summary = "Write math functions as instructions that a GPU has";
+  let description = [{
+    A GPU has no C library: exponentials, logarithms, powers and trigonometric
+    functions of f32 and narrower types become polynomials.  They are computed in
+    f32 where that keeps about 2 ulp, and in f64 where it does not (sines of large
+    angles, powers), and are right for infinities, NaN and zeros.  Functions of
+    f64 get the precision of f64.  What upstream writes as arithmetic (ceildivs,
+    hyperbolic functions) is expanded.  *Refused:* a function that has no such
+    form, by name.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
+def LaunchThroughHostPass : Pass<"attn-launch-through-host", "::mlir::ModuleOp"> {
+  let summary = "Launch kernels by calls of the host table";
+  let description = [{
+    Each `gpu.launch_func` becomes a call of `launch` of the host table
+    (runtime.h) with the kernel's name, sizes and the addresses of its
+    parameters: memrefs are expanded as in the kernel, a parameter with
+    `llvm.byval` is the memory that the operand points to.  Defines the functions
+    `@einhead_host_tensor_map`, `@einhead_host_zeroed` and
+    `@einhead_host_multiprocessors` where they are declared, through the table.
+    *Refused:* asynchronous launches, operands without a form in the kernel.
+
+    Before:
+    ```mlir
+    gpu.launch_func @kernels::@step_0 blocks in (%n, %c1, %c1)
+      threads in (%c256, %c1, %c1) args(%x : memref<?xf32>)
+    ```
+    After:
+    ```mlir
+    llvm.call %launch(%name, %grid, %block, %one, %zero, %arguments)
+      : !llvm.ptr, (!llvm.ptr, !llvm.ptr, !llvm.ptr, i64, i64, !llvm.ptr) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
+}
+
 def ConvertHeadsPass : Pass<"attn-convert-heads", "::mlir::ModuleOp"> {
   let summary = "Pool the heads of keys and values into fewer";
   let description = [{
