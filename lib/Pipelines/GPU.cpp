@@ -33,7 +33,8 @@ static void addTiled(OpPassManager &pm) {
 static void addKernels(OpPassManager &pm) {
   addLinalg(pm);
   addBufferization(pm);
-  // Here: --attn-to-gpu, --attn-forall-to-gpu.
+  pm.addPass(createAttnToGPUPass());
+  pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
   pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());
   addCleanup(pm);
   pm.addPass(createGpuLaunchSinkIndexComputationsPass());

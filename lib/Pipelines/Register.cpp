@@ -84,20 +84,20 @@ static void registerBufferization(DialectRegistry &registry) {
 }
 
 static void registerDevices(DialectRegistry &registry) {
-  registry.insert<gpu::GPUDialect, nvgpu::NVGPUDialect, NVVM::NVVMDialect>();
+  registry.insert<nvgpu::NVGPUDialect, NVVM::NVVMDialect>();
   registerGPUDialectTranslation(registry);
   registerNVVMDialectTranslation(registry);
 }
 
 void einhead::registerAllDialects(DialectRegistry &registry) {
-  registry
-      .insert<affine::AffineDialect, arith::ArithDialect, attn::AttnDialect,
-              bufferization::BufferizationDialect, cf::ControlFlowDialect,
-              complex::ComplexDialect, func::FuncDialect, index::IndexDialect,
-              LLVM::LLVMDialect, linalg::LinalgDialect, math::MathDialect,
-              memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
-              transform::TransformDialect, ub::UBDialect, vector::VectorDialect,
-              x86vector::X86VectorDialect, amx::AMXDialect>();
+  registry.insert<affine::AffineDialect, arith::ArithDialect, attn::AttnDialect,
+                  bufferization::BufferizationDialect, cf::ControlFlowDialect,
+                  complex::ComplexDialect, func::FuncDialect, gpu::GPUDialect,
+                  index::IndexDialect, LLVM::LLVMDialect, linalg::LinalgDialect,
+                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                  tensor::TensorDialect, transform::TransformDialect,
+                  ub::UBDialect, vector::VectorDialect,
+                  x86vector::X86VectorDialect, amx::AMXDialect>();
   registerBufferization(registry);
   // Tiling, decomposition, bufferization and subsets of linalg.
   linalg::registerAllDialectInterfaceImplementations(registry);

@@ -27,16 +27,16 @@ public:
       : session(session), manifest(session.module->manifest),
         function(function), frame(frame) {}
 
-  einhead_status_t prepare(const Tensors &tensors);
+  einhead_status_t prepare(const Tensors &tensors, bool isCapturing);
   einhead_status_t run(einhead_entry_t entry);
-  void commit();
+  einhead_status_t commit(bool isCapturing);
 
 private:
   einhead_status_t checkCounts(const Tensors &tensors);
   einhead_status_t checkTensors(ArgumentKind kind, const DLTensor *tensors);
   einhead_status_t checkOverlap();
   einhead_status_t checkCapacity();
-  einhead_status_t fillLengths();
+  einhead_status_t fillLengths(bool isCapturing);
   einhead_status_t checkParameters();
 
   einhead_session_t &session;
@@ -71,9 +71,9 @@ einhead_status_t Call::checkTensors(ArgumentKind kind,
     if (argument.kind != kind)
       continue;
     CheckedTensor checked;
-    if (einhead_status_t status =
-            checkTensor(manifest, argument, *tensors++,
-                        kind == ArgumentKind::Input, session.bindings, checked))
+    if (einhead_status_t status = checkTensor(
+            manifest, argument, *tensors++, kind == ArgumentKind::Input,
+            session.dlDevice(), session.bindings, checked))
       return status;
     session.ranges[a] = checked.range;
     int64_t *words = &frame.words[frame.starts[a]];
@@ -122,23 +122,36 @@ einhead_status_t Call::checkCapacity() {
                 "'%.60s' advances by '%.60s', which no input says",
                 function.name.c_str(),
                 manifest.describe(function.advance).c_str());
-  for (size_t b = 0; b < session.lengths.size(); ++b)
-    if (advance > session.capacity - session.lengths[b])
+  return session.checkRoom(advance);
+}
+
+einhead_status_t einhead_session_t::checkRoom(int64_t keys) const {
+  for (size_t b = 0; b < lengths.size(); ++b)
+    if (keys > capacity - lengths[b])
       return fail(EINHEAD_OUT_OF_RANGE, at("sequence %zu", b),
                   "the cache is full: sequence %zu has %" PRId64
                   " keys, the call adds %" PRId64 ", the capacity is %" PRId64,
-                  b, session.lengths[b], advance, session.capacity);
+                  b, lengths[b], keys, capacity);
   return EINHEAD_OK;
 }
 
-/// Code sees a copy of the lengths, of the width it wants.
-einhead_status_t Call::fillLengths() {
+/// Code sees a copy of the lengths, of the width it wants; on a device, those
+/// that are there.
+einhead_status_t Call::fillLengths(bool isCapturing) {
   const std::vector<int64_t> &lengths = session.lengths;
   int64_t *copy = frame.lengths.data();
   for (size_t a = 0; a < function.arguments.size(); ++a) {
     const Argument &argument = function.arguments[a];
     if (argument.kind != ArgumentKind::Length)
       continue;
+    bool isOnDevice = session.device && !argument.isScalar;
+    if (argument.isScalar && isCapturing)
+      return fail(EINHEAD_FAILED_PRECONDITION,
+                  at("argument '%.60s'", argument.name.c_str()),
+                  "'%.60s' takes its length as a value, which would be the "
+                  "same in each launch of the graph; compile it with lengths "
+                  "as a tensor, or call it without capturing",
+                  function.name.c_str());
     size_t count = argument.isScalar ? 1 : lengths.size();
     for (size_t b = 1; argument.isScalar && b < lengths.size(); ++b)
       if (lengths[b] != lengths[0])
@@ -150,6 +163,8 @@ einhead_status_t Call::fillLengths() {
     char *to = reinterpret_cast<char *>(
         argument.isScalar ? &frame.words[frame.starts[a]] : copy);
     for (size_t b = 0; b < count; ++b) {
+      if (isOnDevice && argument.type != ElementType::I32)
+        break;
       if (argument.type != ElementType::I32) {
         std::memcpy(to + b * sizeof(int64_t), &lengths[b], sizeof(int64_t));
         continue;
@@ -159,9 +174,10 @@ einhead_status_t Call::fillLengths() {
                     at("argument '%.60s'", argument.name.c_str()),
                     "length %" PRId64 " does not fit into 32 bits", lengths[b]);
       int32_t narrow = static_cast<int32_t>(lengths[b]);
-      std::memcpy(to + b * sizeof(narrow), &narrow, sizeof(narrow));
+      if (!isOnDevice)
+        std::memcpy(to + b * sizeof(narrow), &narrow, sizeof(narrow));
     }
-    if (!argument.isScalar)
+    if (!argument.isScalar && !isOnDevice)
       copy += lengths.size();
   }
   return EINHEAD_OK;
@@ -180,7 +196,7 @@ einhead_status_t Call::checkParameters() {
   return EINHEAD_OK;
 }
 
-einhead_status_t Call::prepare(const Tensors &tensors) {
+einhead_status_t Call::prepare(const Tensors &tensors, bool isCapturing) {
   if (einhead_status_t status = checkCounts(tensors))
     return status;
   session.bindings = session.fixedBindings; // same size: no allocation
@@ -196,23 +212,28 @@ einhead_status_t Call::prepare(const Tensors &tensors) {
     return status;
   if (einhead_status_t status = checkCapacity())
     return status;
-  return fillLengths();
+  return fillLengths(isCapturing);
 }
 
 einhead_status_t Call::run(einhead_entry_t entry) {
   session.arena.reset();
-  if (callEntry(entry, frame.arguments.data(), session.context))
-    return EINHEAD_OK;
-  return fail(EINHEAD_RESOURCE_EXHAUSTED, "workspace",
-              "no memory for %" PRId64 " bytes of workspace of '%.60s', which "
-              "holds %zu already",
-              session.context.requestedBytes, function.name.c_str(),
-              session.arena.capacity());
+  session.context.function = function.name.c_str();
+  return callEntry(entry, frame.arguments.data(), session.context);
 }
 
-void Call::commit() {
+einhead_status_t Call::commit(bool isCapturing) {
+  if (session.device)
+    if (einhead_status_t status = session.device->advance(advance))
+      return status;
+  if (isCapturing) {
+    // Nothing ran; einhead_session_will_replay() does this part.
+    int64_t &captured = frame.capturedAdvance;
+    captured = captured == -1 || captured == advance ? advance : -2;
+    return EINHEAD_OK;
+  }
   for (int64_t &length : session.lengths)
     length += advance;
+  return EINHEAD_OK;
 }
 
 einhead_status_t
@@ -228,19 +249,19 @@ einhead_session_call(einhead_session_t *session, const char *function,
       return status;
     const einhead_module_t &module = *session->module;
     const std::vector<Function> &functions = module.manifest.functions;
-    size_t f = 0;
-    while (f < functions.size() && functions[f].name != function)
-      ++f;
+    size_t f = module.manifest.find(function);
     if (f == functions.size())
       return fail(EINHEAD_NOT_FOUND, "function",
                   "the module has no function '%.100s'", function);
+    DeviceCall device(session->device.get());
+    if (einhead_status_t status = device.begin())
+      return status;
     Call call(*session, functions[f], session->frames[f]);
-    if (einhead_status_t status =
-            call.prepare({inputs, input_count, outputs, output_count}))
+    if (einhead_status_t status = call.prepare(
+            {inputs, input_count, outputs, output_count}, device.isCapturing()))
       return status;
     if (einhead_status_t status = call.run(module.code.entry(f)))
       return status;
-    call.commit();
-    return EINHEAD_OK;
+    return call.commit(device.isCapturing());
   });
 }

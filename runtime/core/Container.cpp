@@ -27,7 +27,8 @@ constexpr char magic[8] = {'E', 'I', 'N', 'H', 'E', 'A', 'D', 0};
 enum SectionType : uint32_t {
   ManifestSection = 1,
   CPUCodeSection = 2,
-  VariantSection = 3
+  VariantSection = 3,
+  DeviceImageSection = 4
 };
 
 struct Section {
@@ -182,6 +183,10 @@ einhead_status_t Parser::pickSections(Container &container) {
     const Section &section = sections[i];
     if (section.type == VariantSection) {
       container.variants.push_back({bytes + section.offset, section.size});
+      continue;
+    }
+    if (section.type == DeviceImageSection) {
+      container.images.push_back({bytes + section.offset, section.size});
       continue;
     }
     const Section **slot = section.type == ManifestSection  ? &manifest

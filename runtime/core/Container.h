@@ -24,6 +24,7 @@ struct Container {
   std::string_view manifest;
   Code code;
   std::vector<Code> variants; // in the order of the file
+  std::vector<Code> images;   // for devices, in the order of the file
 };
 
 /// Checks a whole file in the order of docs/Module.md, up to the hashes of the

@@ -54,6 +54,7 @@ private:
   einhead_status_t readTarget(const json *object, const Where &where,
                               Target &out);
   einhead_status_t readVariants(const json &root);
+  einhead_status_t readDevice(const json &root);
   einhead_status_t readDimension(const json &value, const Where &where,
                                  Dimension &out);
   einhead_status_t readFunction(const json &object, size_t f);
@@ -103,6 +104,13 @@ bool einhead::runtime::countBytes(const int64_t *extents, size_t rank,
       return false;
   outBytes = bytes;
   return true;
+}
+
+size_t Manifest::find(std::string_view function) const {
+  size_t f = 0;
+  while (f < functions.size() && functions[f].name != function)
+    ++f;
+  return f;
 }
 
 std::string Manifest::describe(const Dimension &dimension) const {
@@ -378,6 +386,47 @@ einhead_status_t Reader::readVariants(const json &root) {
   return EINHEAD_OK;
 }
 
+einhead_status_t Reader::readDevice(const json &root) {
+  const json *device = member(root, "device");
+  if (!device)
+    return EINHEAD_OK;
+  Where where = "manifest, device";
+  if (!device->is_object())
+    return corrupt(where, "\"device\" is not an object");
+  DeviceCode &out = manifest.device;
+  if (einhead_status_t s = readString(*device, "kind", where, out.kind))
+    return s;
+  if (out.kind != "cuda")
+    return fail(EINHEAD_INCOMPATIBLE_ARTIFACT, where,
+                "manifest: unknown kind of device '%.60s'; a newer runtime may "
+                "know it",
+                out.kind.c_str());
+  if (einhead_status_t s = readString(*device, "chip", where, out.chip))
+    return s;
+  const json *images = member(*device, "images");
+  if (!images || !images->is_array() || images->empty())
+    return corrupt(where, "\"images\" is missing, not a list, or empty");
+  for (size_t i = 0; i < images->size(); ++i) {
+    Where place = at("manifest, device.images[%zu]", i);
+    DeviceImage image;
+    if (!(*images)[i].is_object())
+      return corrupt(place, "an image is not an object");
+    if (einhead_status_t s =
+            readString((*images)[i], "format", place, image.format))
+      return s;
+    if (einhead_status_t s =
+            readString((*images)[i], "chip", place, image.chip))
+      return s;
+    out.images.push_back(std::move(image));
+  }
+  if (einhead_status_t s = readStrings(*device, "kernels", where, out.kernels))
+    return s;
+  std::set<std::string> names(out.kernels.begin(), out.kernels.end());
+  if (names.size() != out.kernels.size())
+    return corrupt(where, "two kernels of one name");
+  return EINHEAD_OK;
+}
+
 einhead_status_t Reader::read(const json &root) {
   if (!root.is_object())
     return corrupt("manifest", "not a JSON object");
@@ -388,6 +437,8 @@ einhead_status_t Reader::read(const json &root) {
                                       "manifest, target", manifest.target))
     return s;
   if (einhead_status_t s = readVariants(root))
+    return s;
+  if (einhead_status_t s = readDevice(root))
     return s;
   if (einhead_status_t s =
           readStrings(root, "parameters", "manifest", manifest.parameterFiles))

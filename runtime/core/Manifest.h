@@ -64,8 +64,24 @@ struct Target {
   std::vector<std::string> features;
 };
 
+/// Code for a GPU: what the manifest says, and the section's bytes once they
+/// are joined to it.
+struct DeviceImage {
+  std::string format; // "cubin", "ptx"; others are for newer runtimes
+  std::string chip;   // "sm_90a"
+  std::string bytes;
+};
+
+struct DeviceCode {
+  std::string kind; // "cuda", or "" where there is none
+  std::string chip;
+  std::vector<DeviceImage> images;
+  std::vector<std::string> kernels;
+};
+
 struct Manifest {
   Target target;
+  DeviceCode device;
   /// What further code is for, each better than the one before.
   std::vector<Target> variants;
   std::vector<std::string> parameterFiles;
@@ -75,6 +91,8 @@ struct Manifest {
   std::vector<Argument> caches;
   std::vector<Argument> parameters;
 
+  /// The function of this name, or functions.size().
+  size_t find(std::string_view function) const;
   /// "m + 1" as text, for messages.
   std::string describe(const Dimension &dimension) const;
 };

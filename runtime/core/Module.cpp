@@ -103,6 +103,22 @@ einhead_status_t pickCode(const Container &container, const Manifest &manifest,
   return EINHEAD_OK;
 }
 
+/// Joins the device's images to what the manifest says of them.
+einhead_status_t takeImages(const Container &container, Manifest &manifest) {
+  std::vector<DeviceImage> &images = manifest.device.images;
+  if (container.images.size() != images.size())
+    return fail(EINHEAD_CORRUPT_ARTIFACT, "manifest, device",
+                "manifest: %zu device images, and the file has %zu",
+                images.size(), container.images.size());
+  for (size_t i = 0; i < images.size(); ++i) {
+    const Container::Code &code = container.images[i];
+    images[i].bytes.assign(reinterpret_cast<const char *>(code.bytes),
+                           code.size);
+  }
+  return manifest.device.kind.empty() ? EINHEAD_OK
+                                      : checkDeviceImages(manifest.device);
+}
+
 einhead_status_t openModule(const std::string &path, const char *parametersPath,
                             einhead_module_t &module) {
   std::vector<uint8_t> bytes;
@@ -114,6 +130,8 @@ einhead_status_t openModule(const std::string &path, const char *parametersPath,
     return status;
   if (einhead_status_t status =
           parseManifest(container.manifest, module.manifest))
+    return status;
+  if (einhead_status_t status = takeImages(container, module.manifest))
     return status;
   Container::Code code;
   if (einhead_status_t status = pickCode(container, module.manifest, code))

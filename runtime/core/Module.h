@@ -7,11 +7,13 @@
 #ifndef EINHEAD_RUNTIME_CORE_MODULE_H
 #define EINHEAD_RUNTIME_CORE_MODULE_H
 
+#include "core/Device.h"
 #include "core/Loader.h"
 #include "core/Memory.h"
 #include "core/Safetensors.h"
 
 #include <atomic>
+#include <mutex>
 
 namespace einhead::runtime {
 
@@ -24,7 +26,8 @@ struct BoundParameter {
 
 } // namespace einhead::runtime
 
-/// Immutable once opened, hence shared by threads without locks.
+/// Immutable once opened but for what devices have of it, hence shared by
+/// threads without locks.
 struct einhead_module_t {
   std::atomic<int> references{1};
   std::string manifestText;
@@ -33,6 +36,9 @@ struct einhead_module_t {
   /// In the order of Manifest::parameters; empty where no file was given.
   std::vector<einhead::runtime::BoundParameter> parameters;
   einhead::runtime::LoadedCode code;
+  /// One for each device that a session was made on.
+  std::vector<std::shared_ptr<einhead::runtime::DeviceModule>> deviceModules;
+  std::mutex deviceMutex;
 
   void retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void release() {

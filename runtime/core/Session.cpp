@@ -1,4 +1,4 @@
-//===- Session.cpp - Makes sessions; lengths and cache views ----*- C++ -*-===//
+//===- Session.cpp - Makes sessions ---------------------------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -25,6 +25,10 @@ public:
   einhead_status_t build(const einhead_session_options_t &options) {
     if (einhead_status_t status = bindDimensions(options))
       return status;
+    if (!manifest.device.kind.empty())
+      if (einhead_status_t status =
+              openDevice(*session.module, options, session.device))
+        return status;
     if (einhead_status_t status = setThreads(options))
       return status;
     if (einhead_status_t status = countSequences())
@@ -40,7 +44,8 @@ public:
     }
     session.bindings = session.fixedBindings;
     session.ranges.resize(tensors);
-    return EINHEAD_OK;
+    // The caller may look at the caches from any stream.
+    return session.device ? session.device->synchronize() : EINHEAD_OK;
   }
 
 private:
@@ -49,6 +54,7 @@ private:
   einhead_status_t countSequences();
   einhead_status_t evaluateFixed(const Argument &argument, size_t dimension,
                                  int64_t &out);
+  einhead_status_t allocateCache(const Argument &argument, Cache &cache);
   einhead_status_t makeCache(size_t index);
   void makeFrame(const Function &function, Frame &frame);
   void fillFixed(const Function &function, Frame &frame);
@@ -97,6 +103,7 @@ SessionBuilder::setThreads(const einhead_session_options_t &options) {
                 maxThreads);
   CallContext &context = session.context;
   context.arena = &session.arena;
+  context.device = session.device.get();
   context.threads = options.threads > 0 ? options.threads : availableThreads();
   context.parallelFor = options.parallel_for;
   context.parallelForUser = options.parallel_for_user;
@@ -140,6 +147,20 @@ einhead_status_t SessionBuilder::countSequences() {
     return fail(EINHEAD_INVALID_ARGUMENT, "options.dimensions",
                 "a batch of %" PRId64 " sequences, wanted 1 to 2^24", batch);
   session.lengths.assign(static_cast<size_t>(batch), 0);
+  return session.device ? session.device->makeLengths(session.lengths.size())
+                        : EINHEAD_OK;
+}
+
+einhead_status_t SessionBuilder::allocateCache(const Argument &argument,
+                                               Cache &cache) {
+  Where where = at("cache '%.100s'", argument.name.c_str());
+  if (session.device)
+    return session.device->allocate(cache.bytes, where, cache.data);
+  if (!cache.pages.allocate(cache.bytes))
+    return fail(EINHEAD_RESOURCE_EXHAUSTED, where,
+                "no memory for the %zu bytes of cache '%.100s'", cache.bytes,
+                argument.name.c_str());
+  cache.data = cache.pages.data();
   return EINHEAD_OK;
 }
 
@@ -160,11 +181,9 @@ einhead_status_t SessionBuilder::makeCache(size_t index) {
                 at("cache '%.100s'", argument.name.c_str()),
                 "the size of cache '%.100s' overflows", argument.name.c_str());
   rowMajorStrides(cache.extents.data(), rank, cache.strides.data());
-  if (!cache.pages.allocate(static_cast<size_t>(bytes)))
-    return fail(EINHEAD_RESOURCE_EXHAUSTED,
-                at("cache '%.100s'", argument.name.c_str()),
-                "no memory for the %" PRId64 " bytes of cache '%.100s'", bytes,
-                argument.name.c_str());
+  cache.bytes = static_cast<size_t>(bytes);
+  if (einhead_status_t status = allocateCache(argument, cache))
+    return status;
   if (argument.append >= 0)
     session.capacity =
         std::min(session.capacity, cache.extents[argument.append]);
@@ -176,8 +195,8 @@ void SessionBuilder::makeFrame(const Function &function, Frame &frame) {
   for (const Argument &argument : function.arguments) {
     frame.starts.push_back(words);
     words += argument.isScalar ? 2 : 3 + 2 * argument.shape.size();
-    lengthTensors +=
-        argument.kind == ArgumentKind::Length && !argument.isScalar;
+    lengthTensors += argument.kind == ArgumentKind::Length &&
+                     !argument.isScalar && !session.device;
   }
   frame.words.assign(words, 0);
   frame.lengths.assign(lengthTensors * session.lengths.size(), 0);
@@ -197,7 +216,7 @@ void SessionBuilder::fillFixed(const Function &function, Frame &frame) {
     size_t rank = argument.shape.size();
     if (argument.kind == ArgumentKind::Cache) {
       Cache &cache = session.caches[argument.index];
-      writeMemref(words, cache.pages.data(), rank, cache.extents.data(),
+      writeMemref(words, cache.data, rank, cache.extents.data(),
                   cache.strides.data());
     } else if (argument.kind == ArgumentKind::Parameter &&
                !parameters.empty()) {
@@ -207,15 +226,23 @@ void SessionBuilder::fillFixed(const Function &function, Frame &frame) {
         frame.arguments[a] = data;
         continue;
       }
+      void *place =
+          session.device ? session.device->parameter(argument.index) : data;
       int64_t extents[maxRank], strides[maxRank];
       for (size_t i = 0; i < rank; ++i)
         extents[i] = argument.shape[i].offset;
       rowMajorStrides(extents, rank, strides);
-      writeMemref(words, data, rank, extents, strides);
+      writeMemref(words, place, rank, extents, strides);
     } else if (argument.kind == ArgumentKind::Length && !argument.isScalar) {
       const int64_t one = 1;
-      writeMemref(words, lengths, 1, &batch, &one);
-      lengths += batch;
+      void *place = lengths;
+      if (session.device && argument.type == ElementType::I32)
+        place = session.device->narrowLengths();
+      else if (session.device)
+        place = session.device->lengths();
+      else
+        lengths += batch;
+      writeMemref(words, place, 1, &batch, &one);
     }
   }
 }
@@ -243,86 +270,3 @@ einhead_session_create(einhead_module_t *module,
 }
 
 void einhead_session_release(einhead_session_t *session) { delete session; }
-
-/// What the three functions below share: a session, held, and a sequence.
-static einhead_status_t checkSequence(const einhead_session_t &session,
-                                      int64_t b) {
-  int64_t batch = static_cast<int64_t>(session.lengths.size());
-  if (b < 0 || b >= batch)
-    return fail(EINHEAD_OUT_OF_RANGE, at("sequence %" PRId64, b),
-                "sequence %" PRId64 " of a batch of %" PRId64, b, batch);
-  return EINHEAD_OK;
-}
-
-einhead_status_t einhead_session_length(einhead_session_t *session, int64_t b,
-                                        int64_t *out_length) {
-  if (out_length)
-    *out_length = 0;
-  return guarded([&]() -> einhead_status_t {
-    if (!session || !out_length)
-      return fail(EINHEAD_INVALID_ARGUMENT, session ? "out_length" : "session",
-                  "a required pointer is null");
-    SessionGuard guard(session);
-    if (einhead_status_t status = guard.status())
-      return status;
-    if (einhead_status_t status = checkSequence(*session, b))
-      return status;
-    *out_length = session->lengths[b];
-    return EINHEAD_OK;
-  });
-}
-
-einhead_status_t einhead_session_set_length(einhead_session_t *session,
-                                            int64_t b, int64_t length) {
-  return guarded([&]() -> einhead_status_t {
-    if (!session)
-      return fail(EINHEAD_INVALID_ARGUMENT, "session",
-                  "a required pointer is null");
-    SessionGuard guard(session);
-    if (einhead_status_t status = guard.status())
-      return status;
-    if (einhead_status_t status = checkSequence(*session, b))
-      return status;
-    if (length < 0)
-      return fail(EINHEAD_INVALID_ARGUMENT, at("sequence %" PRId64, b),
-                  "length %" PRId64 ", wanted 0 or more", length);
-    if (length > session->capacity)
-      return fail(EINHEAD_OUT_OF_RANGE, at("sequence %" PRId64, b),
-                  "length %" PRId64 " is beyond the capacity %" PRId64, length,
-                  session->capacity);
-    session->lengths[b] = length;
-    return EINHEAD_OK;
-  });
-}
-
-einhead_status_t einhead_session_cache(einhead_session_t *session,
-                                       const char *name, DLTensor *out_view) {
-  if (out_view)
-    std::memset(out_view, 0, sizeof(*out_view));
-  return guarded([&]() -> einhead_status_t {
-    if (!session || !name || !out_view)
-      return fail(EINHEAD_INVALID_ARGUMENT,
-                  !session ? "session"
-                  : !name  ? "name"
-                           : "out_view",
-                  "a required pointer is null");
-    SessionGuard guard(session);
-    if (einhead_status_t status = guard.status())
-      return status;
-    const std::vector<Argument> &caches = session->module->manifest.caches;
-    for (size_t i = 0; i < caches.size(); ++i) {
-      if (caches[i].name != name)
-        continue;
-      Cache &cache = session->caches[i];
-      out_view->data = cache.pages.data();
-      out_view->device = {kDLCPU, 0};
-      out_view->ndim = static_cast<int>(cache.extents.size());
-      out_view->dtype = elementDLType(caches[i].type);
-      out_view->shape = cache.extents.data();
-      out_view->strides = cache.strides.data();
-      return EINHEAD_OK;
-    }
-    return fail(EINHEAD_NOT_FOUND, "name", "the module has no cache '%.100s'",
-                name);
-  });
-}

@@ -15,12 +15,14 @@ namespace einhead::runtime {
 
 /// A cache's memory and its shape, as views hand it out.
 struct Cache {
-  Pages pages;
+  Pages pages; // empty for a session on a device
+  void *data = nullptr;
+  size_t bytes = 0;
   std::vector<int64_t> extents, strides;
 
   ByteRange range() const {
-    uintptr_t begin = reinterpret_cast<uintptr_t>(pages.data());
-    return {begin, begin + pages.size()};
+    uintptr_t begin = reinterpret_cast<uintptr_t>(data);
+    return {begin, begin + bytes};
   }
 };
 
@@ -31,6 +33,9 @@ struct Frame {
   std::vector<int64_t> lengths; // what code sees of the session's lengths
   std::vector<size_t> starts;   // each argument's first word
   std::vector<void *> arguments;
+  /// What a captured call of it adds to the lengths; -1: none was captured, -2:
+  /// some that add different numbers.
+  int64_t capturedAdvance = -1;
 };
 
 } // namespace einhead::runtime
@@ -40,8 +45,12 @@ struct einhead_session_t {
   std::atomic<bool> isBusy{false};
   /// What the session's options and nothing else bind; -1 elsewhere.
   einhead::runtime::Bindings fixedBindings;
+  /// Where caches, lengths and workspace are; null: on the CPU.
+  std::unique_ptr<einhead::runtime::DeviceSession> device;
   std::vector<einhead::runtime::Cache> caches; // as Manifest::caches
-  std::vector<int64_t> lengths;                // one per sequence
+  /// One per sequence; of a session on a device, what they will be there once
+  /// all calls so far are done.
+  std::vector<int64_t> lengths;
   int64_t capacity = INT64_MAX;                // the smallest cache's
   std::vector<einhead::runtime::Frame> frames; // as Manifest::functions
   einhead::runtime::Arena arena;
@@ -50,7 +59,15 @@ struct einhead_session_t {
   einhead::runtime::Bindings bindings;
   std::vector<einhead::runtime::ByteRange> ranges;
 
+  /// OUT_OF_RANGE where the caches have no room for this many keys more.
+  einhead_status_t checkRoom(int64_t keys) const;
+
+  DLDevice dlDevice() const {
+    return device ? device->device() : DLDevice{kDLCPU, 0};
+  }
+
   ~einhead_session_t() {
+    device.reset(); // it looks into the module
     if (module)
       module->release();
   }

@@ -46,6 +46,7 @@ public:
       : manifest(manifest), argument(argument), tensor(tensor),
         name(argument.name.c_str()) {}
 
+  einhead_status_t checkDevice(const DLDevice &wanted);
   einhead_status_t checkKind();
   einhead_status_t checkExtents(bool mayBind, Bindings &bindings,
                                 CheckedTensor &out);
@@ -62,14 +63,36 @@ private:
 };
 } // namespace
 
-einhead_status_t Checker::checkKind() {
+einhead_status_t Checker::checkDevice(const DLDevice &wanted) {
   // A plain int: the caller's value may be outside of DLPack's enum.
   int device = static_cast<int>(tensor.device.device_type);
-  if (device != kDLCPU && device != kDLCUDAHost)
+  if (wanted.device_type == kDLCPU || argument.isScalar) {
+    if (device == kDLCPU || device == kDLCUDAHost)
+      return EINHEAD_OK;
     return fail(EINHEAD_UNIMPLEMENTED, argumentAt(argument),
-                "'%.60s' is on DLPack device %d, wanted the CPU (1); copy it "
+                "'%.60s' is on DLPack device %d, wanted the CPU (1)%s; copy it "
                 "there first",
-                name, device);
+                name, device, argument.isScalar ? " for a scalar" : "");
+  }
+  // Memory that the GPU reaches at the same address: managed, or locked pages.
+  if (device == kDLCUDAManaged || device == kDLCUDAHost)
+    return EINHEAD_OK;
+  if (device != wanted.device_type)
+    return fail(EINHEAD_INVALID_ARGUMENT, argumentAt(argument),
+                "'%.60s' is on DLPack device %d, wanted GPU %d (DLPack device "
+                "%d); copy it there first",
+                name, device, wanted.device_id,
+                static_cast<int>(wanted.device_type));
+  if (tensor.device.device_id != wanted.device_id)
+    return fail(
+        EINHEAD_INVALID_ARGUMENT, argumentAt(argument),
+        "'%.60s' is on GPU %d, the session on GPU %d; copy it there, or "
+        "make the session with another device",
+        name, tensor.device.device_id, wanted.device_id);
+  return EINHEAD_OK;
+}
+
+einhead_status_t Checker::checkKind() {
   DLDataType wanted = elementDLType(argument.type), got = tensor.dtype;
   if (got.code != wanted.code || got.bits != wanted.bits || got.lanes != 1)
     return fail(EINHEAD_INVALID_ARGUMENT, argumentAt(argument),
@@ -227,12 +250,14 @@ einhead_status_t Checker::checkBooleans(const CheckedTensor &tensor,
               "'%.60s' has a byte %d, wanted 0 or 1 in a bool", name, *data);
 }
 
-einhead_status_t einhead::runtime::checkTensor(const Manifest &manifest,
-                                               const Argument &argument,
-                                               const DLTensor &tensor,
-                                               bool mayBind, Bindings &bindings,
-                                               CheckedTensor &out) {
+einhead_status_t
+einhead::runtime::checkTensor(const Manifest &manifest,
+                              const Argument &argument, const DLTensor &tensor,
+                              bool mayBind, const DLDevice &device,
+                              Bindings &bindings, CheckedTensor &out) {
   Checker checker(manifest, argument, tensor);
+  if (einhead_status_t status = checker.checkDevice(device))
+    return status;
   if (einhead_status_t status = checker.checkKind())
     return status;
   if (einhead_status_t status = checker.checkExtents(mayBind, bindings, out))
@@ -241,7 +266,8 @@ einhead_status_t einhead::runtime::checkTensor(const Manifest &manifest,
     return status;
   if (einhead_status_t status = checker.checkData(out))
     return status;
-  bool isRead = mayBind; // an input
+  // An input, where this can read it.
+  bool isRead = mayBind && device.device_type == kDLCPU;
   if (argument.type != ElementType::Bool || !isRead ||
       out.range.begin == out.range.end)
     return EINHEAD_OK;

@@ -49,9 +49,11 @@ struct CheckedTensor {
 
 /// Checks device, type, rank, extents, strides, data and alignment.  Names that
 /// are unbound are bound where `mayBind`, and are an error otherwise.
+/// `device` is the session's; scalars are on the CPU whatever it is.
 einhead_status_t checkTensor(const Manifest &manifest, const Argument &argument,
                              const DLTensor &tensor, bool mayBind,
-                             Bindings &bindings, CheckedTensor &out);
+                             const DLDevice &device, Bindings &bindings,
+                             CheckedTensor &out);
 
 /// Strides of a dense row-major tensor.
 void rowMajorStrides(const int64_t *extents, size_t rank, int64_t *strides);

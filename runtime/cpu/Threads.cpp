@@ -6,8 +6,16 @@
 //===----------------------------------------------------------------------===//
 #include "cpu/Threads.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cinttypes>
+#include <exception>
+#ifdef _OPENMP
 #include <omp.h>
+#else
+#include <thread>
+#include <vector>
+#endif
 
 using namespace einhead::runtime;
 
@@ -17,7 +25,7 @@ thread_local CallContext *currentCall = nullptr;
 
 using Body = void (*)(void *context, int64_t begin, int64_t end);
 
-void parallelForOpenMP(int threads, int64_t count, Body body, void *context) {
+void parallelForThreads(int threads, int64_t count, Body body, void *context) {
   // Neighbouring items are neighbouring memory, and cost unlike amounts (the
   // last chunk of a sequence, a masked tile): each thread takes runs of them,
   // shorter the less is left, so that all end together.
@@ -25,8 +33,7 @@ void parallelForOpenMP(int threads, int64_t count, Body body, void *context) {
   if (count < threads)
     threads = static_cast<int>(count);
   std::atomic<int64_t> next{0};
-#pragma omp parallel num_threads(threads)
-  {
+  auto work = [&] {
     int64_t begin = next.load(std::memory_order_relaxed);
     while (begin < count) {
       int64_t run = (count - begin) / (shares * threads);
@@ -36,7 +43,23 @@ void parallelForOpenMP(int threads, int64_t count, Body body, void *context) {
       body(context, begin, end);
       begin = next.load(std::memory_order_relaxed);
     }
+  };
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads)
+  work();
+#else
+  // Without OpenMP, threads of this call: slower to start, of the same effect.
+  std::vector<std::thread> others;
+  try {
+    for (int i = 1; i < threads; ++i)
+      others.emplace_back(work);
+  } catch (const std::exception &) {
+    // Those that did start, and this one, do all of it.
   }
+  work();
+  for (std::thread &other : others)
+    other.join();
+#endif
 }
 
 void parallelFor(int64_t count, Body body, void *context) {
@@ -57,38 +80,119 @@ void parallelFor(int64_t count, Body body, void *context) {
     body(context, 0, count);
     return;
   }
-  parallelForOpenMP(call->threads, count, body, context);
+  parallelForThreads(call->threads, count, body, context);
+}
+
+/// Nothing is thrown into generated code.
+template <typename Function>
+einhead_status_t attempt(Function &&function) noexcept {
+  try {
+    return function();
+  } catch (const std::exception &) {
+    return fail(EINHEAD_RESOURCE_EXHAUSTED, "", "out of memory");
+  }
+}
+
+/// Leaves the call with a failure.  Only frames of generated code, and of this
+/// file without objects to destroy, lie between here and callEntry.
+void endOnFailure(CallContext &call, einhead_status_t status) {
+  if (status == EINHEAD_OK)
+    return;
+  call.failure = status;
+  longjmp(call.failed, 1);
 }
 
 void *allocate(int64_t bytes, int64_t alignment) {
   CallContext *call = currentCall;
   if (!call)
     return nullptr; // outside of a call: against the contract
+  if (call->device) {
+    void *memory = nullptr;
+    endOnFailure(*call, attempt([&] {
+      return call->device->workspace(bytes, alignment, memory);
+    }));
+    return memory;
+  }
   if (void *memory = call->arena->allocate(bytes, alignment))
     return memory;
-  call->requestedBytes = bytes;
-  // Only frames of generated code lie between here and callEntry.
-  longjmp(call->outOfMemory, 1);
+  endOnFailure(*call, fail(EINHEAD_RESOURCE_EXHAUSTED, "workspace",
+                           "no memory for %" PRId64
+                           " bytes of workspace of '%.60s', which holds %zu "
+                           "already",
+                           bytes, call->function, call->arena->capacity()));
+  return nullptr; // not reached
 }
 
-const einhead_host_t table = {parallelFor, allocate};
+/// Runs a function of the table that only sessions on a device have.
+template <typename Function> void onDevice(Function &&function) {
+  CallContext *call = currentCall;
+  if (!call)
+    return; // as above
+  if (!call->device)
+    endOnFailure(*call, fail(EINHEAD_CORRUPT_ARTIFACT, "code",
+                             "'%.60s' works on a device, but the module has no "
+                             "device code",
+                             call->function));
+  endOnFailure(*call, attempt([&] { return function(*call->device); }));
+}
+
+void launch(const char *kernel, const int64_t grid[3], const int64_t block[3],
+            int64_t cluster, int64_t sharedBytes, void **arguments) {
+  onDevice([&](DeviceSession &device) {
+    return device.launch(kernel, grid, block, cluster, sharedBytes, arguments);
+  });
+}
+
+void tensorMap(void *map, void *base, int64_t type, int64_t rank,
+               const int64_t *sizes, const int64_t *byteStrides,
+               const int64_t *box, int64_t swizzleBytes) {
+  onDevice([&](DeviceSession &device) {
+    return device.tensorMap(map, base, type, rank, sizes, byteStrides, box,
+                            swizzleBytes);
+  });
+}
+
+void *zeroed(int64_t bytes) {
+  void *memory = nullptr;
+  onDevice([&](DeviceSession &device) { return device.zeroed(bytes, memory); });
+  return memory;
+}
+
+int64_t multiprocessors() {
+  int64_t count = 0;
+  onDevice([&](DeviceSession &device) {
+    count = device.multiprocessors();
+    return EINHEAD_OK;
+  });
+  return count;
+}
+
+const einhead_host_t table = {parallelFor, allocate, launch,
+                              tensorMap,   zeroed,   multiprocessors};
 } // namespace
 
 const einhead_host_t *einhead::runtime::hostTable() { return &table; }
 
-int einhead::runtime::availableThreads() { return omp_get_num_procs(); }
+int einhead::runtime::availableThreads() {
+#ifdef _OPENMP
+  return omp_get_num_procs();
+#else
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+#endif
+}
 
-bool einhead::runtime::callEntry(einhead_entry_t entry, void **arguments,
-                                 CallContext &context) {
+einhead_status_t einhead::runtime::callEntry(einhead_entry_t entry,
+                                             void **arguments,
+                                             CallContext &context) {
   // A host's parallel_for may itself step another session on this thread.
   CallContext *const outer = currentCall;
   currentCall = &context;
   // No object with a destructor may live in this frame: longjmp skips them.
-  if (setjmp(context.outOfMemory) != 0) {
+  if (setjmp(context.failed) != 0) {
     currentCall = outer;
-    return false;
+    return context.failure;
   }
   entry(arguments);
   currentCall = outer;
-  return true;
+  return EINHEAD_OK;
 }

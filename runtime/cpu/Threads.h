@@ -7,6 +7,7 @@
 #ifndef EINHEAD_RUNTIME_CPU_THREADS_H
 #define EINHEAD_RUNTIME_CPU_THREADS_H
 
+#include "core/Device.h"
 #include "core/Memory.h"
 #include "einhead/runtime.h"
 
@@ -20,17 +21,21 @@ struct CallContext {
   int threads = 1;
   einhead_parallel_for_t parallelFor = nullptr;
   void *parallelForUser = nullptr;
-  /// Where control goes when the arena is empty.
-  jmp_buf outOfMemory;
-  int64_t requestedBytes = 0; // the request that failed
+  DeviceSession *device = nullptr; // null: the session is on the CPU
+  const char *function = "";       // for messages
+  /// Where control goes when a function of the table fails, and its status,
+  /// which is on record.
+  jmp_buf failed;
+  einhead_status_t failure = EINHEAD_OK;
 };
 
 /// The table whose address the loader stores in modules.
 const einhead_host_t *hostTable();
 
-/// Calls compiled code with `context` as this thread's call.  False where
-/// memory ran out.
-bool callEntry(einhead_entry_t entry, void **arguments, CallContext &context);
+/// Calls compiled code with `context` as this thread's call.  Returns what
+/// ended it where a function of the table failed.
+einhead_status_t callEntry(einhead_entry_t entry, void **arguments,
+                           CallContext &context);
 
 /// OpenMP's number of processors for this process.
 int availableThreads();

@@ -115,7 +115,8 @@ TEST_F(MemoryTest, ASteadyStreamOfCallsAllocatesNothing) {
 
 TEST_F(MemoryTest, SessionsWithoutMemoryAreRefused) {
   einhead_dimension_t dimensions[] = {{"b", 1}, {"m", 64}};
-  einhead_session_options_t options = {dimensions, 2, 1, nullptr, nullptr};
+  einhead_session_options_t options = {dimensions, 2, 1,       nullptr,
+                                       nullptr,    0, nullptr, 0};
   auto *session = reinterpret_cast<einhead_session_t *>(16);
   {
     Budget budget(0);

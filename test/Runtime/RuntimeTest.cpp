@@ -238,7 +238,7 @@ Session SessionTest::create(int64_t b, int64_t m, int32_t threads,
                             einhead_parallel_for_t parallelFor, void *user) {
   einhead_dimension_t dimensions[] = {{"b", b}, {"m", m}};
   einhead_session_options_t options = {dimensions, 2, threads, parallelFor,
-                                       user};
+                                       user,       0, nullptr, 0};
   einhead_session_t *session = nullptr;
   EXPECT_OK(einhead_session_create(module.get(), &options, &session));
   return Session(session);

@@ -141,7 +141,8 @@ TEST_F(SafetensorsTest, RefusesOtherTypesAndShapes) {
 TEST_F(SafetensorsTest, WithoutFilesOnlyFunctionsWithParametersFail) {
   Module module = open(moduleFile(norm + "," + fixtureFunctions));
   einhead_dimension_t dimensions[] = {{"b", 1}, {"m", 4}};
-  einhead_session_options_t options = {dimensions, 2, 1, nullptr, nullptr};
+  einhead_session_options_t options = {dimensions, 2, 1,       nullptr,
+                                       nullptr,    0, nullptr, 0};
   einhead_session_t *session = nullptr;
   ASSERT_OK(einhead_session_create(module.get(), &options, &session));
   Tensor x(f32, {3}), y(f32, {3});

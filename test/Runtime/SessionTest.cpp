@@ -170,7 +170,9 @@ TEST_F(SessionTest, OptionsAreChecked) {
                      einhead_status_t status, const char *text,
                      const char *where) {
     einhead_session_options_t options = {dimensions.data(), dimensions.size(),
-                                         threads, nullptr, nullptr};
+                                         threads,           nullptr,
+                                         nullptr,           0,
+                                         nullptr,           0};
     auto *session = reinterpret_cast<einhead_session_t *>(16);
     expectError(einhead_session_create(module.get(), &options, &session),
                 status, text, where);
@@ -196,7 +198,8 @@ TEST_F(SessionTest, OptionsAreChecked) {
           "no memory for the 1125899906842624 bytes of cache 'k'", "cache 'k'");
   refused({{"b", 1}, {"m", 4}}, -1, invalid, "threads is -1",
           "options.threads");
-  einhead_session_options_t options = {nullptr, 2, 0, nullptr, nullptr};
+  einhead_session_options_t options = {nullptr, 2, 0,       nullptr,
+                                       nullptr, 0, nullptr, 0};
   einhead_session_t *session = nullptr;
   expectError(einhead_session_create(module.get(), &options, &session), invalid,
               "dimensions is null");
@@ -224,7 +227,8 @@ TEST_F(SessionTest, FunctionsWithoutCachesNeedNoOptions) {
   EXPECT_EQ(length(session), 0);
   // A dimension that the session fixes holds in every call.
   einhead_dimension_t n = {"n", 4};
-  einhead_session_options_t options = {&n, 1, 1, nullptr, nullptr};
+  einhead_session_options_t options = {&n,      1, 1,       nullptr,
+                                       nullptr, 0, nullptr, 0};
   ASSERT_OK(einhead_session_create(plain.get(), &options, &raw));
   Session fixed(raw);
   Tensor x(f32, {3, 2}), y(f32, {3, 2});

@@ -22,7 +22,7 @@ protected:
                          void *user = nullptr) {
     einhead_dimension_t dimensions[] = {{"b", 1}, {"m", 4}, {"count", count}};
     einhead_session_options_t options = {dimensions, 3, threads, parallelFor,
-                                         user};
+                                         user,       0, nullptr, 0};
     einhead_session_t *session = nullptr;
     EXPECT_OK(einhead_session_create(module.get(), &options, &session));
     return Session(session);

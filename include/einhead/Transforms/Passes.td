@@ -253,6 +253,24 @@ def PrefetchPass : Pass<"attn-prefetch", "::mlir::func::FuncOp"> {
     "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
+def AttnToGPUPass : Pass<"attn-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "Attention on buffers as kernels of Hopper tensor cores";
+  let description = [{
+    Each `attn.attention` whose schedule says `products = wgmma` becomes a kernel
+    in `gpu.module @kernels`, and the host code that launches it: one launch, in
+    which TMA streams K and V into a ring of tiles in shared memory, warpgroups
+    compute the transposed products (keys and value columns fill M = 64, the
+    query rows are N), and the parts of a unit's keys are merged.  Lengths are
+    read on the device.
+
+    Refused: what the kernel does not take, with the reason.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
+}
+
 def DestinationResultsPass : Pass<"attn-destination-results", "::mlir::ModuleOp"> {
   let summary = "Turn results of functions into destination arguments";
   let description = [{
@@ -272,6 +290,39 @@ def OutlineParallelPass : Pass<"attn-outline-parallel", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
     "::mlir::scf::SCFDialect", "::mlir::func::FuncDialect",
     "::mlir::memref::MemRefDialect"];
+}
+
+def ForallToGPUPass : Pass<"attn-forall-to-gpu", "::mlir::func::FuncOp"> {
+  let summary = "Launch a block of threads for each iteration of scf.forall";
+  let description = [{
+    On buffers: each outermost `scf.forall` becomes a `gpu.launch`, a row of
+    blocks, one for each iteration.  The threads of a block run the body
+    together: indices, subviews, loops and branches alike; elements of linalg
+    ops, copies, `attn.partial_attention` and `attn.merge` by turns, with a
+    barrier behind each.  Memory of the body is the block's shared memory.
+    Nested loops become `scf.for`.  Attention outside of every loop is a launch
+    of one block.
+
+    Any scores (mask, bias, score region, lists of keys, scales of i8 rows), any
+    extents, and keys and values of f32, f16, bf16 and i8.  `math.exp2` must be
+    good to 2 ulp, and 0 for -inf.
+
+    Refused: memory of a dynamic size in a body, more shared memory than
+    `shared-bytes`, ops that write one element from several points of their
+    parallel loops, ops of other dialects with side effects.
+  }];
+  let options = [Option<"threads", "threads", "int64_t", "128",
+                        "threads of a block, a power of two: enough to hide "
+                        "latency, few enough that several blocks share a "
+                        "multiprocessor">,
+                 Option<"sharedBytes", "shared-bytes", "int64_t", "49152",
+                        "shared memory of a block: what every GPU gives "
+                        "without being asked">];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
 }
 
 def EmitEntryPointsPass : Pass<"attn-emit-entry-points", "::mlir::ModuleOp"> {

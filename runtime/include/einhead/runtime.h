@@ -9,6 +9,8 @@
  * written by `einhead compile`) is opened once and shared; a session holds the
  * state of one decode stream: KV caches, lengths, workspace.  A step is one
  * call.  Tensors go in and out as DLPack tensors and are never copied.
+ * Sessions of modules with device code ("device" in the manifest) live on a
+ * GPU: docs/Devices.md.
  *
  * Rules for every function:
  *  - It returns a status.  It never aborts, prints, exits or throws.
@@ -112,10 +114,20 @@ typedef struct einhead_session_options_t {
   int32_t threads;
   einhead_parallel_for_t parallel_for;
   void *parallel_for_user;
+  /* Only for modules with device code.  Sessions of other modules never read
+   * what follows, so callers compiled without it stay valid. */
+  int32_t device; /* ordinal of the GPU, as CUDA counts them */
+  void *stream;   /* CUstream of that GPU's primary context, not owned;
+                     NULL = the legacy default stream */
+  /* The most bytes of device memory that the session takes beside its caches;
+   * 0 = 1 GiB. */
+  int64_t workspace_limit;
 } einhead_session_options_t;
 
-/* Allocates the caches (zero-filled, 64-byte aligned).  `options` may be NULL
- * for a module whose functions keep no state. */
+/* Allocates the caches (zero-filled, 64-byte aligned; on a GPU 256-byte).
+ * `options` may be NULL for a module whose functions keep no state.  The first
+ * session of a module on a GPU loads the module's device code and copies its
+ * parameters there; waits for the stream. */
 EINHEAD_API einhead_status_t einhead_session_create(
     einhead_module_t *module, const einhead_session_options_t *options,
     einhead_session_t **out_session);
@@ -130,12 +142,36 @@ EINHEAD_API void einhead_session_release(einhead_session_t *session);
  * that appends advances all lengths by its "advance" on success.
  * Errors: NOT_FOUND (function), INVALID_ARGUMENT (tensor), OUT_OF_RANGE (a
  * cache is full), FAILED_PRECONDITION (a missing parameter),
- * RESOURCE_EXHAUSTED, BUSY. */
+ * RESOURCE_EXHAUSTED, BUSY.
+ *
+ * On a GPU the call enqueues its work on the session's stream and returns;
+ * nothing waits.  Tensors are kDLCUDA of the session's GPU (or kDLCUDAManaged,
+ * kDLCUDAHost) and live until the work is done; scalars are on the CPU.  While
+ * the stream is being captured, the work becomes part of the graph, no length
+ * grows, and a call needs an earlier one with tensors of this shape
+ * (FAILED_PRECONDITION).  DEVICE_LOST from now on where a kernel failed. */
 EINHEAD_API einhead_status_t einhead_session_call(
     einhead_session_t *session, const char *function, const DLTensor *inputs,
     size_t input_count, const DLTensor *outputs, size_t output_count);
 
-/* The number of valid keys of sequence `b` of the batch. */
+/* Says that a graph with one captured call of `function` is about to be
+ * launched `times` times on the session's stream: OUT_OF_RANGE where the caches
+ * have no room for that; otherwise the lengths that the runtime reports and
+ * checks grow (those in device memory do when the graph runs).  For a graph
+ * with several calls, once for each. */
+EINHEAD_API einhead_status_t einhead_session_will_replay(
+    einhead_session_t *session, const char *function, int64_t times);
+/* Another stream for what follows.  The caller orders the two: work of the old
+ * one must be done, or waited for by the new one, before the next call. */
+EINHEAD_API einhead_status_t
+einhead_session_set_stream(einhead_session_t *session, void *stream);
+/* Waits for the session's stream and reports what went wrong on it.  OK at once
+ * for a session on the CPU, whose calls return when they are done. */
+EINHEAD_API einhead_status_t
+einhead_session_synchronize(einhead_session_t *session);
+
+/* The number of valid keys of sequence `b` of the batch (on a GPU, behind all
+ * calls so far). */
 EINHEAD_API einhead_status_t einhead_session_length(einhead_session_t *session,
                                                     int64_t b,
                                                     int64_t *out_length);
@@ -148,6 +184,25 @@ EINHEAD_API einhead_status_t einhead_session_set_length(
 EINHEAD_API einhead_status_t einhead_session_cache(einhead_session_t *session,
                                                    const char *name,
                                                    DLTensor *out_view);
+
+/* ---- Devices ------------------------------------------------------------ */
+
+/* New members are added at the end. */
+typedef struct einhead_device_info_t {
+  char name[256];
+  int32_t device_count;   /* GPUs that this process sees */
+  int32_t driver_version; /* of CUDA, 1000 * major + 10 * minor */
+  int32_t compute_major, compute_minor;
+  int32_t multiprocessors;
+  int64_t memory_bytes;
+  int64_t l2_bytes;
+} einhead_device_info_t;
+
+/* Writes the first `info_size` bytes of what is known of a GPU.  UNIMPLEMENTED
+ * without a driver, FAILED_PRECONDITION where it finds no GPU, NOT_FOUND
+ * without one of this ordinal. */
+EINHEAD_API einhead_status_t einhead_device_info(
+    int32_t device, einhead_device_info_t *out_info, size_t info_size);
 
 /* ---- What compiled code sees -------------------------------------------- *
  * Code in a module calls nothing but this table and the C library's memory and
@@ -175,6 +230,31 @@ typedef struct einhead_host_t {
    * RESOURCE_EXHAUSTED and control does not come back).  Called on the calling
    * thread only, never inside a parallel body. */
   void *(*allocate)(int64_t bytes, int64_t alignment);
+
+  /* Of modules with device code only.  There `allocate` hands out device
+   * memory, 256-byte aligned at least.  Where one of these fails, the call ends
+   * and control does not come back.  A session on the CPU has none of them. */
+
+  /* Enqueues a kernel of the device code; `cluster` blocks along x form a
+   * cluster (1 = none), `shared_bytes` are dynamic, `arguments` point to the
+   * kernel's parameters, which are copied.  A grid with a 0 launches nothing.
+   */
+  void (*launch)(const char *kernel, const int64_t grid[3],
+                 const int64_t block[3], int64_t cluster, int64_t shared_bytes,
+                 void **arguments);
+  /* Writes a tensor map (128 bytes of host memory at a multiple of 64) of the
+   * device memory at `base`.  `type`: 0 bytes (u8, e4m3), 1 f16, 2 bf16, 3 f32.
+   * `sizes` and `box` in elements, innermost first; `byte_strides` of the
+   * dimensions from 1 on; `swizzle_bytes` is 0, 32, 64 or 128.  The L2 cache is
+   * filled 128 bytes at a time; what lies outside is read as 0. */
+  void (*tensor_map)(void *map, void *base, int64_t type, int64_t rank,
+                     const int64_t *sizes, const int64_t *byte_strides,
+                     const int64_t *box, int64_t swizzle_bytes);
+  /* Device memory of the session that is 0 at first and that each kernel leaves
+   * as 0: the same memory for the same requests of each call. */
+  void *(*zeroed)(int64_t bytes);
+  /* Of the session's GPU. */
+  int64_t (*multiprocessors)(void);
 } einhead_host_t;
 
 /* A tensor as compiled code takes it: this struct, then `rank` sizes, then

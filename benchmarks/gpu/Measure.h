@@ -1,0 +1,37 @@
+//===- Measure.h - Checks and times one attention ---------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef EINHEAD_BENCHMARKS_GPU_MEASURE_H
+#define EINHEAD_BENCHMARKS_GPU_MEASURE_H
+
+#include "Gpu.h"
+#include "Problem.h"
+
+namespace einhead::bench {
+
+struct MeasureOptions {
+  int replays = 25, reruns = 20;
+  bool check = true;
+  bool spoil = false; // an element, before the check
+};
+
+struct Result {
+  double microseconds = 0, least = 0; // median and least of the replays
+  double worstRatio = 0;              // error by bound
+  int64_t bytes = 0;                  // Problem::leastBytes()
+  size_t rows = 0;                    // that were compared
+  int sets = 0;                       // of inputs
+};
+
+/// Throws where a result is wrong.
+Result measure(Gpu &gpu, const Request &request, const MeasureOptions &options);
+
+/// Bytes a microsecond of a stream that only reads, over far more than the L2.
+double readRate(Gpu &gpu);
+
+} // namespace einhead::bench
+
+#endif // EINHEAD_BENCHMARKS_GPU_MEASURE_H
