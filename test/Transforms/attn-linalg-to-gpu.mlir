@@ -210,7 +210,7 @@ func.func @fills(%a: memref<4x8xf32>, %s: memref<4xf32>, %t: memref<4xf32>) {
   %zero = arith.constant 0.0 : f32
   // CHECK: gpu.launch
   // CHECK-NOT: memref.load %[[S]]
-  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[ZERO:.*]])
+  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[ZERO:[^)]*]])
   // CHECK: memref.store %{{.*}}, %[[S]]
   linalg.fill ins(%zero : f32) outs(%s : memref<4xf32>)
   linalg.generic {
