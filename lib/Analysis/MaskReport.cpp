@@ -30,6 +30,16 @@ static SmallVector<std::string> symbolNames(MaskAttr mask, char key) {
   return names;
 }
 
+/// ", where h - 4 >= 0"; "" if the part has keys everywhere.
+static std::string whereText(const KeySet &keys, ArrayRef<std::string> names) {
+  std::string text;
+  if (keys.where.size() == 1)
+    for (AffineExpr condition : keys.where.front())
+      text += (text.empty() ? ", where " : " and ") +
+              KeyBound{true, {{condition}}}.str(names) + " >= 0";
+  return text;
+}
+
 SmallVector<std::string> einhead::describeKeys(AttentionLike op) {
   SmallVector<std::string> lines;
   AttentionRoles roles = rolesOf(op);
@@ -45,7 +55,7 @@ SmallVector<std::string> einhead::describeKeys(AttentionLike op) {
       lines.push_back(std::to_string(sparse.run) + " of every " +
                       std::to_string(sparse.stride) + " keys, blocks " +
                       sparse.firstBlock.str(names) + " to " +
-                      sparse.lastBlock.str(names) +
+                      sparse.lastBlock.str(names) + whereText(keys, names) +
                       (sparse.isExact ? "" : ", tested one by one"));
       continue;
     }
@@ -54,7 +64,7 @@ SmallVector<std::string> einhead::describeKeys(AttentionLike op) {
       continue;
     }
     lines.push_back("keys " + keys.first.str(names) + " to " +
-                    keys.last.str(names) +
+                    keys.last.str(names) + whereText(keys, names) +
                     (keys.mayBeFull ? "" : ", tested one by one"));
   }
   return lines;
@@ -104,18 +114,18 @@ static MaskAttr withPosition(MaskAttr mask, unsigned position) {
   return MaskAttr::get(context, mask.getLetters().str() + "@", sets);
 }
 
-/// How far below the first position keys may still be read: the constant d of a
-/// lower bound "position - d"; nothing if no bound moves with the position.
+/// How far below the first position keys may still be read: the greatest number
+/// that "position - a lower bound" can be; nothing if no bound moves with the
+/// position.
 static std::optional<int64_t> reachBack(const KeyBound &first, unsigned start,
                                         unsigned symbols) {
   std::optional<int64_t> reach;
   for (ArrayRef<AffineExpr> part : first.parts) {
     std::optional<int64_t> here;
     for (AffineExpr expr : part) {
-      AffineExpr rest = simplifyAffineExpr(
-          getAffineSymbolExpr(start, expr.getContext()) - expr, 0, symbols);
-      if (auto number = dyn_cast<AffineConstantExpr>(rest))
-        here = here ? std::min(*here, number.getValue()) : number.getValue();
+      AffineExpr position = getAffineSymbolExpr(start, expr.getContext());
+      if (auto back = greatestValue(position - expr, symbols))
+        here = std::min(here.value_or(*back), *back);
     }
     if (!here)
       return std::nullopt;

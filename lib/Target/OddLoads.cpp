@@ -35,9 +35,8 @@ static void loadAsIntegers(LoadInst &load, FixedVectorType *type) {
   IRBuilder<> builder(&load);
   unsigned count = type->getNumElements(), wide = PowerOf2Ceil(count);
   auto *integers = FixedVectorType::get(builder.getInt16Ty(), count);
-  LoadInst *bits =
-      builder.CreateAlignedLoad(integers, load.getPointerOperand(),
-                                load.getAlign(), load.isVolatile());
+  LoadInst *bits = builder.CreateAlignedLoad(
+      integers, load.getPointerOperand(), load.getAlign(), load.isVolatile());
   bits->copyMetadata(load);
   SmallVector<int> places = to_vector<32>(seq<int>(0, count));
   places.resize(wide, PoisonMaskElem);
