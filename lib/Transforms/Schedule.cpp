@@ -139,13 +139,14 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
 }
 
 /// What the mask makes the loops visit, and what a cache may forget.
-static void reportMask(AttentionLike op) {
+static void reportMask(AttentionOp op) {
   if (!op.getMask())
     return;
   for (const std::string &line : describeKeys(op))
     remarkAnalysis(op.getLoc(), "attn-schedule", "Keys", line);
+  auto like = cast<AttentionLike>(op.getOperation());
   remarkAnalysis(op.getLoc(), "attn-schedule", "Cache",
-                 CachePolicy::of(op).str());
+                 CachePolicy::of(like).str());
 }
 
 namespace {
@@ -181,7 +182,7 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
       }
       return;
     }
-    reportMask(cast<AttentionLike>(op.getOperation()));
+    reportMask(op);
     std::string origin;
     if (!op.getScheduleAttr())
       origin = takeMeasured(op, target);

@@ -37,7 +37,7 @@ struct StateTrafficPass final
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     IndexEvaluator at = exampleSizes(function);
-    int64_t bytes = 0;
+    int64_t bytes = 0, walked = 0;
     bool any = false;
     std::string why;
     Operation *stuck = at.run(function, [&](Operation *op) {
@@ -46,12 +46,14 @@ struct StateTrafficPass final
         return;
       any = true;
       ScheduleAttr schedule = attention.getScheduleAttr();
-      auto least = leastBytes(attention, at);
+      auto stated = statedBytes(attention, at);
       auto blocks = rowBlocks(attention, schedule.getRowTile(), at);
-      if (!least || !blocks)
+      if (!stated || !blocks) {
         why = "the keys depend on what is in a tensor";
-      else
-        bytes += *least * *blocks;
+        return;
+      }
+      bytes += stated->least * *blocks;
+      walked += stated->walked * *blocks;
     });
     if (!any)
       return;
@@ -67,6 +69,7 @@ struct StateTrafficPass final
         "attn.traffic",
         b.getDictionaryAttr(
             {b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes)),
+             b.getNamedAttr("walked", b.getI64IntegerAttr(walked)),
              b.getNamedAttr("sizes", b.getDenseI64ArrayAttr(listed(at)))}));
   }
 };
