@@ -129,3 +129,72 @@ int64_t MaskPoints::walked(const WalkedMask &part) {
   return otherBatches *
          overBatch(0, [&] { return overRows(part, choosing, others); });
 }
+
+//===----------------------------------------------------------------------===//
+// Rows one by one
+//===----------------------------------------------------------------------===//
+
+int64_t MaskPoints::overRowsOf(size_t row,
+                               llvm::function_ref<int64_t()> count) {
+  if (row == rows.size())
+    return count();
+  int64_t sum = 0;
+  for (int64_t i = 0; i < extents[rows[row]]; ++i) {
+    point[rows[row]] = i;
+    sum += overRowsOf(row + 1, count);
+  }
+  return sum;
+}
+
+/// The keys of the row at `point`: those between the bounds of full keys count,
+/// the others of the hull are tested.
+int64_t MaskPoints::keysOfOneRow(MaskAttr part, const KeySet &keys) {
+  SmallVector<int64_t> values;
+  for (char letter : otherLetters(part, key))
+    values.push_back(point[letter]);
+  llvm::append_range(values, symbols);
+  values.push_back(limit);
+  int64_t first = keys.first.evaluate(values).value_or(0),
+          last = keys.last.evaluate(values).value_or(limit - 1);
+  first = std::max<int64_t>(first, 0);
+  last = std::min(last, limit - 1);
+  int64_t fullFirst = last + 1, fullLast = last;
+  if (keys.mayBeFull) {
+    fullFirst =
+        std::max(first, keys.fullFirst.evaluate(values).value_or(first));
+    fullLast = std::min(last, keys.fullLast.evaluate(values).value_or(last));
+  }
+  int64_t count = 0;
+  for (int64_t m = first; m <= last; ++m) {
+    if (m == fullFirst && fullFirst <= fullLast) {
+      count += fullLast - fullFirst + 1;
+      m = fullLast;
+      continue;
+    }
+    point[key] = m;
+    count += attends(part, "");
+  }
+  return count;
+}
+
+std::optional<int64_t> MaskPoints::pairs() {
+  constexpr int64_t mostRows = 4096;
+  int64_t rowCount = 1;
+  for (char letter : batch + rows)
+    rowCount *= extents[letter];
+  if (rowCount > mostRows)
+    return std::nullopt;
+  int64_t sum = 0;
+  for (MaskAttr part : disjointMasks(*op.getMask())) {
+    SmallVector<int64_t> ones(otherLetters(part, key).size(), 1);
+    KeySet keys = KeySet::get(part, key, ones);
+    if (keys.isEmpty)
+      continue;
+    // Where a condition fails (KeySet::where) the full keys are none.
+    keys.mayBeFull &= keys.where.empty();
+    sum += overBatch(0, [&] {
+      return overRowsOf(0, [&] { return keysOfOneRow(part, keys); });
+    });
+  }
+  return otherBatches * sum;
+}

@@ -25,6 +25,10 @@ public:
   /// chooses one, or all between its first and its last one.
   int64_t walked(const WalkedMask &part);
 
+  /// Pairs of a row and a key that it attends: the rows of the mask's letters,
+  /// and all batches.  Nothing where counting would take long.
+  std::optional<int64_t> pairs();
+
 private:
   explicit MaskPoints(attn::AttentionLike op) : op(op) {}
   int64_t overBatch(size_t letter, llvm::function_ref<int64_t()> count);
@@ -32,6 +36,9 @@ private:
   int64_t keysOf(attn::MaskAttr part, llvm::StringRef rows, bool between);
   int64_t overRows(const WalkedMask &part, llvm::StringRef choosing,
                    llvm::StringRef others);
+
+  int64_t overRowsOf(size_t row, llvm::function_ref<int64_t()> count);
+  int64_t keysOfOneRow(attn::MaskAttr part, const attn::KeySet &keys);
 
   attn::AttentionLike op;
   char key;

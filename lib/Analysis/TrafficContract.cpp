@@ -115,6 +115,46 @@ std::optional<StatedBytes> einhead::statedBytes(AttentionOp op,
   return StatedBytes{least * *bytes, std::max(least, walked) * *bytes};
 }
 
+std::optional<MaskedWork> einhead::maskedWork(AttentionOp op,
+                                              const IndexEvaluator &at) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  std::optional<int64_t> keys = validKeys(like, at);
+  if (!op.getMask() || op.getBlocks() || !keys)
+    return std::nullopt;
+  auto points = MaskPoints::get(like, at, *keys);
+  std::optional<int64_t> kept = points ? points->pairs() : std::nullopt;
+  auto all = product(like, roles.batch + roles.row, at),
+       others = product(
+           like, lettersWithout(roles.row, op.getMask()->getLetters()), at),
+       depth = product(like, roles.depth, at),
+       width = product(like, roles.value, at);
+  if (!kept || !all || !others || !depth || !width)
+    return std::nullopt;
+  int64_t scores = *kept * *others;
+  return MaskedWork{scores, *all * *keys, 2 * scores * (*depth + *width)};
+}
+
+std::string einhead::exampleText(func::FuncOp function) {
+  bool isDynamic = false, takesNumbers = false;
+  for (Type type : function.getArgumentTypes()) {
+    auto shaped = dyn_cast<ShapedType>(type);
+    isDynamic |= shaped && shaped.hasRank() && !shaped.hasStaticShape();
+    takesNumbers |= getElementTypeOrSelf(type).isIntOrIndex() &&
+                    !getElementTypeOrSelf(type).isInteger(8);
+  }
+  if (!isDynamic && !takesNumbers)
+    return "";
+  std::string text = " where ";
+  if (isDynamic)
+    text += "dynamic keys are " + std::to_string(exampleKeys);
+  if (takesNumbers)
+    text += (isDynamic ? " and lengths and positions "
+                       : "lengths and positions are ") +
+            std::to_string(IndexEvaluator().length);
+  return text;
+}
+
 std::optional<int64_t> einhead::rowBlocks(AttentionOp op, int64_t rowTile,
                                           const IndexEvaluator &at) {
   auto like = cast<AttentionLike>(op.getOperation());

@@ -204,7 +204,9 @@ static void boundByRows(MaskAttr mask, char key, ArrayRef<int64_t> sizes,
   take(one.first, keys.first, /*least=*/true);
   take(one.last, keys.last, /*least=*/false);
   KeyBound fullFirst = keys.fullFirst, fullLast = keys.fullLast;
-  if (one.mayBeFull && take(one.fullFirst, fullFirst, /*least=*/false) &&
+  // Under a condition the full keys of one row say nothing of the next one.
+  if (one.where.empty() && one.mayBeFull &&
+      take(one.fullFirst, fullFirst, /*least=*/false) &&
       take(one.fullLast, fullLast, /*least=*/true)) {
     keys.mayBeFull = true;
     keys.fullFirst = fullFirst;

@@ -69,14 +69,9 @@ struct CheckTrafficPass final
             << " of padding): something is loaded again";
       return signalPassFailure();
     }
-    bool isDynamic = llvm::any_of(function.getArgumentTypes(), [](Type type) {
-      auto shaped = dyn_cast<ShapedType>(type);
-      return shaped && shaped.hasRank() && !shaped.hasStaticShape();
-    });
     remarkAnalysis(function.getLoc(), "attn-check-traffic", "Counted",
-                   (isDynamic ? "K/V bytes where dynamic keys are 1000: "
-                              : "K/V bytes: ") +
-                       Twine(stated) + " at least, " + Twine(loops.bytes) +
+                   "K/V bytes" + exampleText(function) + ": " + Twine(stated) +
+                       " at least, " + Twine(loops.bytes) +
                        " read by the loops" +
                        (loops.bytes > stated + loops.padding
                             ? ": keys of the mask lie apart in no list, and "

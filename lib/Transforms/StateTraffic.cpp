@@ -31,6 +31,19 @@ static SmallVector<int64_t> listed(const IndexEvaluator &at) {
   return list;
 }
 
+/// Once for an attention, in a loop too.
+static void reportMask(AttentionOp op, const IndexEvaluator &at,
+                       llvm::DenseSet<Operation *> &reported) {
+  if (!op.getMask() || !reported.insert(op).second)
+    return;
+  if (auto work = maskedWork(op, at))
+    remarkAnalysis(op.getLoc(), "attn-state-traffic", "Masked",
+                   "the mask keeps " + Twine(work->scores) + " of " +
+                       Twine(work->allScores) + " scores, " +
+                       Twine(work->operations) + " operations" +
+                       exampleText(op->getParentOfType<func::FuncOp>()));
+}
+
 namespace {
 struct StateTrafficPass final
     : einhead::impl::StateTrafficPassBase<StateTrafficPass> {
@@ -40,11 +53,13 @@ struct StateTrafficPass final
     int64_t bytes = 0, walked = 0;
     bool any = false;
     std::string why;
+    llvm::DenseSet<Operation *> reported;
     Operation *stuck = at.run(function, [&](Operation *op) {
       auto attention = dyn_cast<AttentionOp>(op);
       if (!attention || !attention.getScheduleAttr())
         return;
       any = true;
+      reportMask(attention, at, reported);
       ScheduleAttr schedule = attention.getScheduleAttr();
       auto stated = statedBytes(attention, at);
       auto blocks = rowBlocks(attention, schedule.getRowTile(), at);

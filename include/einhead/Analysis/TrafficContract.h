@@ -37,6 +37,21 @@ struct StatedBytes {
   int64_t walked; ///< with the keys between, where those are in no list
 };
 
+/// What a mask leaves of an attention.
+struct MaskedWork {
+  int64_t scores, allScores; ///< kept, and without the mask
+  int64_t operations;        ///< for the kept ones: 2 for each product and sum
+};
+
+/// That of `op` at this point of a run; nothing without a mask, or where it is
+/// not known or takes long to count.
+std::optional<MaskedWork> maskedWork(attn::AttentionOp op,
+                                     const IndexEvaluator &at);
+
+/// " where dynamic keys are 1000 and lengths and positions 700": the example
+/// numbers of a function (exampleSizes) that a call would give; "" if none.
+std::string exampleText(mlir::func::FuncOp function);
+
 /// Those of `op` at this point of a run; nothing if they depend on what is in a
 /// tensor, or on a number that the evaluator lacks.
 std::optional<StatedBytes> statedBytes(attn::AttentionOp op,
