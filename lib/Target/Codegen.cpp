@@ -200,6 +200,7 @@ void einhead::optimize(Module &module, TargetMachine &machine,
                                  ? builder.buildPerModuleDefaultPipeline(level)
                                  : builder.buildO0DefaultPipeline(level);
   passes.run(module, modules);
+  widenOddLoads(module);
 }
 
 Expected<std::string> einhead::emitObject(Module &module,

@@ -10,6 +10,7 @@
 // and V, the number of parts that each unit's keys are cut into, workspace.
 
 #include "Hopper/DecodePlan.h"
+#include "einhead/IR/KeyTile.h"
 #include "einhead/IR/Tile.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -73,6 +74,7 @@ private:
   Value array(ArrayRef<Value> values);
   size_t tensorMap(Value memref, StringRef term, char column,
                    SmallVectorImpl<int64_t> &letters);
+  void measureMask();
   void countParts();
   void launch(StringRef name);
 
@@ -81,6 +83,7 @@ private:
               unsigned bits);
   Addressed addressed(KernelBuilder &kernel, Block *body,
                       const Strided &strided);
+  KeyMask keyMask(KernelBuilder &kernel, Block *body);
   void buildKernel(StringRef name);
 
   ImplicitLocOpBuilder b;
@@ -96,8 +99,10 @@ private:
   SmallVector<int64_t> keyLetters, valueLetters;
   Strided query, output, lse;
   SmallVector<Number> extents;
-  Number keys, splits, items, resident;
-  Value keyCount, grid;
+  Number keys, parts, units, unitsEach;
+  Number maskBegin, fullBegin, fullEnd;
+  SmallVector<Number> maskSymbols;
+  Value keyCount, tileCount, grid, cluster;
   DenseSet<size_t> maps;
 };
 } // namespace
@@ -220,38 +225,97 @@ size_t Launcher::tensorMap(Value memref, StringRef term, char column,
   return result;
 }
 
-/// Parts of each unit's keys, so that as many blocks as fit have one; they are
-/// merged in the same launch.  Lengths are on the device: the number follows
-/// from the capacity.
+/// The keys that rows attend between the first and the last one; those that all
+/// rows attend; the mask's sets.
+void Launcher::measureMask() {
+  TileKeys keysOfMask = TileKeys::get(b, like, *op.getMask(), LetterTile());
+  KeyRange hull = hullOf(b, like, keysOfMask);
+  KeyRange full{hull.begin, hull.begin};
+  if (std::optional<KeyRange> found =
+          fullKeysOf(b, like, keysOfMask, hull))
+    full = *found;
+  keyCount = hull.end;
+  maskBegin = number(hull.begin, 32);
+  fullBegin = number(full.begin, 32);
+  fullEnd = number(full.end, 32);
+  for (Value symbol : op.getMaskSymbols())
+    maskSymbols.push_back(number(symbol, 32));
+  Value first = b.createOrFold<arith::DivUIOp>(hull.begin, index(shape.keyTile));
+  Value end = b.createOrFold<arith::CeilDivUIOp>(hull.end, index(shape.keyTile));
+  tileCount = b.createOrFold<arith::SubIOp>(end, first);
+}
+
+/// How tiles are shared out over the blocks that run at the same time
+/// (Hopper/DecodeWork.cpp).  Lengths are on the device: what is chosen here
+/// follows from the capacity.
 void Launcher::countParts() {
-  Value units = index(shape.rowBlocks());
-  for (char letter : roles.batch)
-    units = b.createOrFold<arith::MulIOp>(units, extentOf(letter));
+  Value each = index(shape.rowBlocks());
+  for (char letter : StringRef(roles.batch).drop_front(
+           std::min<size_t>(1, roles.batch.size())))
+    each = b.createOrFold<arith::MulIOp>(each, extentOf(letter));
+  Value unitCount =
+      roles.batch.empty()
+          ? each
+          : b.createOrFold<arith::MulIOp>(each, extentOf(roles.batch[0]));
+  Value zero = index(0), one = index(1);
   Value places = call("einhead_host_multiprocessors", b.getIndexType(), {});
   places = b.createOrFold<arith::MulIOp>(places, index(shape.blocksPerSM));
-  Value tiles = b.createOrFold<arith::CeilDivUIOp>(keyCount,
-                                                   index(shape.keyTile));
-  Value one = index(1);
-  Value some = b.createOrFold<arith::MaxUIOp>(units, one);
-  Value parts = b.createOrFold<arith::DivUIOp>(places, some);
-  parts = b.createOrFold<arith::MinUIOp>(parts, tiles);
-  parts = b.createOrFold<arith::MaxUIOp>(parts, one);
-  Value all = b.createOrFold<arith::MulIOp>(units, parts);
-  grid = b.createOrFold<arith::MinUIOp>(all, places);
-  splits = number(parts, 32);
-  items = number(all, 32);
-  Value fits = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, all, places);
-  resident = {std::nullopt, parameter(fits)};
+  Value tiles = b.createOrFold<arith::MaxSIOp>(tileCount, one);
+  Value some = b.createOrFold<arith::MaxSIOp>(unitCount, one);
+  auto compare = [&](arith::CmpIPredicate how, Value x, Value y) -> Value {
+    return b.createOrFold<arith::CmpIOp>(how, x, y);
+  };
+  auto times = [&](Value x, int64_t factor) {
+    return b.createOrFold<arith::MulIOp>(x, index(factor));
+  };
+  using Is = arith::CmpIPredicate;
+  // Parts of units, as many as fit at the same time; a block for each unit,
+  // where they are more; the blocks that fit take short units in turn.  Ragged
+  // lengths are cut into equal runs, where there is enough for each block.
+  constexpr int64_t shortTiles = 8, longRun = 8;
+  Value fitting = b.createOrFold<arith::DivUIOp>(places, some);
+  Value most = b.createOrFold<arith::MinUIOp>(fitting, tiles);
+  most = b.createOrFold<arith::MaxUIOp>(most, one);
+  Value filled = b.createOrFold<arith::MulIOp>(unitCount, most);
+  Value total = b.createOrFold<arith::MulIOp>(some, tiles);
+  Value falseValue = arith::ConstantIntOp::create(b, 0, 1);
+  Value takesRuns =
+      lengths ? compare(Is::uge, total, times(places, longRun)) : falseValue;
+  Value takesUnits = b.createOrFold<arith::AndIOp>(
+      compare(Is::ugt, unitCount, places),
+      compare(Is::ult, tiles, index(shortTiles)));
+  auto select = [&](Value condition, Value x, Value y) -> Value {
+    return b.createOrFold<arith::SelectOp>(condition, x, y);
+  };
+  Value blocks = b.createOrFold<arith::MaxUIOp>(filled, one);
+  grid = select(takesRuns, b.createOrFold<arith::MinUIOp>(places, total),
+                select(takesUnits, places, blocks));
+  parts = number(select(takesRuns, index(-1), select(takesUnits, zero, most)),
+                 32);
+  Value takesParts = b.createOrFold<arith::AndIOp>(
+      b.createOrFold<arith::XOrIOp>(
+          b.createOrFold<arith::OrIOp>(takesRuns, takesUnits),
+          arith::ConstantIntOp::create(b, 1, 1)),
+      compare(Is::ugt, most, one));
+  // Blocks that share a unit read each other's shared memory, where a cluster
+  // of any GPU holds them.
+  constexpr int64_t mostBlocks = 8;
+  Value fits = b.createOrFold<arith::AndIOp>(
+      takesParts, compare(Is::ule, most, index(mostBlocks)));
+  cluster = select(fits, b.createOrFold<arith::MaxUIOp>(most, one), one);
+  units = number(unitCount, 32);
+  unitsEach = number(each, 32);
 
-  Value isSplit = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, parts, one);
-  Value floats = b.createOrFold<arith::MulIOp>(all, index(shape.stateFloats()));
-  floats = arith::SelectOp::create(b, isSplit, floats, index(0));
+  // At most the states of every block, where units are cut at all.
+  Value states = times(grid, DecodeShape::statesPerBlock * shape.stateFloats());
+  Value isCut = b.createOrFold<arith::OrIOp>(takesRuns, takesParts);
   auto type = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
-  partials = parameter(
-      pointerTo(memref::AllocOp::create(b, type, ValueRange{floats})));
-  Value bytes = b.createOrFold<arith::MulIOp>(units, index(4));
+  Value memory = memref::AllocOp::create(
+      b, type, ValueRange{select(isCut, states, one)});
+  partials = parameter(pointerTo(memory));
   counters = parameter(call("einhead_host_zeroed",
-                            LLVM::LLVMPointerType::get(b.getContext()), bytes));
+                            LLVM::LLVMPointerType::get(b.getContext()),
+                            times(some, 4)));
 }
 
 void Launcher::launch(StringRef name) {
@@ -262,7 +326,9 @@ void Launcher::launch(StringRef name) {
       arith::ConstantIntOp::create(b, shape.sharedBytes(), 32);
   gpu::LaunchFuncOp::create(b, symbol, gpu::KernelDim3{grid, one, one},
                             gpu::KernelDim3{index(shape.threads()), one, one},
-                            sharedBytes, operands);
+                            sharedBytes, operands, /*asyncTokenType=*/Type(),
+                            /*asyncDependencies=*/ValueRange(),
+                            gpu::KernelDim3{cluster, one, one});
 }
 
 void Launcher::run(StringRef name) {
@@ -283,6 +349,10 @@ void Launcher::run(StringRef name) {
   output = strided(op.getOutput(), roles.outputTerm);
   if (op.getLse())
     lse = strided(op.getLse(), roles.state());
+  tileCount =
+      b.createOrFold<arith::CeilDivUIOp>(keyCount, index(shape.keyTile));
+  if (op.getMask())
+    measureMask();
   keys = number(keyCount, 32);
   for (char letter : roles.batch)
     extents.push_back(number(extentOf(letter), 32));
@@ -312,6 +382,23 @@ Addressed Launcher::addressed(KernelBuilder &kernel, Block *body,
     result.batchStrides.push_back(given(kernel, body, stride, 64));
   for (const Number &stride : strided.row)
     result.rowStrides.push_back(given(kernel, body, stride, 64));
+  return result;
+}
+
+KeyMask Launcher::keyMask(KernelBuilder &kernel, Block *body) {
+  MaskAttr mask = *op.getMask();
+  KeyMask result;
+  for (IntegerSetAttr set : mask.getSets())
+    result.sets.push_back(set.getValue());
+  for (char letter : mask.getLetters()) {
+    size_t place = roles.row.find(letter);
+    result.dims.push_back(place == std::string::npos ? -1 : int64_t(place));
+  }
+  for (const Number &symbol : maskSymbols)
+    result.symbols.push_back(given(kernel, body, symbol, 32));
+  result.begin = given(kernel, body, maskBegin, 32);
+  result.fullBegin = given(kernel, body, fullBegin, 32);
+  result.fullEnd = given(kernel, body, fullEnd, 32);
   return result;
 }
 
@@ -362,9 +449,11 @@ void Launcher::buildKernel(StringRef name) {
   if (lengths)
     p.lengths = body->getArgument(*lengths);
   p.keys = given(kernel, body, keys, 32);
-  p.splits = given(kernel, body, splits, 32);
-  p.items = given(kernel, body, items, 32);
-  p.resident = body->getArgument(resident.parameter);
+  p.parts = given(kernel, body, parts, 32);
+  p.units = given(kernel, body, units, 32);
+  p.unitsEach = given(kernel, body, unitsEach, 32);
+  if (op.getMask())
+    p.mask = keyMask(kernel, body);
   for (const Number &extent : extents)
     p.batchExtents.push_back(given(kernel, body, extent, 32));
   for (char letter : roles.row)

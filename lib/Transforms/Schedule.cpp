@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Hopper/DecodePlan.h"
 #include "einhead/Analysis/MaskReport.h"
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Tile.h"
@@ -139,13 +140,14 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
 }
 
 /// What the mask makes the loops visit, and what a cache may forget.
-static void reportMask(AttentionLike op) {
+static void reportMask(AttentionOp op) {
   if (!op.getMask())
     return;
   for (const std::string &line : describeKeys(op))
     remarkAnalysis(op.getLoc(), "attn-schedule", "Keys", line);
+  auto like = cast<AttentionLike>(op.getOperation());
   remarkAnalysis(op.getLoc(), "attn-schedule", "Cache",
-                 CachePolicy::of(op).str());
+                 CachePolicy::of(like).str());
 }
 
 namespace {
@@ -181,7 +183,9 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
       }
       return;
     }
-    reportMask(cast<AttentionLike>(op.getOperation()));
+    reportMask(op);
+    if (!op.getScheduleAttr() && !chip.empty() && takeTensorCores(op))
+      return;
     std::string origin;
     if (!op.getScheduleAttr())
       origin = takeMeasured(op, target);
@@ -197,6 +201,33 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
                      " keys prefetched, products by " +
                      stringifyProducts(schedule.getProducts()) +
                      (schedule.getPacked() ? " of packed tiles" : "") + origin);
+  }
+
+  /// One kernel of tensor cores, where the chip has them and the kernel takes
+  /// the attention.
+  bool takeTensorCores(AttentionOp op) {
+    std::string why = chip == "sm_90a"
+                          ? hopper::whyNotDecodeKernel(op)
+                          : chip + " has no wgmma (sm_90a has)";
+    if (!why.empty()) {
+      remarkMissed(op.getLoc(), "attn-schedule", "NoTensorCores",
+                   "no tensor cores: " + why);
+      return false;
+    }
+    hopper::DecodeShape shape = hopper::planDecodeKernel(op);
+    op.setScheduleAttr(ScheduleAttr::get(
+        op.getContext(), /*chunk=*/shape.keyTile, shape.keyTile, shape.rows,
+        /*lanes=*/32, /*prefetch=*/shape.stages * shape.keyTile,
+        Products::WGMMA, /*packed=*/false));
+    remarkPassed(op.getLoc(), "attn-schedule", "Scheduled",
+                 "one kernel of wgmma (" + chip.getValue() + "), tiles of " +
+                     llvm::Twine(shape.keyTile) + " keys by " +
+                     llvm::Twine(shape.rows) + " rows padded to " +
+                     llvm::Twine(shape.paddedRows()) + ", " +
+                     llvm::Twine(shape.stages) + " stages, " +
+                     llvm::Twine(shape.groups) + " warpgroups, " +
+                     llvm::Twine(shape.blocksPerSM) + " blocks on an SM");
+    return true;
   }
 
   /// Takes the schedule of the file; what the remark says of it, or "".

@@ -13,9 +13,9 @@
 namespace einhead::hopper {
 
 /// The tiles that a block takes: from tile `firstTile` of unit `firstUnit` up to
-/// tile `endTile` of unit `endUnit`.
+/// tile `endTile` of unit `endUnit`, of every `step`-th unit.
 struct Run {
-  mlir::Value firstUnit, firstTile, endUnit, endTile;
+  mlir::Value firstUnit, firstTile, endUnit, endTile, step;
 };
 
 /// The blocks that share a unit, and which of its states the first one's is.
@@ -133,13 +133,15 @@ private:
   void writeOutput(const Item &item, mlir::Value row, mlir::Value column,
                    mlir::Value max, mlir::Value sum,
                    llvm::ArrayRef<mlir::Value> values);
-  mlir::Value statePointer(mlir::Value state, mlir::Value offset);
+  mlir::Value stateOf(const Contributors &contributors, mlir::Value part);
+  mlir::Value ownState(const Item &item);
 
   int64_t blocks() const { return shape.paddedRows() / 8; }
 
   const DecodeShape &shape;
   const DecodeParameters &p;
   mlir::Value thread, warp, lane, block, blockCount;
+  mlir::Value isCluster; ///< i1: the blocks of a unit are a cluster
   Run mine;
   mlir::Value tilesEach, longerRuns, unitTiles; ///< of equal runs
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it

@@ -54,9 +54,36 @@ void DecodeEmitter::spill(const Carried &carried) {
   });
 }
 
-Value DecodeEmitter::statePointer(Value state, Value offset) {
-  Value index = mul64(widen(state), i64(shape.stateFloats()));
-  return at(p.partials, b.getF32Type(), add64(index, widen(offset)));
+/// Where this block keeps its state of the item: in the ring, which holds no
+/// tile of use any more, if the other blocks of the unit can read it there.
+Value DecodeEmitter::ownState(const Item &item) {
+  return ifElse(
+      isCluster,
+      [&] {
+        return Values{
+            LLVM::AddrSpaceCastOp::create(b, pointerType(), sharedBase)};
+      },
+      [&] {
+        Value first = mul64(widen(item.state), i64(shape.stateFloats()));
+        return Values{at(p.partials, b.getF32Type(), first)};
+      })[0];
+}
+
+/// The state of a unit's part.
+Value DecodeEmitter::stateOf(const Contributors &contributors, Value part) {
+  return ifElse(
+      isCluster,
+      [&] {
+        Value own = LLVM::AddrSpaceCastOp::create(b, pointerType(), sharedBase);
+        return Values{NVVM::MapaOp::create(b, pointerType(), own, part)};
+      },
+      [&] {
+        Value state = mul(add(contributors.first, part), shape.statesPerBlock);
+        state = add(state, select(isEqual(part, 0), contributors.firstState,
+                                  i32(0)));
+        Value first = mul64(widen(state), i64(shape.stateFloats()));
+        return Values{at(p.partials, b.getF32Type(), first)};
+      })[0];
 }
 
 /// `step` columns of a row, normalised.  A row without keys is 0, its
@@ -100,6 +127,7 @@ void DecodeEmitter::joinGroups(const Item &item) {
   int64_t rows = shape.rows, width = shape.width;
   int64_t states = shape.outputOffset() + shape.groups * rows * width * 4;
   auto four = VectorType::get({step}, b.getF32Type());
+  Value state = ownState(item);
   loop(thread, i32(rows * width / step), i32(shape.consumers()), [&](Value i) {
     Value row = div(i, width / step);
     Value column = mul(sub(i, mul(row, width / step)), step);
@@ -131,14 +159,14 @@ void DecodeEmitter::joinGroups(const Item &item) {
         },
         [&] {
           ifThen(isEqual(column, 0), [&] {
-            store(max, statePointer(item.state, row));
-            store(sum, statePointer(item.state, add(row, rows)));
+            store(max, at(state, b.getF32Type(), widen(row)));
+            store(sum, at(state, b.getF32Type(), widen(add(row, rows))));
           });
           Value vector = LLVM::UndefOp::create(b, four);
           for (int64_t k = 0; k < step; ++k)
             vector = LLVM::InsertElementOp::create(b, vector, values[k], i32(k));
-          store(vector, statePointer(item.state, add(mul(i, step), 4 * rows)),
-                16);
+          Value place = widen(add(mul(i, step), 4 * rows));
+          store(vector, at(state, b.getF32Type(), place), 16);
           return Values();
         });
   });
@@ -182,13 +210,13 @@ void DecodeEmitter::mergeShare(const Item &item,
     state.append(step, f32(0));
     Value stop = select(isLess(team, teams), contributors.count, i32(0));
     state = loop(team, stop, teams, state, [&](Value part, ValueRange now) {
-      Value other = mul(add(contributors.first, part), shape.statesPerBlock);
-      other = add(other, select(isEqual(part, 0), contributors.firstState,
-                                i32(0)));
-      Value vector =
-          load(four, statePointer(other, add(mul(i, step), 4 * rows)), 16);
-      Values next = {load(f32Type, statePointer(other, row)),
-                     load(f32Type, statePointer(other, add(row, rows)))};
+      Value other = stateOf(contributors, part);
+      auto read = [&](Type type, Value place) {
+        return load(type, at(other, f32Type, widen(place)),
+                    type == f32Type ? 4 : 16);
+      };
+      Value vector = read(four, add(mul(i, step), 4 * rows));
+      Values next = {read(f32Type, row), read(f32Type, add(row, rows))};
       for (int64_t k = 0; k < step; ++k)
         next.push_back(LLVM::ExtractElementOp::create(b, vector, i32(k)));
       return joined(now, next);
@@ -217,15 +245,17 @@ void DecodeEmitter::mergeShare(const Item &item,
 /// merged share; the last one sets it to 0 for the next launch.
 static Value increment(KernelBuilder &k, Value counter) {
   return LLVM::AtomicRMWOp::create(k.b, LLVM::AtomicBinOp::add, counter,
-                                   k.i32(1), LLVM::AtomicOrdering::acq_rel,
+                                   k.i32(1), LLVM::AtomicOrdering::monotonic,
                                    "device");
 }
 
 /// Says that this block's state of the unit is stored.
 void DecodeEmitter::announce(const Item &item) {
-  LLVM::FenceOp::create(b, LLVM::AtomicOrdering::seq_cst, "device");
   syncConsumers();
   ifThen(isEqual(thread, 0), [&] {
+    // The barrier orders the block's stores before the fence, and the fence
+    // before the counter's change.
+    LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
     increment(*this, at(p.counters, b.getI32Type(), widen(item.unit)));
   });
 }
@@ -245,6 +275,7 @@ void DecodeEmitter::mergeUnit(const Item &item) {
           now.setSyncscope("device");
           return Values{now};
         });
+    LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
   });
   syncConsumers();
   mergeShare(item, contributors, sub(block, contributors.first));
@@ -259,16 +290,31 @@ void DecodeEmitter::mergeUnit(const Item &item) {
 /// All blocks run at the same time, and each has stored its states before it
 /// waits for those of others.
 void DecodeEmitter::mergeParts() {
-  auto mergeOf = [&](Value unit) {
+  auto ifShared = [&](Value unit, llvm::function_ref<void(const Item &)> body) {
     Item item = itemAt(unit);
     Value some = isLess(item.begin, item.end);
-    Value isPart = andOf(some, isEqual(item.isWhole, i1(false)));
-    ifThen(isPart, [&] { mergeUnit(item); });
+    ifThen(andOf(some, xorOf(item.isWhole, i1(true))), [&] { body(item); });
   };
-  ifThen(isLess(mine.firstUnit, p.units), [&] { mergeOf(mine.firstUnit); });
-  Value isOther = andOf(isLess(mine.firstUnit, mine.endUnit),
-                        isLess(i32(0), mine.endTile));
-  ifThen(isOther, [&] { mergeOf(mine.endUnit); });
+  ifElse(
+      isCluster,
+      [&] {
+        syncCluster(); // the others' states are in place
+        ifShared(mine.firstUnit, [&](const Item &item) {
+          mergeShare(item, contributorsOf(item),
+                     sub(block, mul(item.unit, p.parts)));
+        });
+        syncCluster(); // nobody reads this block's any more
+        return Values();
+      },
+      [&] {
+        auto merge = [&](const Item &item) { mergeUnit(item); };
+        ifThen(isLess(mine.firstUnit, p.units),
+               [&] { ifShared(mine.firstUnit, merge); });
+        Value isOther = andOf(isLess(mine.firstUnit, mine.endUnit),
+                              isLess(i32(0), mine.endTile));
+        ifThen(isOther, [&] { ifShared(mine.endUnit, merge); });
+        return Values();
+      });
 }
 
 void DecodeEmitter::finish(const Item &item, const Carried &carried) {
@@ -276,5 +322,6 @@ void DecodeEmitter::finish(const Item &item, const Carried &carried) {
   spill(carried);
   syncConsumers();
   joinGroups(item);
-  ifThen(isEqual(item.isWhole, i1(false)), [&] { announce(item); });
+  Value isPart = xorOf(item.isWhole, i1(true));
+  ifThen(andOf(isPart, xorOf(isCluster, i1(true))), [&] { announce(item); });
 }

@@ -57,6 +57,8 @@ void DecodeEmitter::setUp() {
   lane = rem(thread, 32);
   block = NVVM::BlockIdXOp::create(b, b.getI32Type());
   blockCount = NVVM::GridDimXOp::create(b, b.getI32Type());
+  Value blocksOfCluster = NVVM::ClusterDim::create(b, b.getI32Type());
+  isCluster = isLess(i32(1), blocksOfCluster);
   ifThen(isEqual(thread, 0), [&] {
     int64_t count = shape.stages * shape.barriersPerStage();
     for (int64_t i = 0; i < count; ++i) {
@@ -66,8 +68,11 @@ void DecodeEmitter::setUp() {
     }
   });
   NVVM::FenceMbarrierInitOp::create(b);
-  shareOut();
+  if (p.lengths)
+    ifThen(andOf(isLess(p.parts, i32(0)), isEqual(warp, 0)),
+           [&] { findRun(block); });
   barrier(i32(0), shape.threads());
+  shareOut();
 }
 
 //===----------------------------------------------------------------------===//

@@ -54,13 +54,12 @@ Run DecodeEmitter::partOfUnit(Value block) {
   auto bound = [&](Value i) { return div(mul(tiles, i), parts); };
   Value exists = isLess(part, parts);
   return {unit, select(exists, bound(part), i32(0)), unit,
-          select(exists, bound(add(part, 1)), i32(0))};
+          select(exists, bound(add(part, 1)), i32(0)), i32(1)};
 }
 
+/// Blocks take the units in turn: they read neighbouring memory at a time.
 Run DecodeEmitter::wholeUnits(Value block, Value blocks) {
-  Value each = div(p.units, blocks), longer = rem(p.units, blocks);
-  auto bound = [&](Value i) { return add(mul(i, each), minOf(i, longer)); };
-  return {bound(block), i32(0), bound(add(block, 1)), i32(0)};
+  return {block, i32(0), p.units, i32(0), blocks};
 }
 
 //===----------------------------------------------------------------------===//
@@ -88,7 +87,7 @@ Run DecodeEmitter::equalRun(Value block) {
   Value start = startOf(block), end = startOf(add(block, 1));
   Value first = div(start, tiles), last = div(end, tiles);
   return {first, sub(start, mul(first, tiles)), last,
-          sub(end, mul(last, tiles))};
+          sub(end, mul(last, tiles)), i32(1)};
 }
 
 /// With lengths, a warp adds up the tiles, and finds both ends of this block's
@@ -143,16 +142,13 @@ void DecodeEmitter::findRun(Value block) {
   });
 }
 
-/// What each block computes, known to all of its threads.
+/// What this block computes, known to all of its threads: after the barrier
+/// that follows `findRun`.
 void DecodeEmitter::shareOut() {
   int64_t words = shape.reductionOffset();
-  if (p.lengths) {
-    ifThen(andOf(isLess(p.parts, i32(0)), isEqual(warp, 0)),
-           [&] { findRun(block); });
-    barrier(i32(0), shape.threads());
-  }
   auto asValues = [](const Run &run) {
-    return Values{run.firstUnit, run.firstTile, run.endUnit, run.endTile};
+    return Values{run.firstUnit, run.firstTile, run.endUnit, run.endTile,
+                  run.step};
   };
   Values result = ifElse(
       isLess(i32(0), p.parts),
@@ -179,12 +175,13 @@ void DecodeEmitter::shareOut() {
               for (int64_t word = 0; word < 6; ++word)
                 found.push_back(
                     loadShared(b.getI32Type(), i32(words + word * 4)));
+              found.insert(found.begin() + 4, i32(1));
               return found;
             });
       });
-  mine = {result[0], result[1], result[2], result[3]};
-  tilesEach = result[4];
-  longerRuns = result[5];
+  mine = {result[0], result[1], result[2], result[3], result[4]};
+  tilesEach = result[5];
+  longerRuns = result[6];
 }
 
 //===----------------------------------------------------------------------===//
@@ -222,7 +219,7 @@ Values DecodeEmitter::overItems(
     llvm::function_ref<Values(const Item &, ValueRange)> body) {
   Value end = select(isLess(i32(0), mine.endTile), add(mine.endUnit, 1),
                      mine.endUnit);
-  return loop(mine.firstUnit, end, i32(1), carried,
+  return loop(mine.firstUnit, end, mine.step, carried,
               [&](Value unit, ValueRange inner) {
                 return body(itemAt(unit), inner);
               });

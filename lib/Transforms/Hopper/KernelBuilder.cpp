@@ -286,6 +286,11 @@ Value KernelBuilder::barrierAny(Value id, int64_t threads, Value flag) {
   return b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, any, i32(0));
 }
 
+void KernelBuilder::syncCluster() {
+  NVVM::ClusterArriveOp::create(b, /*aligned=*/b.getUnitAttr());
+  NVVM::ClusterWaitOp::create(b, /*aligned=*/b.getUnitAttr());
+}
+
 Value KernelBuilder::warpAny(Value flag) {
   return NVVM::VoteSyncOp::create(b, b.getI1Type(), i32(-1), flag,
                                   NVVM::VoteSyncKind::any);
