@@ -206,9 +206,8 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
   /// One kernel of tensor cores, where the chip has them and the kernel takes
   /// the attention.
   bool takeTensorCores(AttentionOp op) {
-    std::string why = chip == "sm_90a"
-                          ? hopper::whyNotDecodeKernel(op)
-                          : chip + " has no wgmma (sm_90a has)";
+    std::string why = chip == "sm_90a" ? hopper::whyNotDecodeKernel(op)
+                                       : chip + " has no wgmma (sm_90a has)";
     if (!why.empty()) {
       remarkMissed(op.getLoc(), "attn-schedule", "NoTensorCores",
                    "no tensor cores: " + why);

@@ -30,11 +30,12 @@ void DecodeEmitter::spill(const Carried &carried) {
       Value line = mul(add(mul(group, rows), row), width);
       for (int64_t box = 0; box < shape.widthBoxes(); ++box)
         for (int64_t half = 0; half < 2; ++half) {
-          Value column = add(add(mul(groupWarp, 16), laneRow),
-                             box * 64 + half * 8);
+          Value column =
+              add(add(mul(groupWarp, 16), laneRow), box * 64 + half * 8);
           ifThen(andOf(isLess(row, rows), isLess(column, width)), [&] {
-            storeShared(carried.outputs[(box * blocks() + n) * 4 + e + 2 * half],
-                        add(mul(add(line, column), 4), shape.outputOffset()));
+            storeShared(
+                carried.outputs[(box * blocks() + n) * 4 + e + 2 * half],
+                add(mul(add(line, column), 4), shape.outputOffset()));
           });
         }
     }
@@ -79,8 +80,8 @@ Value DecodeEmitter::stateOf(const Contributors &contributors, Value part) {
       },
       [&] {
         Value state = mul(add(contributors.first, part), shape.statesPerBlock);
-        state = add(state, select(isEqual(part, 0), contributors.firstState,
-                                  i32(0)));
+        state = add(state,
+                    select(isEqual(part, 0), contributors.firstState, i32(0)));
         Value first = mul64(widen(state), i64(shape.stateFloats()));
         return Values{at(p.partials, b.getF32Type(), first)};
       })[0];
@@ -95,8 +96,8 @@ void DecodeEmitter::writeOutput(const Item &item, Value row, Value column,
   auto wide = VectorType::get({step}, b.getF32Type());
   Value vector = LLVM::UndefOp::create(b, wide);
   for (auto [i, value] : llvm::enumerate(values))
-    vector = LLVM::InsertElementOp::create(b, vector, mulF(value, factor),
-                                           i32(i));
+    vector =
+        LLVM::InsertElementOp::create(b, vector, mulF(value, factor), i32(i));
   unsigned bytes = 4 * step;
   if (!shape.output.isF32()) {
     vector = LLVM::FPTruncOp::create(b, VectorType::get({step}, shape.output),
@@ -148,8 +149,8 @@ void DecodeEmitter::joinGroups(const Item &item) {
       Value part = loadShared(
           four, add(mul(i, 16), shape.outputOffset() + g * rows * width * 4));
       for (int64_t k = 0; k < step; ++k)
-        values[k] = fma(
-            factor, LLVM::ExtractElementOp::create(b, part, i32(k)), values[k]);
+        values[k] = fma(factor, LLVM::ExtractElementOp::create(b, part, i32(k)),
+                        values[k]);
     }
     ifElse(
         item.isWhole,
@@ -164,7 +165,8 @@ void DecodeEmitter::joinGroups(const Item &item) {
           });
           Value vector = LLVM::UndefOp::create(b, four);
           for (int64_t k = 0; k < step; ++k)
-            vector = LLVM::InsertElementOp::create(b, vector, values[k], i32(k));
+            vector =
+                LLVM::InsertElementOp::create(b, vector, values[k], i32(k));
           Value place = widen(add(mul(i, step), 4 * rows));
           store(vector, at(state, b.getF32Type(), place), 16);
           return Values();
@@ -186,8 +188,8 @@ void DecodeEmitter::mergeShare(const Item &item,
   auto four = VectorType::get({step}, b.getF32Type());
   Type f32Type = b.getF32Type();
   int64_t elements = rows * width / step;
-  Value each = div(sub(add(contributors.count, elements), i32(1)),
-                   contributors.count);
+  Value each =
+      div(sub(add(contributors.count, elements), i32(1)), contributors.count);
   Value begin = minOf(mul(share, each), i32(elements));
   Value end = minOf(add(begin, each), i32(elements));
   loop(begin, end, i32(threads), [&](Value base) {
@@ -225,15 +227,15 @@ void DecodeEmitter::mergeShare(const Item &item,
       storeShared(state[k], add(mul(thread, 4), scratch + k * threads * 4));
     syncConsumers();
     ifThen(isEqual(team, 0), [&] {
-      Values all = loop(i32(1), teams, i32(1), state,
-                        [&](Value t, ValueRange now) {
-                          Value from = mul(add(thread, mul(t, count)), 4);
-                          Values next;
-                          for (int64_t k = 0; k < step + 2; ++k)
-                            next.push_back(loadShared(
-                                f32Type, add(from, scratch + k * threads * 4)));
-                          return joined(now, next);
-                        });
+      Values all =
+          loop(i32(1), teams, i32(1), state, [&](Value t, ValueRange now) {
+            Value from = mul(add(thread, mul(t, count)), 4);
+            Values next;
+            for (int64_t k = 0; k < step + 2; ++k)
+              next.push_back(
+                  loadShared(f32Type, add(from, scratch + k * threads * 4)));
+            return joined(now, next);
+          });
       writeOutput(item, row, column, all[0], all[1],
                   ArrayRef<Value>(all).drop_front(2));
     });

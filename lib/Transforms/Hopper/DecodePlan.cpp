@@ -128,8 +128,14 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   // Few rows wait for memory: two small blocks overlap their ends.  Many rows
   // need groups that compute while others wait.
   int64_t registers = registersFor(shape.paddedRows(), shape.widthBoxes());
-  shape.blocksPerSM = shape.paddedRows() <= 16 && shape.widthBoxes() <= 2 ? 2 : 1;
-  shape.groups = shape.blocksPerSM == 2 ? 1 : mostGroups;
+  // Measured on an H200: three blocks where keys are few.
+  constexpr int64_t fewRows = 16, fewKeys = 512;
+  int64_t keys = staticExtent(like, roles.key[0]);
+  bool isShort = !ShapedType::isDynamic(keys) && keys <= fewKeys;
+  bool isSmall = shape.paddedRows() <= fewRows && shape.widthBoxes() <= 2 &&
+                 shape.depthBoxes() <= 2;
+  shape.blocksPerSM = !isSmall ? 1 : isShort ? 3 : 2;
+  shape.groups = isSmall ? 1 : mostGroups;
   while (shape.groups > 1 &&
          shape.threads() * shape.blocksPerSM * registers > registersPerSM)
     --shape.groups;

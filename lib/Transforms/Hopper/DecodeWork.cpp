@@ -99,10 +99,10 @@ void DecodeEmitter::findRun(Value block) {
     Value tiles = tilesOf(limitOf(select(exists, i, i32(0))));
     return select(exists, mul(tiles, p.unitsEach), i32(0));
   };
-  Values total = loop(lane, batch, i32(32), Values{i32(0)},
-                      [&](Value i, ValueRange sum) {
-                        return Values{add(sum[0], tilesAt(i))};
-                      });
+  Values total =
+      loop(lane, batch, i32(32), Values{i32(0)}, [&](Value i, ValueRange sum) {
+        return Values{add(sum[0], tilesAt(i))};
+      });
   for (int64_t distance : {1, 2, 4, 8, 16})
     total[0] = add(total[0], shuffleXor(total[0], distance));
   tilesEach = div(total[0], blockCount);
@@ -119,27 +119,27 @@ void DecodeEmitter::findRun(Value block) {
     }
   });
   syncWarp();
-  loop(i32(0), batch, i32(32), Values{i32(0)}, [&](Value strip,
-                                                   ValueRange before) {
-    Value i = add(strip, lane), tiles = tilesAt(i), upTo = tiles;
-    for (int64_t distance : {1, 2, 4, 8, 16}) {
-      Value other = shuffleUp(upTo, distance);
-      upTo = add(upTo, select(isLess(lane, distance), i32(0), other));
-    }
-    Value begin = add(before[0], sub(upTo, tiles));
-    auto place = [&](Value tile, int64_t word) {
-      Value inside = sub(tile, begin);
-      Value isHere = andOf(isLess(i32(-1), inside), isLess(inside, tiles));
-      ifThen(isHere, [&] {
-        Value each = div(tiles, p.unitsEach), unit = div(inside, each);
-        storeShared(add(mul(i, p.unitsEach), unit), i32(words + word));
-        storeShared(sub(inside, mul(unit, each)), i32(words + word + 4));
-      });
-    };
-    place(start, 0);
-    place(end, 8);
-    return Values{add(before[0], shuffleFrom(upTo, 31))};
-  });
+  loop(i32(0), batch, i32(32), Values{i32(0)},
+       [&](Value strip, ValueRange before) {
+         Value i = add(strip, lane), tiles = tilesAt(i), upTo = tiles;
+         for (int64_t distance : {1, 2, 4, 8, 16}) {
+           Value other = shuffleUp(upTo, distance);
+           upTo = add(upTo, select(isLess(lane, distance), i32(0), other));
+         }
+         Value begin = add(before[0], sub(upTo, tiles));
+         auto place = [&](Value tile, int64_t word) {
+           Value inside = sub(tile, begin);
+           Value isHere = andOf(isLess(i32(-1), inside), isLess(inside, tiles));
+           ifThen(isHere, [&] {
+             Value each = div(tiles, p.unitsEach), unit = div(inside, each);
+             storeShared(add(mul(i, p.unitsEach), unit), i32(words + word));
+             storeShared(sub(inside, mul(unit, each)), i32(words + word + 4));
+           });
+         };
+         place(start, 0);
+         place(end, 8);
+         return Values{add(before[0], shuffleFrom(upTo, 31))};
+       });
 }
 
 /// What this block computes, known to all of its threads: after the barrier
@@ -203,26 +203,24 @@ Item DecodeEmitter::itemAt(Value unit) {
     item.batch[0] = rest;
   item.limit = limitOf(rest);
   item.tiles = tilesOf(item.limit);
-  item.firstOfUnit =
-      p.mask ? div(p.mask->begin, shape.keyTile) : i32(0);
+  item.firstOfUnit = p.mask ? div(p.mask->begin, shape.keyTile) : i32(0);
   Value isFirst = isEqual(unit, mine.firstUnit);
   item.begin = select(isFirst, mine.firstTile, i32(0));
   item.end = select(isEqual(unit, mine.endUnit), mine.endTile, item.tiles);
   item.isWhole = andOf(isEqual(item.begin, 0), isEqual(item.end, item.tiles));
-  item.state = add(mul(block, shape.statesPerBlock),
-                   select(isFirst, i32(0), i32(1)));
+  item.state =
+      add(mul(block, shape.statesPerBlock), select(isFirst, i32(0), i32(1)));
   return item;
 }
 
 Values DecodeEmitter::overItems(
     ValueRange carried,
     llvm::function_ref<Values(const Item &, ValueRange)> body) {
-  Value end = select(isLess(i32(0), mine.endTile), add(mine.endUnit, 1),
-                     mine.endUnit);
-  return loop(mine.firstUnit, end, mine.step, carried,
-              [&](Value unit, ValueRange inner) {
-                return body(itemAt(unit), inner);
-              });
+  Value end =
+      select(isLess(i32(0), mine.endTile), add(mine.endUnit, 1), mine.endUnit);
+  return loop(
+      mine.firstUnit, end, mine.step, carried,
+      [&](Value unit, ValueRange inner) { return body(itemAt(unit), inner); });
 }
 
 /// The blocks that have tiles of the unit.
@@ -234,7 +232,8 @@ Contributors DecodeEmitter::contributorsOf(const Item &item) {
                       i32(0)};
       },
       [&] {
-        // The unit's first tile, of all: this block's run begins in it, or ends.
+        // The unit's first tile, of all: this block's run begins in it, or
+        // ends.
         Value isFirst = isEqual(item.unit, mine.firstUnit);
         Value base = select(isFirst, sub(startOf(block), mine.firstTile),
                             sub(startOf(add(block, 1)), mine.endTile));

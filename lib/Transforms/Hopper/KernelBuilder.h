@@ -44,8 +44,8 @@ public:
   mlir::Value rem(mlir::Value x, mlir::Value y); ///< unsigned
   mlir::Value rem(mlir::Value x, int64_t y);
   mlir::Value xorOf(mlir::Value x, mlir::Value y);
-  mlir::Value minOf(mlir::Value x, mlir::Value y); ///< signed
-  mlir::Value maxOf(mlir::Value x, mlir::Value y); ///< signed
+  mlir::Value minOf(mlir::Value x, mlir::Value y);  ///< signed
+  mlir::Value maxOf(mlir::Value x, mlir::Value y);  ///< signed
   mlir::Value isLess(mlir::Value x, mlir::Value y); ///< signed
   mlir::Value isLess(mlir::Value x, int64_t y) { return isLess(x, i32(y)); }
   mlir::Value isEqual(mlir::Value x, mlir::Value y);
