@@ -350,7 +350,7 @@ def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "::mlir::func::FuncOp"> {
     On buffers: each linalg op outside of `gpu.launch` and `scf.forall` becomes a
     launch with one thread for each point of its parallel loops, numbered in the
     order of the output's dimensions; a thread runs the reductions, its sums in
-    registers.  Copies are such ops, too.  A loop around one op whose turns write
+    registers.  A long one is shared out among threads of a block.  Copies are such ops, too.  A loop around one op whose turns write
     different rows, as appends at a position for each sequence do, becomes a
     further parallel loop.  A number that a tensor element gives is loaded by the
     kernel that uses it, where the element is still the same then; a store of one
