@@ -132,6 +132,19 @@ static ManifestTarget parseTarget(const json::Object &object) {
           strings(object.getArray("features"))};
 }
 
+static ManifestDevice parseDevice(const json::Object &object) {
+  ManifestDevice device{object.getString("kind").value_or("").str(),
+                        object.getString("chip").value_or("").str(),
+                        {},
+                        strings(object.getArray("kernels"))};
+  if (const json::Array *images = object.getArray("images"))
+    for (const json::Value &entry : *images)
+      if (const json::Object *image = entry.getAsObject())
+        device.images.push_back({image->getString("format").value_or("").str(),
+                                 image->getString("chip").value_or("").str()});
+  return device;
+}
+
 llvm::Expected<Manifest> Manifest::parse(llvm::StringRef text) {
   auto value = json::parse(text);
   if (!value)
@@ -147,6 +160,8 @@ llvm::Expected<Manifest> Manifest::parse(llvm::StringRef text) {
     for (const json::Value &entry : *variants)
       if (const json::Object *target = entry.getAsObject())
         manifest.variants.push_back(parseTarget(*target));
+  if (const json::Object *device = object->getObject("device"))
+    manifest.device = parseDevice(*device);
   manifest.parameters = strings(object->getArray("parameters"));
   if (const json::Array *functions = object->getArray("functions"))
     for (const json::Value &entry : *functions) {

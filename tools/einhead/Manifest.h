@@ -57,9 +57,20 @@ struct ManifestTarget {
   std::vector<std::string> features;
 };
 
+/// Kernels, in the forms that the module's images have.
+struct ManifestDevice {
+  struct Image {
+    std::string format, chip;
+  };
+  std::string kind, chip; ///< "" where there is none
+  std::vector<Image> images;
+  std::vector<std::string> kernels;
+};
+
 struct Manifest {
   std::string version;
   ManifestTarget target;
+  ManifestDevice device;
   /// Of further code, each better than the one before.
   std::vector<ManifestTarget> variants;
   std::vector<std::string> parameters;
