@@ -30,9 +30,14 @@ struct NamedSize {
 };
 
 /// What `compile` writes.
-enum class EmitKind { Module, MLIR, LLVM, Object, SharedObject };
+enum class EmitKind { Module, MLIR, LLVM, Object, SharedObject, PTX };
 
 struct CompileOptions {
+  /// "cpu", or "cuda": kernels for a GPU, beside code for the CPU that launches
+  /// them.
+  std::string target = "cpu";
+  /// With "cuda": the chip, as LLVM and NVIDIA name it.
+  std::string chip = "sm_90a";
   /// "host", or a CPU name that LLVM knows ("znver4", "x86-64-v3", ...).  For
   /// a module several, with commas, the least first: it then holds code for
   /// each, and the runtime takes the last one that the machine can run.

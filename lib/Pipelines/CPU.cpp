@@ -7,6 +7,7 @@
 
 #include "einhead/Pipelines/CPU.h"
 #include "Passes.h"
+#include "Steps.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -47,7 +48,7 @@ std::optional<Level> einhead::parseLevel(llvm::StringRef name) {
   return std::nullopt;
 }
 
-static void addCleanup(OpPassManager &pm) {
+void einhead::addCleanup(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }
@@ -62,7 +63,7 @@ void einhead::buildGraphPipeline(OpPassManager &pm,
 
 /// Everything on tensors becomes linalg before functions get destinations, so
 /// that empty tensors inside fused ops can become the destinations.
-static void addLinalg(OpPassManager &pm) {
+void einhead::addLinalg(OpPassManager &pm) {
   OpPassManager &functions = pm.nest<func::FuncOp>();
   functions.addPass(createConvertAttnToLinalgPass());
   functions.addPass(createConvertElementwiseToLinalgPass());
@@ -70,7 +71,7 @@ static void addLinalg(OpPassManager &pm) {
   addCleanup(pm);
 }
 
-static void addBufferization(OpPassManager &pm) {
+void einhead::addBufferization(OpPassManager &pm) {
   // A private function that nobody calls is no entry, only work.
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createDestinationResultsPass());
@@ -116,6 +117,10 @@ static void addLLVM(OpPassManager &pm) {
   // Before outlining: it makes allocas, which outlining moves to entry blocks.
   pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
   pm.addPass(createOutlineParallelPass());
+  addHostLLVM(pm);
+}
+
+void einhead::addHostLLVM(OpPassManager &pm) {
   pm.addPass(createLoopInvariantCodeMotionPass());
   // Subviews become arithmetic in affine.apply, hence affine twice.
   pm.addPass(createLowerAffinePass());
@@ -202,17 +207,23 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
   }
 }
 
-void einhead::buildCPUPipeline(OpPassManager &pm,
-                               const CPUPipelineOptions &options) {
+Level einhead::lastLevel(const CPUPipelineOptions &options,
+                         llvm::StringRef pipeline) {
   std::optional<Level> last = parseLevel(options.stopAfter);
   if (!last)
-    llvm::report_fatal_error(llvm::Twine("einhead-to-cpu: unknown level ") +
+    llvm::report_fatal_error(llvm::Twine(pipeline) + ": unknown level " +
                                  options.stopAfter,
                              /*gen_crash_diag=*/false);
+  return *last;
+}
+
+void einhead::buildCPUPipeline(OpPassManager &pm,
+                               const CPUPipelineOptions &options) {
+  Level last = lastLevel(options, "einhead-to-cpu");
   buildGraphPipeline(pm, options);
   for (Level level : levels) {
     buildLevelPipeline(pm, level, options);
-    if (level == *last)
+    if (level == last)
       return;
   }
 }

@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CompileDevice.h"
 #include "LevelContract.h"
 #include "Reproducer.h"
 #include "einhead/Compiler.h"
-#include "einhead/Pipelines/CPU.h"
+#include "einhead/Pipelines/GPU.h"
 #include "einhead/Target/Codegen.h"
 #include "einhead/Target/Container.h"
 #include "einhead/Target/Manifest.h"
@@ -73,6 +74,7 @@ public:
       : target(std::move(target)), module(module), kind(kind), options(options),
         start(start), firstError(module.getContext()) {
     pipeline.cpu = options.cpu;
+    pipeline.chip = options.chip;
     pipeline.schedules = options.schedules;
     pipeline.fuse = options.fuse;
     pipeline.shareKV = options.shareKV;
@@ -87,6 +89,8 @@ public:
   Manifest manifest;
   /// With the features that the code turned out to use.
   TargetInfo target;
+  /// Of a GPU, where there is one.
+  std::optional<DeviceCode> device;
 
 private:
   llvm::Error prepare();
@@ -96,13 +100,14 @@ private:
   llvm::Error dump(Level level);
   llvm::Expected<std::string> generate();
   std::string text();
+  bool isForDevice() const { return options.target == "cuda"; }
 
   ModuleOp module;
   EmitKind kind;
   const CompileOptions &options;
   Level start;
   FirstError firstError;
-  CPUPipelineOptions pipeline;
+  GPUPipelineOptions pipeline;
   /// False for MLIR of a module whose functions no manifest can describe.
   bool hasManifest = false;
 };
@@ -142,7 +147,7 @@ llvm::Error Compilation::prepare() {
     if (succeeded(valid))
       valid = collectManifest();
   } else if (succeeded(valid)) {
-    valid = checkLevel(module, start, pipeline);
+    valid = checkLevel(module, start, pipeline, isForDevice());
     if (succeeded(valid))
       valid = restoreManifest();
   }
@@ -231,7 +236,10 @@ llvm::Error Compilation::dump(Level level) {
 
 llvm::Error Compilation::runLevel(Level level) {
   PassManager passes(module.getContext());
-  buildLevelPipeline(passes, level, pipeline);
+  if (isForDevice())
+    buildGPULevelPipeline(passes, level, pipeline);
+  else
+    buildLevelPipeline(passes, level, pipeline);
   PassOutcome outcome = runWithReproducer(passes, module, options.reproducer);
   if (outcome != PassOutcome::Done)
     return firstError.error(
@@ -245,6 +253,18 @@ llvm::Error Compilation::runLevel(Level level) {
 }
 
 llvm::Expected<std::string> Compilation::generate() {
+  if (isForDevice()) {
+    auto code = generateDeviceCode(module, options.chip, options.optLevel,
+                                   /*assemble=*/kind == EmitKind::Module);
+    if (!code) {
+      // What a diagnostic says has a place.
+      std::string text = llvm::toString(code.takeError());
+      return firstError.error(std::errc::not_supported, text);
+    }
+    device = std::move(*code);
+    if (kind == EmitKind::PTX)
+      return device->images.back().bytes;
+  }
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> code =
       translateModuleToLLVMIR(module, context, "einhead");
@@ -323,6 +343,25 @@ levelRange(EmitKind kind, const CompileOptions &options) {
   return std::pair(*start, *last);
 }
 
+/// Whether the device can be compiled for, and there is one where one is
+/// needed.
+static llvm::Error checkDevice(EmitKind kind, const CompileOptions &options,
+                               size_t cpuCount) {
+  if (options.target != "cpu" && options.target != "cuda")
+    return invalidArgument("unknown target \"" + options.target +
+                           "\"; known are cpu, cuda");
+  if (options.target == "cpu")
+    return kind == EmitKind::PTX ? invalidArgument("only code for a GPU is PTX")
+                                 : llvm::Error::success();
+  if (cpuCount > 1)
+    return invalidArgument("code for several CPUs (" + options.cpu +
+                           ") beside a GPU; name one CPU");
+  auto gpu = GPUInfo::get(options.chip);
+  if (!gpu)
+    return invalidArgument(llvm::toString(gpu.takeError()));
+  return llvm::Error::success();
+}
+
 /// A module with code for each of the targets, whose names are in `options`.
 static llvm::Expected<std::string>
 compileVariants(ModuleOp module, std::vector<TargetInfo> targets,
@@ -360,6 +399,8 @@ llvm::Expected<std::string> einhead::compile(ModuleOp module, EmitKind kind,
   if (!range)
     return range.takeError();
   auto [start, last] = *range;
+  if (llvm::Error error = checkDevice(kind, options, targets->size()))
+    return error;
   if (targets->size() > 1 && kind != EmitKind::Module)
     return invalidArgument("code for several CPUs (" + options.cpu +
                            ") needs a module file to lie in; name one CPU");
@@ -375,7 +416,9 @@ llvm::Expected<std::string> einhead::compile(ModuleOp module, EmitKind kind,
   auto bytes = compilation.run(last);
   if (!bytes || kind != EmitKind::Module)
     return bytes;
+  const std::optional<DeviceCode> &device = compilation.device;
   return writeContainer(
-      compilation.manifest.json(compilation.target, options.parameterFiles),
-      *bytes);
+      compilation.manifest.json(compilation.target, options.parameterFiles,
+                                device ? &*device : nullptr),
+      *bytes, {}, device ? ArrayRef(device->images) : ArrayRef<DeviceImage>());
 }

@@ -117,4 +117,7 @@ void einhead::registerPipelinePasses() {
   registerPass(createFuseElementwisePass);
   registerPass([] { return createContractionsToVectorPass(); });
   registerPass(createLinalgReductionsToLoopsPass);
+  registerPass(createNameKernelsPass);
+  registerPass(createCheckHostMemoryPass);
+  registerPass(createKernelsToNVVMPass);
 }

@@ -10,7 +10,9 @@
 #include "einhead/IR/Attn.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringSet.h"
@@ -23,8 +25,10 @@ namespace {
 /// One run over a module.
 class Contract {
 public:
-  Contract(ModuleOp module, Level level, const CPUPipelineOptions &options)
-      : module(module), level(level), options(options) {}
+  Contract(ModuleOp module, Level level, const CPUPipelineOptions &options,
+           bool isForDevice)
+      : module(module), level(level), options(options),
+        isForDevice(isForDevice) {}
 
   LogicalResult check();
 
@@ -46,6 +50,7 @@ private:
   ModuleOp module;
   Level level;
   const CPUPipelineOptions &options;
+  bool isForDevice;
   llvm::StringSet<> said;
   std::vector<Finding> findings;
 };
@@ -82,8 +87,11 @@ static bool hasType(Operation *op, llvm::function_ref<bool(Type)> holds) {
          });
 }
 
-/// Nothing that only a later level makes.
+/// Nothing that only a later level makes, or another target has.
 void Contract::checkNotBeyond(Operation *op) {
+  if (!isForDevice && isa_and_nonnull<gpu::GPUDialect>(op->getDialect()))
+    return find(op, op->getName().getStringRef() +
+                        " is code for a GPU, which --target=cuda takes");
   if (!reached(Level::LLVM) && isa<LLVM::LLVMFuncOp>(op))
     return find(op, "a function of the LLVM dialect belongs to level 'llvm'");
   if (!reached(Level::Vector) &&
@@ -126,6 +134,9 @@ void Contract::checkBuffers(Operation *op) {
 }
 
 void Contract::checkCode(Operation *op) {
+  if (isa<gpu::GPUModuleOp>(op) ||
+      isa_and_nonnull<NVVM::NVVMDialect>(op->getDialect()))
+    return;
   if (op != module && !isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()))
     find(op, op->getName().getStringRef() + " is not of the LLVM dialect");
 }
@@ -205,6 +216,7 @@ LogicalResult Contract::check() {
 }
 
 LogicalResult einhead::checkLevel(ModuleOp module, Level level,
-                                  const CPUPipelineOptions &options) {
-  return Contract(module, level, options).check();
+                                  const CPUPipelineOptions &options,
+                                  bool isForDevice) {
+  return Contract(module, level, options, isForDevice).check();
 }

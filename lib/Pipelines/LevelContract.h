@@ -17,7 +17,8 @@ namespace einhead {
 /// passes after it can go on.  An error at the first op that belongs before or
 /// after that level, with notes at others.
 mlir::LogicalResult checkLevel(mlir::ModuleOp module, Level level,
-                               const CPUPipelineOptions &options);
+                               const CPUPipelineOptions &options,
+                               bool isForDevice = false);
 
 } // namespace einhead
 

@@ -35,6 +35,19 @@ createContractionsToVectorPass(llvm::StringRef cpu = "host");
 /// that.
 std::unique_ptr<mlir::Pass> createLinalgReductionsToLoopsPass();
 
+/// Gives each `gpu.launch` the kernel's name, function_number, in the one
+/// module
+/// @kernels, which it makes.
+std::unique_ptr<mlir::Pass> createNameKernelsPass();
+
+/// After outlining: an error at each op of the host that touches tensor memory,
+/// or that no pass has made a kernel of.
+std::unique_ptr<mlir::Pass> createCheckHostMemoryPass();
+
+/// Upstream's convert-gpu-to-nvvm, but that math and arith, which come as LLVM
+/// intrinsics, stay what they are: it calls libdevice for them.
+std::unique_ptr<mlir::Pass> createKernelsToNVVMPass();
+
 /// Makes them known to textual pipelines.
 void registerPipelinePasses();
 

@@ -9,6 +9,7 @@
 #include "einhead/Compiler.h"
 #include "einhead/IR/Attn.h"
 #include "einhead/Pipelines/CPU.h"
+#include "einhead/Pipelines/GPU.h"
 #include "einhead/TransformOps/AttnTransformOps.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
@@ -26,8 +27,11 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/ControlFlow/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Func/Extensions/InlinerExtension.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
 #include "mlir/Dialect/Index/IR/IndexDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Linalg/TransformOps/DialectExtension.h"
@@ -37,6 +41,7 @@
 #include "mlir/Dialect/MemRef/IR/ValueBoundsOpInterfaceImpl.h"
 #include "mlir/Dialect/MemRef/Transforms/AllocationOpInterfaceImpl.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/IR/ValueBoundsOpInterfaceImpl.h"
 #include "mlir/Dialect/SCF/TransformOps/SCFTransformOps.h"
@@ -56,7 +61,9 @@
 #include "mlir/Dialect/Vector/Transforms/SubsetOpInterfaceImpl.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -76,15 +83,21 @@ static void registerBufferization(DialectRegistry &registry) {
   einhead::attn::registerBufferizableOpInterfaceExternalModels(registry);
 }
 
+static void registerDevices(DialectRegistry &registry) {
+  registry.insert<nvgpu::NVGPUDialect, NVVM::NVVMDialect>();
+  registerGPUDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+}
+
 void einhead::registerAllDialects(DialectRegistry &registry) {
-  registry
-      .insert<affine::AffineDialect, arith::ArithDialect, attn::AttnDialect,
-              bufferization::BufferizationDialect, cf::ControlFlowDialect,
-              complex::ComplexDialect, func::FuncDialect, index::IndexDialect,
-              LLVM::LLVMDialect, linalg::LinalgDialect, math::MathDialect,
-              memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
-              transform::TransformDialect, ub::UBDialect, vector::VectorDialect,
-              x86vector::X86VectorDialect, amx::AMXDialect>();
+  registry.insert<affine::AffineDialect, arith::ArithDialect, attn::AttnDialect,
+                  bufferization::BufferizationDialect, cf::ControlFlowDialect,
+                  complex::ComplexDialect, func::FuncDialect, gpu::GPUDialect,
+                  index::IndexDialect, LLVM::LLVMDialect, linalg::LinalgDialect,
+                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                  tensor::TensorDialect, transform::TransformDialect,
+                  ub::UBDialect, vector::VectorDialect,
+                  x86vector::X86VectorDialect, amx::AMXDialect>();
   registerBufferization(registry);
   // Tiling, decomposition, bufferization and subsets of linalg.
   linalg::registerAllDialectInterfaceImplementations(registry);
@@ -104,6 +117,7 @@ void einhead::registerAllDialects(DialectRegistry &registry) {
   registerTransformDialectExtension(registry);
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
+  registerDevices(registry);
 }
 
 /// The upstream conversions of the pipeline.
@@ -121,6 +135,9 @@ static void registerConversions() {
   registerReconcileUnrealizedCastsPass();
   registerSCFToControlFlowPass();
   registerUBToLLVMConversionPass();
+  registerConvertGpuOpsToNVVMOps();
+  registerConvertNVGPUToNVVMPass();
+  registerConvertNVVMToLLVMPass();
 }
 
 void einhead::registerOwnPasses() {
@@ -129,6 +146,8 @@ void einhead::registerOwnPasses() {
 
   PassPipelineRegistration<CPUPipelineOptions>(
       "einhead-to-cpu", "From the graph to code for a CPU", buildCPUPipeline);
+  PassPipelineRegistration<GPUPipelineOptions>(
+      "einhead-to-gpu", "From the graph to code for a GPU", buildGPUPipeline);
   static const struct {
     const char *name;
     const char *description;
@@ -160,5 +179,6 @@ void einhead::registerAllPasses() {
   registerLinalgPasses();
   memref::registerMemRefPasses();
   registerSCFPasses();
+  registerGPUPasses();
   registerConversions();
 }

@@ -17,10 +17,13 @@ namespace {
 enum SectionType : uint32_t {
   ManifestSection = 1,
   CPUCodeSection = 2,
-  VariantSection = 3
+  VariantSection = 3,
+  DeviceSection = 4
 };
-/// A runtime that knows minor version 0 skips the variants.
-constexpr uint32_t formatMajor = 1, formatMinor = 0, minorOfVariants = 1;
+/// A runtime that knows minor version 0 skips the variants; one that knows 1
+/// refuses device images, which are required.
+constexpr uint32_t formatMajor = 1, formatMinor = 0, minorOfVariants = 1,
+                   minorOfDevices = 2;
 constexpr uint32_t requiredFlag = 1;
 constexpr size_t headerSize = 48, entrySize = 48;
 constexpr size_t alignment = 64;
@@ -48,11 +51,14 @@ static void putHash(std::string &out, StringRef bytes) {
 }
 
 std::string einhead::writeContainer(StringRef manifest, StringRef code,
-                                    ArrayRef<std::string> variants) {
+                                    ArrayRef<std::string> variants,
+                                    ArrayRef<DeviceImage> images) {
   SmallVector<Section> sections = {{ManifestSection, requiredFlag, manifest},
                                    {CPUCodeSection, requiredFlag, code}};
   for (const std::string &variant : variants)
     sections.push_back({VariantSection, 0, variant});
+  for (const DeviceImage &image : images)
+    sections.push_back({DeviceSection, requiredFlag, image.bytes});
   std::string table;
   uint64_t offset = headerSize + entrySize * sections.size();
   for (const Section &section : sections) {
@@ -68,7 +74,9 @@ std::string einhead::writeContainer(StringRef manifest, StringRef code,
 
   std::string file("EINHEAD\0", 8);
   put<uint32_t>(file, formatMajor);
-  put<uint32_t>(file, variants.empty() ? formatMinor : minorOfVariants);
+  put<uint32_t>(file, !images.empty()     ? minorOfDevices
+                      : !variants.empty() ? minorOfVariants
+                                          : formatMinor);
   put<uint64_t>(file, offset);
   put<uint32_t>(file, sections.size());
   put<uint32_t>(file, 0);

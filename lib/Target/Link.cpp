@@ -5,16 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TemporaryFile.h"
 #include "einhead/Target/Codegen.h"
 #include "einhead/runtime.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Object/ELFObjectFile.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
 using namespace einhead;
@@ -35,31 +33,6 @@ static Expected<std::string> findLinker() {
           " (on Debian: apt-get install lld-22)");
 }
 
-namespace {
-/// A file that is gone when the link is over.
-struct TemporaryFile {
-  SmallString<128> path;
-  std::error_code error;
-
-  explicit TemporaryFile(StringRef suffix)
-      : error(sys::fs::createTemporaryFile("einhead", suffix, path)) {}
-  ~TemporaryFile() {
-    if (!error)
-      sys::fs::remove(path);
-  }
-};
-} // namespace
-
-static Error cannotWrite(const TemporaryFile &file, std::error_code error) {
-  return createStringError(error, "cannot write " + file.path.str() + ": " +
-                                      error.message());
-}
-
-static std::string readAll(StringRef path) {
-  auto buffer = MemoryBuffer::getFile(path);
-  return buffer ? (*buffer)->getBuffer().str() : "";
-}
-
 Expected<std::string> einhead::linkSharedObject(StringRef object) {
   Expected<std::string> linker = findLinker();
   if (!linker)
@@ -67,15 +40,9 @@ Expected<std::string> einhead::linkSharedObject(StringRef object) {
   TemporaryFile input("o"), output("so"), log("log");
   for (const TemporaryFile *file : {&input, &output, &log})
     if (file->error)
-      return cannotWrite(*file, file->error);
-  {
-    std::error_code error;
-    raw_fd_ostream stream(input.path, error);
-    stream << object;
-    stream.close();
-    if (error || (error = stream.error()))
-      return cannotWrite(input, error);
-  }
+      return file->cannotWrite(file->error);
+  if (Error error = input.write(object))
+    return error;
   // The C library and libm are in every process that loads modules, so none is
   // named: a module then runs wherever its functions exist, whatever their
   // version.  -Bsymbolic: another module's variables are not this one's.
@@ -103,8 +70,8 @@ Expected<std::string> einhead::linkSharedObject(StringRef object) {
   if (status != 0)
     return createStringError(
         std::make_error_code(std::errc::state_not_recoverable),
-        *linker + " failed: " + (why.empty() ? readAll(log.path) : why));
-  return readAll(output.path);
+        *linker + " failed: " + (why.empty() ? log.read() : why));
+  return output.read();
 }
 
 Error einhead::checkImports(StringRef sharedObject) {

@@ -365,8 +365,22 @@ static void writeTarget(llvm::json::OStream &out, const TargetInfo &target) {
   writeStrings(out, "features", codeFeatures(target));
 }
 
+static void writeDevice(llvm::json::OStream &out, const DeviceCode &device) {
+  out.attribute("kind", device.kind);
+  out.attribute("chip", device.chip);
+  out.attributeArray("images", [&] {
+    for (const DeviceImage &image : device.images)
+      out.object([&] {
+        out.attribute("format", image.format);
+        out.attribute("chip", image.chip);
+      });
+  });
+  writeStrings(out, "kernels", device.kernels);
+}
+
 std::string Manifest::json(ArrayRef<TargetInfo> targets,
-                           ArrayRef<std::string> parameterFiles) const {
+                           ArrayRef<std::string> parameterFiles,
+                           const DeviceCode *device) const {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream out(stream);
@@ -378,6 +392,8 @@ std::string Manifest::json(ArrayRef<TargetInfo> targets,
         for (const TargetInfo &target : targets.drop_front())
           out.object([&] { writeTarget(out, target); });
       });
+    if (device)
+      out.attributeObject("device", [&] { writeDevice(out, *device); });
     writeStrings(out, "parameters", parameterFiles);
     out.attributeBegin("functions");
     writeFunctions(out, functions);

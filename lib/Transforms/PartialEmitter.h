@@ -8,15 +8,16 @@
 #ifndef EINHEAD_LIB_TRANSFORMS_PARTIALEMITTER_H
 #define EINHEAD_LIB_TRANSFORMS_PARTIALEMITTER_H
 
+#include "ScoreBuilder.h"
 #include "TileProducts.h"
 
 namespace einhead {
 
 /// Writes the stages of TileBuilder.h, one after the other, around the products
 /// that the schedule asks for.
-class PartialEmitter : public TileBuilder {
+class PartialEmitter : public ScoreBuilder {
 public:
-  using TileBuilder::TileBuilder;
+  using ScoreBuilder::ScoreBuilder;
   mlir::LogicalResult run();
 
 private:
@@ -24,20 +25,12 @@ private:
   mlir::LogicalResult check();
   void measure();
   mlir::Operation *packAnchor();
-  void overBatch(size_t letter, llvm::function_ref<void()> body);
   bool valueIsInKey();
   void tiles();
   void tile(mlir::Value start, mlir::Value count, bool full);
-  // Lists of keys.
   void list(mlir::Value start, mlir::Value count);
-  mlir::Value listedKey(mlir::Value position);
   // Scores into those of exp2 (ShapeScores.cpp).
   void shapeScores(mlir::Value start, mlir::Value count);
-  mlir::Value shapedScore(mlir::Value score, mlir::Value row, mlir::Value key);
-  mlir::Value isLive(mlir::Value row, mlir::Value key);
-  /// The index of `letter` in the whole attention, at `row` and `key`.
-  mlir::Value absolute(char letter, mlir::Value row, mlir::Value key);
-  bool namesRow(llvm::StringRef letters);
   void testKeys(mlir::Value row, mlir::Value start, mlir::Value count);
   void excludeKeys(mlir::Value row);
   // Scales of i8 keys and values (TileScales.cpp).

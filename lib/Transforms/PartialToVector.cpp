@@ -37,44 +37,16 @@ Operation *PartialEmitter::packAnchor() {
 }
 
 //===----------------------------------------------------------------------===//
-// Lists of keys
+// All of it
 //===----------------------------------------------------------------------===//
 
-/// Key `position` of the list.
-Value PartialEmitter::listedKey(Value position) {
-  if (std::optional<AffineMap> map = op.getKeyMap()) {
-    SmallVector<Value> operands(op.getKeySymbols());
-    return affine::expandAffineExpr(b, b.getLoc(), map->getResult(0), position,
-                                    operands);
-  }
-  int64_t size = *op.getBlockSize();
-  SmallVector<Value> indices = at(*op.getBlockLetters(), index(0), {}, {});
-  indices.push_back(arith::DivUIOp::create(b, position, index(size)));
-  Value block = memref::LoadOp::create(b, op.getBlocks(), indices);
-  block = arith::IndexCastOp::create(b, b.getIndexType(), block);
-  Value inBlock = arith::RemUIOp::create(b, position, index(size));
-  return add(arith::MulIOp::create(b, block, index(size)), inBlock);
-}
-
-/// Numbers and rows of the tile's keys.  A number outside of K has the row that
-/// is nearest; its score does not count.
+/// Numbers and rows of the tile's keys.
 void PartialEmitter::list(Value start, Value count) {
-  Value offset = offsetOf(like, roles.key.front());
-  Value last = arith::SubIOp::create(b, keyExtent(), index(1));
   loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
-    Value position = add(start, i);
-    Value key = listedKey(offset ? add(offset, position) : position);
-    memref::StoreOp::create(b, key, listed, i);
-    Value row = arith::MaxSIOp::create(b, key, index(0));
-    row = arith::MinSIOp::create(b, row, last);
-    memref::StoreOp::create(b, row, listedRows, i);
+    listKey(start, i);
     return SmallVector<Value>();
   });
 }
-
-//===----------------------------------------------------------------------===//
-// All of it
-//===----------------------------------------------------------------------===//
 
 void PartialEmitter::tile(Value start, Value count, bool full) {
   keyBase = start;
@@ -117,7 +89,7 @@ void PartialEmitter::tiles() {
     tile(index(0), index(keyTile), /*full=*/true);
     return;
   }
-  Value count = isList ? op.getKeyCount() : keyExtent();
+  Value count = keyCount();
   loop(index(0), count, keyTile, {}, [&](Value start, ValueRange) {
     Value left = arith::SubIOp::create(b, count, start);
     tile(start, arith::MinSIOp::create(b, left, index(keyTile)),
@@ -126,40 +98,10 @@ void PartialEmitter::tiles() {
   });
 }
 
-void PartialEmitter::overBatch(size_t letter, llvm::function_ref<void()> body) {
-  // Dynamic row letters are walked like batch letters: one row at a time.
-  if (letter == roles.batch.size())
-    return body();
-  char name = roles.batch[letter];
-  auto inner = [&](Value i) {
-    batchIndex[name] = i;
-    overBatch(letter + 1, body);
-  };
-  int64_t size = extent(name);
-  if (!ShapedType::isDynamic(size)) {
-    loop(0, size, 1, inner);
-    return;
-  }
-  auto [operand, term] = indexOf(roles.queryTerm, name) >= 0
-                             ? std::pair(op.getQuery(), roles.queryTerm)
-                             : std::pair(op.getKey(), roles.keyTerm);
-  Value count = memref::DimOp::create(b, operand, indexOf(term, name));
-  loop(index(0), count, 1, {}, [&](Value i, ValueRange) {
-    inner(i);
-    return SmallVector<Value>();
-  });
-}
-
 LogicalResult PartialEmitter::check() {
-  ScheduleAttr schedule = op.getScheduleAttr();
-  if (!schedule)
-    return op.emitOpError("has no schedule; run --attn-schedule first");
-  if (op.getChunk())
-    return op.emitOpError("is chunked; run --attn-tile-decode first");
-  if (hasKeyList(like) && !op.getKeyCount())
-    return op.emitOpError("has blocks but no count; run --attn-tile-decode "
-                          "first");
-  if (schedule.getProducts() == Products::FMA)
+  if (failed(ScoreBuilder::check()))
+    return failure();
+  if (op.getScheduleAttr().getProducts() == Products::FMA)
     return success();
   for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
     if (!getElementTypeOrSelf(operand).isBF16())
@@ -171,21 +113,10 @@ LogicalResult PartialEmitter::check() {
 }
 
 void PartialEmitter::measure() {
+  ScoreBuilder::measure();
   lanes = op.getScheduleAttr().getLanes();
-  keyTile = op.getScheduleAttr().getKeyTile();
-  isList = hasKeyList(like);
   // The keys of a list are not in a row: what comes next is not known here.
   ahead = isList ? 0 : op.getScheduleAttr().getPrefetch();
-  depth = extent(roles.depth.front());
-  width = extent(roles.value.front());
-  std::string dynamicRows, staticRows;
-  for (char letter : roles.row)
-    (ShapedType::isDynamic(extent(letter)) ? dynamicRows : staticRows)
-        .push_back(letter);
-  roles.batch += dynamicRows;
-  roles.row = staticRows;
-  for (char letter : roles.row)
-    rows *= extent(letter);
 }
 
 LogicalResult PartialEmitter::run() {

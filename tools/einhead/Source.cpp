@@ -9,6 +9,7 @@
 #include "Session.h"
 #include "Tool.h"
 #include "einhead/IR/ShapeNames.h"
+#include "einhead/Target/GPUInfo.h"
 #include "einhead/Target/TargetInfo.h"
 #include "einhead/Transforms/ScheduleFile.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -21,6 +22,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 
 namespace cl = llvm::cl;
 namespace path = llvm::sys::path;
@@ -34,7 +37,12 @@ ScheduleFlag::ScheduleFlag(cl::SubCommand &command)
 }
 
 CompileFlags::CompileFlags(cl::SubCommand &command)
-    : cpu("cpu", cl::desc("Target CPU: host, x86-64-v3, znver4, ..."),
+    : target("target", cl::desc("What to compile for: cpu (default) or cuda"),
+             cl::value_desc("kind"), cl::init("cpu"), cl::sub(command),
+             cl::cat(optionCategory())),
+      chip("chip", cl::desc("Target GPU: sm_80, sm_90a (default), ..."),
+           cl::value_desc("name"), cl::sub(command), cl::cat(optionCategory())),
+      cpu("cpu", cl::desc("Target CPU: host, x86-64-v3, znver4, ..."),
           cl::value_desc("name,..."), cl::init("host"), cl::sub(command),
           cl::cat(optionCategory())),
       schedules(command),
@@ -54,6 +62,12 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
                  cl::value_desc("file"), cl::init("temp"), cl::sub(command),
                  cl::cat(optionCategory())) {}
 
+/// The least CPU of this machine's architecture.
+static std::string portableCPU() {
+  llvm::Triple here(llvm::sys::getDefaultTargetTriple());
+  return here.isAArch64() ? "generic" : "x86-64";
+}
+
 llvm::Expected<CompileOptions> CompileFlags::options() const {
   auto bindings = parseSizes(sizes);
   if (!bindings)
@@ -63,8 +77,20 @@ llvm::Expected<CompileOptions> CompileFlags::options() const {
                    "--no-fuse and --require-fused exclude each "
                    "other",
                    "give one of them");
+  if (target != "cpu" && target != "cuda")
+    return failure(Exit::Usage, "no target '" + target + "'",
+                   "the targets are cpu and cuda");
+  if (target == "cpu" && !chip.empty())
+    return failure(Exit::Usage, "--chip=" + chip + " without --target=cuda",
+                   "only a GPU is a chip; --cpu names the CPU");
   CompileOptions options;
+  options.target = target;
+  if (!chip.empty())
+    options.chip = chip;
   options.cpu = cpu;
+  // A module for a GPU does its work there: its host part runs anywhere.
+  if (target == "cuda" && !cpu.getNumOccurrences())
+    options.cpu = portableCPU();
   options.schedules = schedules;
   options.fuse = !noFuse;
   options.shareKV = !noShareKV;
@@ -170,6 +196,16 @@ llvm::Expected<std::string> Source::compile(EmitKind kind,
   if (targets->size() > 1 && kind != EmitKind::Module)
     return failure(Exit::Usage, "--cpu=" + options.cpu + " names several CPUs",
                    "only a module file holds code for several; name one");
+  if (options.target == "cuda") {
+    auto gpu = GPUInfo::get(options.chip);
+    if (!gpu)
+      return failure(Exit::Usage, "--chip: " + llvm::toString(gpu.takeError()),
+                     "--chip=sm_90a compiles for an H100 or H200");
+    if (targets->size() > 1)
+      return failure(Exit::Usage,
+                     "--cpu=" + options.cpu + " names several CPUs",
+                     "beside a GPU one CPU runs the host part; name one");
+  }
   std::vector<std::string> names = dimensionNames(module());
   for (const NamedSize &size : options.sizes)
     if (!llvm::is_contained(names, size.name))

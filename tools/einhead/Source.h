@@ -35,7 +35,7 @@ public:
   explicit CompileFlags(llvm::cl::SubCommand &command);
   llvm::Expected<CompileOptions> options() const;
 
-  llvm::cl::opt<std::string> cpu;
+  llvm::cl::opt<std::string> target, chip, cpu;
   ScheduleFlag schedules;
   llvm::cl::list<std::string> sizes;
   llvm::cl::opt<bool> noFuse, noShareKV, requireFused;

@@ -39,7 +39,8 @@ private:
                  clEnumValN(EmitKind::MLIR, "mlir", "MLIR text"),
                  clEnumValN(EmitKind::LLVM, "llvm", "LLVM IR text"),
                  clEnumValN(EmitKind::Object, "obj", "an object file"),
-                 clEnumValN(EmitKind::SharedObject, "so", "a shared object")),
+                 clEnumValN(EmitKind::SharedObject, "so", "a shared object"),
+                 clEnumValN(EmitKind::PTX, "ptx", "the kernels, as PTX")),
       cl::sub(command),
       cl::cat(optionCategory())};
   cl::opt<std::string> stopAfter{
@@ -96,6 +97,9 @@ llvm::Error CompileVerb::run() {
   if (!options)
     return options.takeError();
   EmitKind kind = emit;
+  if (kind == EmitKind::PTX && options->target != "cuda")
+    return failure(Exit::Usage, "--emit=ptx without --target=cuda",
+                   "only code for a GPU is PTX");
   if (!stopAfter.empty()) {
     if (kind != EmitKind::MLIR && emit.getNumOccurrences())
       return failure(Exit::Usage, "--stop-after needs --emit=mlir",

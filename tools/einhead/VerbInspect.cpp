@@ -52,6 +52,7 @@ struct Section {
     return type == 1   ? "manifest"
            : type == 2 ? "code, CPU"
            : type == 3 ? "code, CPU, variant"
+           : type == 4 ? "code, device"
                        : "unknown";
   }
 };
@@ -127,6 +128,27 @@ void printTargets(const Manifest &manifest) {
   for (const ManifestTarget &target : llvm::reverse(manifest.variants))
     llvm::outs() << "  " << describeTarget(target) << "\n";
   llvm::outs() << "  " << describeTarget(manifest.target) << "\n";
+}
+
+/// Images in the order of their sections, of which the runtime takes the first
+/// that the device can run.
+void printDevice(const ManifestDevice &device,
+                 llvm::ArrayRef<Section> sections) {
+  if (device.kind.empty())
+    return;
+  llvm::outs() << "kernels for " << device.kind << ", " << device.chip << "\n";
+  auto section = sections.begin();
+  for (const ManifestDevice::Image &image : device.images) {
+    section = std::find_if(section, sections.end(),
+                           [](const Section &s) { return s.type == 4; });
+    llvm::outs() << "  image " << llvm::left_justify(image.format, 6)
+                 << image.chip;
+    if (section != sections.end())
+      llvm::outs() << ", " << (section++)->bytes.size() << " bytes";
+    llvm::outs() << "\n";
+  }
+  for (const std::string &kernel : device.kernels)
+    llvm::outs() << "  kernel " << kernel << "\n";
 }
 
 void printFunctions(const Manifest &manifest) {
@@ -217,6 +239,7 @@ llvm::Error InspectVerb::run() {
   if (!manifest)
     return manifest.takeError();
   printTargets(*manifest);
+  printDevice(manifest->device, *sections);
   printFunctions(*manifest);
   printParameters(*manifest);
   return llvm::Error::success();

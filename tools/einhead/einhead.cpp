@@ -18,7 +18,7 @@ namespace cl = llvm::cl;
 using namespace einhead::tool;
 
 static const char overview[] =
-    "Einhead compiles attention: einsums in, CPU code in a module file out.";
+    "Einhead compiles attention: einsums in, code in a module file out.";
 
 static const char exitCodes[] =
     "\nEXIT CODES: 0 ok, 1 wrong result, 2 usage, 3 invalid input, 4 "

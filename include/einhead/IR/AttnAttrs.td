@@ -77,8 +77,10 @@ def Attn_ScheduleAttr : Attn_Attr<"Schedule", "schedule"> {
     hardware).
 
     `products` says what multiplies: `fma` (f32, whatever the operands are),
-    `dot` (pairs of bf16, summed in f32; the weights are rounded to bf16) or
-    `tiles` (the same pairs, in matrix tiles).  With `packed`, a tile of K is
+    `dot` (pairs of bf16, summed in f32; the weights are rounded to bf16),
+    `tiles` (the same pairs, in matrix tiles) or `wgmma` (tensor cores of a
+    Hopper GPU; then the kernel cuts the keys itself, and of the sizes only
+    `key_tile` counts).  With `packed`, a tile of K is
     turned and a tile of V interleaved in scratch memory once, for all rows: no
     sum over lanes, but work that only many rows repay.
 

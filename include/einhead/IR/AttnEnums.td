@@ -13,7 +13,8 @@ include "mlir/IR/EnumAttr.td"
 def Attn_Products : I32EnumAttr<"Products", "How a tile's two products are computed", [
   I32EnumAttrCase<"FMA", 0, "fma">,
   I32EnumAttrCase<"Dot", 1, "dot">,
-  I32EnumAttrCase<"Tiles", 2, "tiles">
+  I32EnumAttrCase<"Tiles", 2, "tiles">,
+  I32EnumAttrCase<"WGMMA", 3, "wgmma">
 ]> {
   let cppNamespace = "::einhead::attn";
   let genSpecializedAttr = 0;

@@ -8,6 +8,7 @@
 #ifndef EINHEAD_TARGET_CONTAINER_H
 #define EINHEAD_TARGET_CONTAINER_H
 
+#include "einhead/Target/DeviceCode.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <string>
@@ -15,9 +16,11 @@
 namespace einhead {
 
 /// A module file of a manifest, code for the CPU and, for each further entry of
-/// the manifest's "variants", code (docs/Module.md).
+/// the manifest's "variants", code; and the images of its "device"
+/// (docs/Module.md).
 std::string writeContainer(llvm::StringRef manifest, llvm::StringRef code,
-                           llvm::ArrayRef<std::string> variants = {});
+                           llvm::ArrayRef<std::string> variants = {},
+                           llvm::ArrayRef<DeviceImage> images = {});
 
 } // namespace einhead
 

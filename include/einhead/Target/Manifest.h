@@ -9,6 +9,7 @@
 #define EINHEAD_TARGET_MANIFEST_H
 
 #include "einhead/Analysis/Traffic.h"
+#include "einhead/Target/DeviceCode.h"
 #include "einhead/Target/TargetInfo.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -57,9 +58,11 @@ public:
   bool hasTraffic() const;
   /// The first function that reads parameters, or "".
   llvm::StringRef readerOfParameters() const;
-  /// The JSON text, of code for one target or for several, the least first.
+  /// The JSON text, of code for one target or for several, the least first, and
+  /// of kernels for a device.
   std::string json(llvm::ArrayRef<TargetInfo> targets,
-                   llvm::ArrayRef<std::string> parameterFiles) const;
+                   llvm::ArrayRef<std::string> parameterFiles,
+                   const DeviceCode *device = nullptr) const;
 
 private:
   std::vector<ManifestFunction> functions;

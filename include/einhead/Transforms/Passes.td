@@ -253,6 +253,24 @@ def PrefetchPass : Pass<"attn-prefetch", "::mlir::func::FuncOp"> {
     "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
+def AttnToGPUPass : Pass<"attn-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "Attention on buffers as kernels of Hopper tensor cores";
+  let description = [{
+    Each `attn.attention` whose schedule says `products = wgmma` becomes a kernel
+    in `gpu.module @kernels`, and the host code that launches it: one launch, in
+    which TMA streams K and V into a ring of tiles in shared memory, warpgroups
+    compute the transposed products (keys and value columns fill M = 64, the
+    query rows are N), and the parts of a unit's keys are merged.  Lengths are
+    read on the device.
+
+    Refused: what the kernel does not take, with the reason.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
+}
+
 def DestinationResultsPass : Pass<"attn-destination-results", "::mlir::ModuleOp"> {
   let summary = "Turn results of functions into destination arguments";
   let description = [{
@@ -274,6 +292,39 @@ def OutlineParallelPass : Pass<"attn-outline-parallel", "::mlir::ModuleOp"> {
     "::mlir::memref::MemRefDialect"];
 }
 
+def ForallToGPUPass : Pass<"attn-forall-to-gpu", "::mlir::func::FuncOp"> {
+  let summary = "Launch a block of threads for each iteration of scf.forall";
+  let description = [{
+    On buffers: each outermost `scf.forall` becomes a `gpu.launch`, a row of
+    blocks, one for each iteration.  The threads of a block run the body
+    together: indices, subviews, loops and branches alike; elements of linalg
+    ops, copies, `attn.partial_attention` and `attn.merge` by turns, with a
+    barrier behind each.  Memory of the body is the block's shared memory.
+    Nested loops become `scf.for`.  Attention outside of every loop is a launch
+    of one block.
+
+    Any scores (mask, bias, score region, lists of keys, scales of i8 rows), any
+    extents, and keys and values of f32, f16, bf16 and i8.  `math.exp2` must be
+    good to 2 ulp, and 0 for -inf.
+
+    Refused: memory of a dynamic size in a body, more shared memory than
+    `shared-bytes`, ops that write one element from several points of their
+    parallel loops, ops of other dialects with side effects.
+  }];
+  let options = [Option<"threads", "threads", "int64_t", "128",
+                        "threads of a block, a power of two: enough to hide "
+                        "latency, few enough that several blocks share a "
+                        "multiprocessor">,
+                 Option<"sharedBytes", "shared-bytes", "int64_t", "49152",
+                        "shared memory of a block: what every GPU gives "
+                        "without being asked">];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
 def EmitEntryPointsPass : Pass<"attn-emit-entry-points", "::mlir::ModuleOp"> {
   let summary = "Add the entry points that the runtime calls";
   let description = [{
@@ -282,6 +333,81 @@ def EmitEntryPointsPass : Pass<"attn-emit-entry-points", "::mlir::ModuleOp"> {
     and `einhead_module_host`; and the allocation functions, which ask the host.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "::mlir::func::FuncOp"> {
+  let summary = "Make kernels of linalg ops and copies on buffers";
+  let description = [{
+    On buffers: each linalg op outside of `gpu.launch` and `scf.forall` becomes a
+    launch with one thread for each point of its parallel loops, numbered in the
+    order of the output's dimensions; a thread runs the reductions, its sums in
+    registers.  Copies are such ops, too.  A loop around one op whose turns write
+    different rows, as appends at a position for each sequence do, becomes a
+    further parallel loop.  A number that a tensor element gives is loaded by the
+    kernel that uses it, where the element is still the same then; a store of one
+    number is a kernel of one thread.
+
+    Before:
+    ```mlir
+    linalg.generic {iterator_types = ["parallel", "reduction"], ...}
+      ins(%a : memref<8x64xf32>) outs(%s : memref<8xf32>) {...}
+    ```
+    After:
+    ```mlir
+    gpu.launch blocks(...) in (%c1, ...) threads(...) in (%c256, ...) {
+      scf.if %inside {
+        %sum = scf.for %k = %c0 to %c64 step %c1 iter_args(...) -> (f32) {...}
+        memref.store %sum, %s[%i] : memref<8xf32>
+      }
+      gpu.terminator
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+}
+
+def DeviceMathPass : Pass<"attn-device-math"> {
+  let summary = "Write math functions as instructions that a GPU has";
+  let description = [{
+    A GPU has no C library: exponentials, logarithms, powers and trigonometric
+    functions of f32 and narrower types become polynomials.  They are computed in
+    f32 where that keeps about 2 ulp, and in f64 where it does not (sines of large
+    angles, powers), and are right for infinities, NaN and zeros.  Functions of
+    f64 get the precision of f64.  What upstream writes as arithmetic (ceildivs,
+    hyperbolic functions) is expanded.  *Refused:* a function that has no such
+    form, by name.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
+def LaunchThroughHostPass : Pass<"attn-launch-through-host", "::mlir::ModuleOp"> {
+  let summary = "Launch kernels by calls of the host table";
+  let description = [{
+    Each `gpu.launch_func` becomes a call of `launch` of the host table
+    (runtime.h) with the kernel's name, sizes and the addresses of its
+    parameters: memrefs are expanded as in the kernel, a parameter with
+    `llvm.byval` is the memory that the operand points to.  Defines the functions
+    `@einhead_host_tensor_map`, `@einhead_host_zeroed` and
+    `@einhead_host_multiprocessors` where they are declared, through the table.
+    *Refused:* asynchronous launches, operands without a form in the kernel.
+
+    Before:
+    ```mlir
+    gpu.launch_func @kernels::@step_0 blocks in (%n, %c1, %c1)
+      threads in (%c256, %c1, %c1) args(%x : memref<?xf32>)
+    ```
+    After:
+    ```mlir
+    llvm.call %launch(%name, %grid, %block, %one, %zero, %arguments)
+      : !llvm.ptr, (!llvm.ptr, !llvm.ptr, !llvm.ptr, i64, i64, !llvm.ptr) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
 }
 
 def ConvertHeadsPass : Pass<"attn-convert-heads", "::mlir::ModuleOp"> {

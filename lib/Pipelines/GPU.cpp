@@ -1,0 +1,97 @@
+//===- GPU.cpp - The pipeline to GPU code -----------------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/Pipelines/GPU.h"
+#include "Passes.h"
+#include "Steps.h"
+#include "einhead/Transforms/Passes.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace einhead;
+
+/// Projections stay einsums: blocks of columns for each thread of a CPU are too
+/// few for a GPU.
+static void addTiled(OpPassManager &pm) {
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  functions.addPass(createSplitKeysPass());
+  functions.addPass(createTileDecodePass());
+  addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createCheckTrafficPass());
+}
+
+/// All work on tensors becomes kernels; the host computes extents and launches.
+static void addKernels(OpPassManager &pm) {
+  addLinalg(pm);
+  addBufferization(pm);
+  pm.addPass(createAttnToGPUPass());
+  pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
+  pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());
+  addCleanup(pm);
+  pm.addPass(createGpuLaunchSinkIndexComputationsPass());
+  pm.addPass(createNameKernelsPass());
+  pm.addPass(createGpuKernelOutliningPass());
+  addCleanup(pm);
+  pm.addPass(createCheckHostMemoryPass());
+}
+
+/// Kernels first: what the host's conversions would make of them is for a CPU.
+static void addDeviceLLVM(OpPassManager &pm) {
+  OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createConvertVectorToSCFPass());
+  kernels.addPass(createLoopInvariantCodeMotionPass());
+  kernels.addPass(createLowerAffinePass());
+  kernels.addPass(memref::createExpandStridedMetadataPass());
+  kernels.addPass(createLowerAffinePass());
+  addCleanup(kernels);
+  kernels.addPass(createDeviceMathPass());
+  // LLVM converts bf16 by itself, and every chip that has an instruction for it
+  // has it.
+  kernels.addPass(arith::createArithExpandOpsPass());
+  kernels.addPass(createSCFToControlFlowPass());
+  kernels.addPass(createConvertNVGPUToNVVMPass());
+  kernels.addPass(createConvertMathToLLVMPass());
+  kernels.addPass(createArithToLLVMConversionPass());
+  kernels.addPass(createKernelsToNVVMPass());
+  kernels.addPass(createConvertNVVMToLLVMPass());
+  addCleanup(kernels);
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void einhead::buildGPULevelPipeline(OpPassManager &pm, Level level,
+                                    const GPUPipelineOptions &options) {
+  switch (level) {
+  case Level::Tiled:
+    if (options.fuse)
+      addTiled(pm);
+    return;
+  case Level::Vector:
+    return addKernels(pm);
+  case Level::LLVM:
+    addDeviceLLVM(pm);
+    pm.addPass(createLaunchThroughHostPass());
+    return addHostLLVM(pm);
+  default:
+    return buildLevelPipeline(pm, level, options);
+  }
+}
+
+void einhead::buildGPUPipeline(OpPassManager &pm,
+                               const GPUPipelineOptions &options) {
+  Level last = lastLevel(options, "einhead-to-gpu");
+  buildGraphPipeline(pm, options);
+  for (Level level : levels) {
+    buildGPULevelPipeline(pm, level, options);
+    if (level == last)
+      return;
+  }
+}

@@ -1,0 +1,32 @@
+//===- Steps.h - What the pipelines of all targets share --------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_LIB_PIPELINES_STEPS_H
+#define EINHEAD_LIB_PIPELINES_STEPS_H
+
+#include "einhead/Pipelines/CPU.h"
+
+namespace einhead {
+
+void addCleanup(mlir::OpPassManager &pm);
+
+/// Everything on tensors but tiled attention becomes linalg.
+void addLinalg(mlir::OpPassManager &pm);
+
+/// Functions get destinations, tensors become buffers.
+void addBufferization(mlir::OpPassManager &pm);
+
+/// Code on buffers, without loops that are parallel, becomes the LLVM dialect,
+/// with the entry points that the runtime calls.
+void addHostLLVM(mlir::OpPassManager &pm);
+
+/// The last level of a pipeline's options; ends the process where it is none.
+Level lastLevel(const CPUPipelineOptions &options, llvm::StringRef pipeline);
+
+} // namespace einhead
+
+#endif // EINHEAD_LIB_PIPELINES_STEPS_H

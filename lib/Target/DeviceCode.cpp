@@ -1,0 +1,135 @@
+//===- DeviceCode.cpp - Kernels to PTX --------------------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "einhead/Target/DeviceCode.h"
+#include "DeviceTarget.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace llvm;
+using namespace einhead;
+
+Expected<const Target *> einhead::findDeviceTarget() {
+  InitializeAllTargetInfos();
+  InitializeAllTargets();
+  InitializeAllTargetMCs();
+  InitializeAllAsmPrinters();
+  std::string why;
+  Triple triple = deviceTriple();
+  const Target *target = TargetRegistry::lookupTarget(triple, why);
+  if (!target)
+    return createStringError(std::make_error_code(std::errc::not_supported),
+                             "this LLVM has no code generator for GPUs: " +
+                                 why);
+  return target;
+}
+
+/// Intrinsics that code generation for GPUs makes library calls of, or ends the
+/// process at.
+static bool isLibraryIntrinsic(const Function &function) {
+  static const StringSet<> names = {
+      "llvm.exp",  "llvm.exp10", "llvm.log",   "llvm.log2",  "llvm.log10",
+      "llvm.pow",  "llvm.powi",  "llvm.sin",   "llvm.cos",   "llvm.tan",
+      "llvm.asin", "llvm.acos",  "llvm.atan",  "llvm.atan2", "llvm.sinh",
+      "llvm.cosh", "llvm.tanh",  "llvm.sincos"};
+  StringRef name = Intrinsic::getBaseName(function.getIntrinsicID());
+  return names.contains(name);
+}
+
+static Error notThere(const Function &callee, const Twine &caller) {
+  return createStringError(std::make_error_code(std::errc::not_supported),
+                           "kernel " + caller + " calls " + callee.getName() +
+                               ", which a GPU does not have");
+}
+
+/// Nothing may be left for a library to define.
+static Error checkCalls(const Module &kernels) {
+  for (const Function &function : kernels) {
+    bool isLibrary = function.isIntrinsic() ? isLibraryIntrinsic(function)
+                                            : function.isDeclaration();
+    if (!isLibrary || function.use_empty())
+      continue;
+    auto *call = dyn_cast<Instruction>(*function.user_begin());
+    return notThere(function,
+                    call ? call->getFunction()->getName() : StringRef("code"));
+  }
+  return Error::success();
+}
+
+static Expected<std::unique_ptr<TargetMachine>>
+createDeviceMachine(const GPUInfo &gpu, unsigned optLevel) {
+  Expected<const Target *> target = findDeviceTarget();
+  if (!target)
+    return target.takeError();
+  TargetOptions options;
+  // Only what the IR marks is contracted.
+  options.AllowFPOpFusion = FPOpFusion::Standard;
+  std::unique_ptr<TargetMachine> machine((*target)->createTargetMachine(
+      deviceTriple(), gpu.chip, ("+ptx" + Twine(gpu.ptxVersion)).str(), options,
+      std::nullopt, std::nullopt,
+      static_cast<CodeGenOptLevel>(std::min(optLevel, 3u))));
+  if (!machine)
+    return createStringError(std::make_error_code(std::errc::not_supported),
+                             "no target machine for " + gpu.chip);
+  return machine;
+}
+
+static void optimizeKernels(Module &kernels, TargetMachine &machine,
+                            unsigned optLevel) {
+  PassBuilder builder(&machine);
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager components;
+  ModuleAnalysisManager modules;
+  TargetLibraryInfoImpl library(machine.getTargetTriple());
+  library.disableAllFunctions();
+  functions.registerPass([&] { return TargetLibraryAnalysis(library); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  const OptimizationLevel levels[] = {
+      OptimizationLevel::O0, OptimizationLevel::O1, OptimizationLevel::O2,
+      OptimizationLevel::O3};
+  OptimizationLevel level = levels[std::min(optLevel, 3u)];
+  ModulePassManager passes = optLevel
+                                 ? builder.buildPerModuleDefaultPipeline(level)
+                                 : builder.buildO0DefaultPipeline(level);
+  passes.run(kernels, modules);
+}
+
+Expected<std::string> einhead::emitPTX(Module &kernels, const GPUInfo &gpu,
+                                       unsigned optLevel) {
+  auto machine = createDeviceMachine(gpu, optLevel);
+  if (!machine)
+    return machine.takeError();
+  kernels.setTargetTriple((*machine)->getTargetTriple());
+  kernels.setDataLayout((*machine)->createDataLayout());
+  for (Function &function : kernels)
+    if (!function.isDeclaration() &&
+        function.getCallingConv() != CallingConv::PTX_Kernel)
+      function.setLinkage(GlobalValue::InternalLinkage);
+  optimizeKernels(kernels, **machine, optLevel);
+  if (Error error = checkCalls(kernels))
+    return error;
+  SmallString<0> text;
+  raw_svector_ostream stream(text);
+  legacy::PassManager passes;
+  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr,
+                                      CodeGenFileType::AssemblyFile))
+    return createStringError(std::make_error_code(std::errc::not_supported),
+                             "LLVM writes no PTX");
+  passes.run(kernels);
+  return text.str().str();
+}

@@ -1,0 +1,153 @@
+//===- DecodeEmitter.h - The stages of a decode kernel ----------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_LIB_TRANSFORMS_HOPPER_DECODEEMITTER_H
+#define EINHEAD_LIB_TRANSFORMS_HOPPER_DECODEEMITTER_H
+
+#include "DecodeKernel.h"
+
+namespace einhead::hopper {
+
+/// The tiles that a block takes: from tile `firstTile` of unit `firstUnit` up to
+/// tile `endTile` of unit `endUnit`.
+struct Run {
+  mlir::Value firstUnit, firstTile, endUnit, endTile;
+};
+
+/// The blocks that share a unit, and which of its states the first one's is.
+struct Contributors {
+  mlir::Value first, count, firstState;
+};
+
+/// A unit's tiles that this block takes.
+struct Item {
+  mlir::Value unit;
+  Values batch;             ///< indices of the batch letters
+  mlir::Value firstRow;     ///< of the unit, among all rows
+  mlir::Value limit;        ///< no key from here on counts
+  mlir::Value tiles;        ///< of the unit, at least 1
+  mlir::Value firstOfUnit;  ///< number of the unit's first tile in K
+  mlir::Value begin, end;   ///< tiles of the unit
+  mlir::Value isWhole;      ///< i1
+  mlir::Value state;        ///< number of the block's state for it
+};
+
+/// What a warpgroup carries from tile to tile.
+struct Carried {
+  mlir::Value unseen; ///< i1: a row has had no key yet
+  Values sums;        ///< per row, of this thread's keys
+  Values outputs;     ///< [box][rows / 8][4], a wgmma's accumulators
+
+  Values pack() const;
+  static Carried unpack(mlir::ValueRange values, const DecodeShape &shape);
+};
+
+class DecodeEmitter : public KernelBuilder {
+public:
+  DecodeEmitter(mlir::OpBuilder &builder, mlir::Location loc,
+                const DecodeShape &shape, const DecodeParameters &parameters)
+      : KernelBuilder(builder, loc), shape(shape), p(parameters) {}
+  void run();
+
+private:
+  // The whole (DecodeKernel.cpp).
+  void setUp();
+  void setRegisters(int64_t count, mlir::NVVM::SetMaxRegisterAction action);
+  mlir::Value fullBarrier(mlir::Value stage, bool ofValue);
+  mlir::Value emptyBarrier(mlir::Value stage, bool ofValue);
+  std::pair<mlir::Value, mlir::Value> nextStage(mlir::Value stage,
+                                                mlir::Value phase,
+                                                int64_t step);
+  void produce();
+  void copyTile(const Item &item, mlir::Value tile, mlir::Value stage,
+                mlir::Value phase, bool ofValue);
+  void consume();
+  void loadQueries(const Item &item);
+  void syncConsumers() { barrier(i32(1), shape.consumers()); }
+  void syncGroup() { barrier(groupBarrier, 128); }
+  /// Whether the unit has that row: the last block may be short.
+  mlir::Value hasRow(const Item &item, mlir::Value row);
+  mlir::Value elementPointer(const Addressed &tensor, mlir::Type type,
+                             const Item &item, mlir::Value row,
+                             mlir::Value column);
+
+  // Who computes what (DecodeWork.cpp).
+  mlir::Value tilesOf(mlir::Value limit);
+  mlir::Value limitOf(mlir::Value firstIndex);
+  void shareOut();
+  Run partOfUnit(mlir::Value block);
+  Run wholeUnits(mlir::Value block, mlir::Value blocks);
+  mlir::Value startOf(mlir::Value block);
+  mlir::Value ownerOf(mlir::Value tile);
+  Run equalRun(mlir::Value block);
+  void findRun(mlir::Value block);
+  Item itemAt(mlir::Value unit);
+  Values overItems(mlir::ValueRange carried,
+                   llvm::function_ref<Values(const Item &, mlir::ValueRange)>
+                       body);
+  Contributors contributorsOf(const Item &item);
+
+  // A tile (DecodeTile.cpp).
+  Carried tile(const Item &item, mlir::Value tileIndex, mlir::Value stage,
+               mlir::Value phase, Carried carried);
+  Carried subTile(const Item &item, mlir::Value firstKey, mlir::Value subOffset,
+                  mlir::Value stage, mlir::Value phase, bool isLast,
+                  Carried carried);
+  Values scores(mlir::Value keyOffset);
+  Values maskScores(const Item &item, Values scores, mlir::Value firstKey);
+  mlir::Value isPartial(const Item &item, mlir::Value firstKey);
+  mlir::Value isLive(llvm::ArrayRef<mlir::Value> rowLetters, mlir::Value key);
+  mlir::Value evaluate(mlir::AffineExpr expression,
+                       llvm::ArrayRef<mlir::Value> rowLetters,
+                       mlir::Value key);
+  Values relative(llvm::ArrayRef<mlir::Value> scores,
+                  llvm::ArrayRef<mlir::Value> maxima);
+  std::pair<Values, Carried> raiseMaxima(llvm::ArrayRef<mlir::Value> scores,
+                                         llvm::ArrayRef<mlir::Value> maxima,
+                                         Carried carried);
+  void storeWeights(llvm::ArrayRef<mlir::Value> weights);
+  void clearValues(const Item &item, mlir::Value valueOffset,
+                   mlir::Value firstKey);
+  void addValues(mlir::Value valueOffset, Values &outputs);
+  mlir::Value wgmma(mlir::Value accumulators, mlir::Value a, mlir::Value bMatrix,
+                    bool accumulate, bool turned);
+  mlir::Value toStruct(llvm::ArrayRef<mlir::Value> values);
+  Values fromStruct(mlir::Value value);
+  /// The row (in the unit) of accumulator element `e` of column block `n`.
+  mlir::Value rowOf(int64_t n, int64_t e);
+
+  // The end of an item (DecodeEpilogue.cpp).
+  void finish(const Item &item, const Carried &carried);
+  void spill(const Carried &carried);
+  void joinGroups(const Item &item);
+  void announce(const Item &item);
+  void mergeParts();
+  void mergeUnit(const Item &item);
+  void mergeShare(const Item &item, const Contributors &contributors,
+                  mlir::Value share);
+  Values rowLetters(const Item &item, mlir::Value row);
+  void writeOutput(const Item &item, mlir::Value row, mlir::Value column,
+                   mlir::Value max, mlir::Value sum,
+                   llvm::ArrayRef<mlir::Value> values);
+  mlir::Value statePointer(mlir::Value state, mlir::Value offset);
+
+  int64_t blocks() const { return shape.paddedRows() / 8; }
+
+  const DecodeShape &shape;
+  const DecodeParameters &p;
+  mlir::Value thread, warp, lane, block, blockCount;
+  Run mine;
+  mlir::Value tilesEach, longerRuns, unitTiles; ///< of equal runs
+  // Of a consumer: its group and warp in it; of the lane, the row of 8 that it
+  // has in an accumulator and twice the column pair.
+  mlir::Value group, groupWarp, laneRow, lanePair, groupBarrier;
+  mlir::Value weightsOffset, maxima, reduction;
+};
+
+} // namespace einhead::hopper
+
+#endif // EINHEAD_LIB_TRANSFORMS_HOPPER_DECODEEMITTER_H

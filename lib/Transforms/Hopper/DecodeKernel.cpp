@@ -1,0 +1,246 @@
+//===- DecodeKernel.cpp - Roles, items, the producer ------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "DecodeEmitter.h"
+
+using namespace mlir;
+using namespace einhead::hopper;
+
+static constexpr int64_t producerRegisters = 24;
+
+int64_t DecodeShape::fullOffset() const {
+  int64_t products = (depthBoxes() + groups) * paddedRows() * 128;
+  int64_t joined = groups * rows * (width + 2) * 4;
+  int64_t merged = consumers() * 6 * 4;
+  return queryOffset() +
+         llvm::alignTo(std::max({products, joined, merged}), 16);
+}
+
+void einhead::hopper::buildDecodeKernel(OpBuilder &builder, Location loc,
+                                        const DecodeShape &shape,
+                                        const DecodeParameters &parameters,
+                                        Value sharedBase) {
+  DecodeEmitter emitter(builder, loc, shape, parameters);
+  emitter.sharedBase = sharedBase;
+  emitter.run();
+}
+
+void DecodeEmitter::run() {
+  setUp();
+  Value isConsumer = isLess(warp, shape.groups * 4);
+  auto roles = scf::IfOp::create(b, isConsumer, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(roles.elseBlock());
+  setRegisters(producerRegisters, NVVM::SetMaxRegisterAction::decrease);
+  ifThen(isEqual(thread, shape.consumers()), [&] { produce(); });
+  b.setInsertionPointToStart(roles.thenBlock());
+  setRegisters(shape.groups == 2 ? 240 : 160,
+               NVVM::SetMaxRegisterAction::increase);
+  consume();
+}
+
+/// With several groups, consumers take the registers that the producer does not
+/// need.
+void DecodeEmitter::setRegisters(int64_t count,
+                                 NVVM::SetMaxRegisterAction action) {
+  if (shape.groups > 1 && shape.blocksPerSM == 1)
+    NVVM::SetMaxRegisterOp::create(b, count, action);
+}
+
+void DecodeEmitter::setUp() {
+  thread = NVVM::ThreadIdXOp::create(b, b.getI32Type());
+  warp = div(thread, 32);
+  lane = rem(thread, 32);
+  block = NVVM::BlockIdXOp::create(b, b.getI32Type());
+  blockCount = NVVM::GridDimXOp::create(b, b.getI32Type());
+  ifThen(isEqual(thread, 0), [&] {
+    int64_t count = shape.stages * shape.barriersPerStage();
+    for (int64_t i = 0; i < count; ++i) {
+      initBarrier(i32(shape.fullOffset() + i * 8), 1);
+      // One arrival for each warp of the group that reads the stage.
+      initBarrier(i32(shape.emptyOffset() + i * 8), 4);
+    }
+  });
+  NVVM::FenceMbarrierInitOp::create(b);
+  shareOut();
+  barrier(i32(0), shape.threads());
+}
+
+//===----------------------------------------------------------------------===//
+// The ring
+//===----------------------------------------------------------------------===//
+
+Value DecodeEmitter::fullBarrier(Value stage, bool ofValue) {
+  Value first = mul(stage, shape.barriersPerStage() * 8);
+  return add(first, shape.fullOffset() + (ofValue ? 8 : 0));
+}
+
+Value DecodeEmitter::emptyBarrier(Value stage, bool ofValue) {
+  Value first = mul(stage, shape.barriersPerStage() * 8);
+  return add(first, shape.emptyOffset() + (ofValue ? 8 : 0));
+}
+
+/// The stage `step` further round the ring, and the parity of its phase.
+std::pair<Value, Value> DecodeEmitter::nextStage(Value stage, Value phase,
+                                                 int64_t step) {
+  Value next = add(stage, step);
+  Value wraps = isLess(i32(shape.stages - 1), next);
+  return {select(wraps, sub(next, i32(shape.stages)), next),
+          select(wraps, xorOf(phase, i32(1)), phase)};
+}
+
+//===----------------------------------------------------------------------===//
+// The producer
+//===----------------------------------------------------------------------===//
+
+/// Waits for the stage's half to be empty, and asks for the tile of K or V.
+void DecodeEmitter::copyTile(const Item &item, Value tile, Value stage,
+                             Value phase, bool ofValue) {
+  // K and V are read once: the first lines to leave the L2 cache.
+  constexpr int64_t evictFirst = 0x12F0000000000000;
+  constexpr unsigned clusterSpace = 7; // shared memory of a cluster's blocks
+  Value full = fullBarrier(stage, ofValue);
+  wait(emptyBarrier(stage, ofValue), phase);
+  expectBytes(full, ofValue ? shape.valueBytes() : shape.keyBytes());
+  Value start = mul(stage, shape.stageBytes());
+  if (ofValue)
+    start = add(start, shape.keyBytes());
+  Values coordinates = {Value(),
+                        mul(add(item.firstOfUnit, tile), shape.keyTile)};
+  for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
+    coordinates.push_back(item.batch[letter]);
+  int64_t boxes = ofValue ? shape.widthBoxes() : shape.depthBoxes();
+  for (int64_t box = 0; box < boxes; ++box) {
+    coordinates[0] = i32(box * 64);
+    Value to = LLVM::AddrSpaceCastOp::create(
+        b, pointerType(clusterSpace),
+        shared(add(start, box * shape.keyTile * 128)));
+    NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
+        b, to, ofValue ? p.valueMap : p.keyMap, coordinates, shared(full),
+        ValueRange(), Value(), i64(evictFirst), NVVM::TMALoadMode::TILE,
+        /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
+  }
+}
+
+void DecodeEmitter::produce() {
+  overItems({i32(0), i32(1)}, [&](const Item &item, ValueRange ring) {
+    return loop(item.begin, item.end, i32(1), ring,
+                [&](Value tile, ValueRange inner) {
+                  copyTile(item, tile, inner[0], inner[1], false);
+                  if (!shape.valueInKey)
+                    copyTile(item, tile, inner[0], inner[1], true);
+                  auto [stage, phase] = nextStage(inner[0], inner[1], 1);
+                  return Values{stage, phase};
+                });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// The consumers
+//===----------------------------------------------------------------------===//
+
+/// The indices of the row letters.
+Values DecodeEmitter::rowLetters(const Item &item, Value row) {
+  Values letters(p.rowExtents.size());
+  Value rest = add(item.firstRow, row);
+  for (size_t i = p.rowExtents.size(); i-- > 0;) {
+    Value outer = i ? div(rest, p.rowExtents[i]) : i32(0);
+    letters[i] = i ? sub(rest, mul(outer, p.rowExtents[i])) : rest;
+    rest = outer;
+  }
+  return letters;
+}
+
+Value DecodeEmitter::hasRow(const Item &item, Value row) {
+  Value inUnit = isLess(row, shape.rows);
+  if (shape.totalRows % shape.rows == 0)
+    return inUnit;
+  return andOf(inUnit, isLess(add(item.firstRow, row), shape.totalRows));
+}
+
+Value DecodeEmitter::elementPointer(const Addressed &tensor, Type type,
+                                    const Item &item, Value row,
+                                    Value column) {
+  Value index = column ? widen(column) : i64(0);
+  for (auto [i, stride] : llvm::enumerate(tensor.batchStrides))
+    index = add64(index, mul64(widen(item.batch[i]), stride));
+  for (auto [letter, stride] :
+       llvm::zip(rowLetters(item, row), tensor.rowStrides))
+    index = add64(index, mul64(widen(letter), stride));
+  return at(tensor.base, type, index);
+}
+
+/// The queries of the unit into shared memory, [box][row][64] with swizzled
+/// chunks of 16 bytes, 0 where there is no row or column.
+void DecodeEmitter::loadQueries(const Item &item) {
+  auto chunkType = VectorType::get({4}, b.getI32Type());
+  int64_t rows = shape.paddedRows(), chunks = shape.depthBoxes() * 8;
+  Value zero = arith::ConstantOp::create(
+      b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
+  loop(thread, i32(rows * chunks), i32(shape.consumers()), [&](Value i) {
+    Value row = div(i, chunks), chunk = rem(i, chunks);
+    Value exists = andOf(hasRow(item, row), isLess(chunk, shape.depth / 8));
+    Values data = ifElse(
+        exists,
+        [&] {
+          return Values{load(chunkType,
+                             elementPointer(p.query, shape.element, item, row,
+                                            mul(chunk, 8)),
+                             16)};
+        },
+        [&] { return Values{zero}; });
+    Value swizzled = xorOf(rem(chunk, 8), rem(row, 8));
+    Value offset = add(mul(div(chunk, 8), rows * 128), mul(row, 128));
+    offset = add(add(offset, mul(swizzled, 16)), shape.queryOffset());
+    storeShared(data.front(), offset, 16);
+  });
+}
+
+void DecodeEmitter::consume() {
+  group = div(warp, 4);
+  groupWarp = rem(warp, 4);
+  laneRow = div(lane, 4);
+  lanePair = mul(rem(lane, 4), 2);
+  groupBarrier = add(group, 2);
+  int64_t rows = shape.paddedRows();
+  weightsOffset = add(mul(group, rows * 128), shape.weightOffset());
+  maxima = add(mul(group, rows * 4), shape.maximaOffset());
+  reduction = add(mul(group, rows * 16), shape.reductionOffset());
+
+  // How many tiles of the items so far are behind this group's next one.
+  overItems({group, group, i32(0)}, [&](const Item &item, ValueRange ring) {
+    syncConsumers(); // the last item's outputs stood where the queries go
+    loadQueries(item);
+    loop(thread, i32(shape.groups * rows), i32(shape.consumers()),
+         [&](Value i) {
+           storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
+         });
+    fenceAsync();
+    syncConsumers();
+    Carried start;
+    start.unseen = arith::ConstantIntOp::create(b, 1, 1);
+    start.sums.assign(blocks() * 2, f32(0));
+    start.outputs.assign(shape.widthBoxes() * blocks() * 4, f32(0));
+    Values state(ring);
+    llvm::append_range(state, start.pack());
+    Value count = sub(item.end, item.begin);
+    Values end = whileLoop(
+        state, [&](ValueRange now) { return isLess(now[0], count); },
+        [&](ValueRange now) {
+          Carried carried = Carried::unpack(now.drop_front(3), shape);
+          carried = tile(item, add(item.begin, now[0]), now[1], now[2],
+                         std::move(carried));
+          auto [stage, phase] = nextStage(now[1], now[2], shape.groups);
+          Values next = {add(now[0], shape.groups), stage, phase};
+          llvm::append_range(next, carried.pack());
+          return next;
+        });
+    finish(item, Carried::unpack(ValueRange(end).drop_front(3), shape));
+    return Values{sub(end[0], count), end[1], end[2]};
+  });
+  mergeParts();
+}

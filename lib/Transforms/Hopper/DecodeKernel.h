@@ -1,0 +1,137 @@
+//===- DecodeKernel.h - Decode attention on Hopper tensor cores -*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+// One launch computes one attention.  A unit is the rows that share K and V (or
+// a block of them, where they are many); a thread block takes a run of
+// tiles: a part of a unit, whole units, or the end of one and the start of
+// another (DecodeWork.cpp).
+//
+//   producer   one thread streams tiles of K and V with TMA into a ring of
+//              stages in shared memory, each with a full and an empty mbarrier
+//   consumers  `groups` warpgroups take the tiles in turn and compute the
+//              transposed products S^T = K Q^T and O^T += V^T P^T: keys and
+//              columns fill the 64 rows of a wgmma, the query rows are its N,
+//              padded to a multiple of 8 and no more
+//   merge      the states of the groups are joined in shared memory, those of
+//              the parts of a unit in global memory, by the blocks that made
+//              them, each a share of the outputs
+//
+// The maximum that weights refer to is raised only when a score exceeds it by
+// 2^8, so that the accumulators are rescaled rarely (FlashAttention-4).
+
+#ifndef EINHEAD_LIB_TRANSFORMS_HOPPER_DECODEKERNEL_H
+#define EINHEAD_LIB_TRANSFORMS_HOPPER_DECODEKERNEL_H
+
+#include "KernelBuilder.h"
+#include "mlir/IR/IntegerSet.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace einhead::hopper {
+
+/// What a kernel is generated for.
+struct DecodeShape {
+  int64_t totalRows;       ///< query rows that share K and V
+  int64_t rows;            ///< those of one unit: all, or a block of them
+  int64_t depth, width;    ///< multiples of 8
+  bool valueInKey;         ///< the value is the key's first columns
+  mlir::Type element;      ///< of query, key and value: bf16 or f16
+  mlir::Type output;       ///< f32, f16 or bf16
+  double scale;            ///< of the scores, > 0
+  int64_t groups, stages;  ///< stages are a multiple of the groups
+  int64_t keyTile;         ///< a multiple of 64
+  int64_t blocksPerSM;
+
+  int64_t rowBlocks() const { return llvm::divideCeil(totalRows, rows); }
+  int64_t paddedRows() const { return llvm::alignTo(rows, 8); }
+  /// A TMA box has rows of 128 bytes.
+  int64_t depthBoxes() const { return llvm::divideCeil(depth, 64); }
+  int64_t widthBoxes() const { return llvm::divideCeil(width, 64); }
+  int64_t consumers() const { return groups * 128; }
+  /// The producer is one thread.  Where there are several groups, its warp has
+  /// the company of three: registers move between whole warpgroups alone.
+  int64_t threads() const { return consumers() + (groups > 1 ? 128 : 32); }
+
+  // Shared memory, in bytes from its start.
+  int64_t keyBytes() const { return keyTile * depthBoxes() * 128; }
+  int64_t valueBytes() const {
+    return valueInKey ? 0 : keyTile * widthBoxes() * 128;
+  }
+  int64_t stageBytes() const { return keyBytes() + valueBytes(); }
+  int64_t queryOffset() const { return stages * stageBytes(); }
+  int64_t weightOffset() const {
+    return queryOffset() + depthBoxes() * paddedRows() * 128;
+  }
+  /// Where outputs are joined, over the queries and weights.
+  int64_t outputOffset() const { return queryOffset(); }
+  int64_t fullOffset() const;
+  int64_t barriersPerStage() const { return valueInKey ? 1 : 2; }
+  int64_t emptyOffset() const {
+    return fullOffset() + stages * barriersPerStage() * 8;
+  }
+  int64_t maximaOffset() const {
+    return emptyOffset() + stages * barriersPerStage() * 8;
+  }
+  int64_t reductionOffset() const {
+    return maximaOffset() + groups * paddedRows() * 4;
+  }
+  int64_t sharedBytes() const {
+    return reductionOffset() + groups * 4 * paddedRows() * 4;
+  }
+  /// A block leaves the states of at most two units that it does not compute
+  /// whole: that of its first one, and that of its last one.
+  static constexpr int64_t statesPerBlock = 2;
+  /// A part's state in global memory, in floats: maxima, sums, outputs.
+  int64_t stateFloats() const { return rows * (width + 4); }
+};
+
+/// A tensor that the kernel reads or writes element by element: a pointer, and
+/// strides (i64, in elements) of the batch and row letters.
+struct Addressed {
+  mlir::Value base;
+  Values batchStrides, rowStrides;
+};
+
+/// Which keys a row attends, of those between the first and the last one.
+struct KeyMask {
+  /// A key attends where one of these holds.
+  llvm::SmallVector<mlir::IntegerSet> sets;
+  /// What the dimensions of the sets are: a row letter's place, or -1: the key.
+  llvm::SmallVector<int64_t> dims;
+  Values symbols;
+  mlir::Value begin;              ///< no row attends a key before
+  mlir::Value fullBegin, fullEnd; ///< all rows attend those between
+};
+
+/// The parameters of a kernel, as values of its body.
+struct DecodeParameters {
+  mlir::Value keyMap, valueMap; ///< tensor maps: column, key, batch letters
+  /// Of each dimension of a tensor map from the third on, the batch letter.
+  llvm::SmallVector<int64_t> keyLetters, valueLetters;
+  Addressed query, output, lse;
+  mlir::Value partials, counters; ///< pointers to f32 and i32
+  mlir::Value lengths;            ///< of the first batch letter, i64, or null
+  mlir::Value keys;               ///< how many there are at most
+  std::optional<KeyMask> mask;
+  mlir::Value units;
+  mlir::Value unitsEach;          ///< of one index of the first batch letter
+  /// How tiles are shared out: parts of each unit (> 0), whole units (0), or
+  /// runs of tiles of equal length (-1).
+  mlir::Value parts;
+  Values batchExtents;
+  llvm::SmallVector<int64_t> rowExtents;
+};
+
+/// Writes the body of the kernel at the builder's place.  `sharedBase` is the
+/// start of its shared memory, aligned to 1024 bytes.
+void buildDecodeKernel(mlir::OpBuilder &builder, mlir::Location loc,
+                       const DecodeShape &shape,
+                       const DecodeParameters &parameters,
+                       mlir::Value sharedBase);
+
+} // namespace einhead::hopper
+
+#endif // EINHEAD_LIB_TRANSFORMS_HOPPER_DECODEKERNEL_H

@@ -1,0 +1,126 @@
+//===- DecodePlan.cpp - Sizes of a Hopper decode kernel ---------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "DecodePlan.h"
+#include "einhead/IR/Tile.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace einhead::attn;
+using namespace einhead::hopper;
+
+/// Of a multiprocessor (CUDA programming guide, compute capability 9.0): shared
+/// memory, what each block of it takes for the system, and registers.
+static constexpr int64_t sharedBytesPerSM = 228 << 10, reservedBytes = 1 << 10,
+                         registersPerSM = 64 << 10;
+static constexpr int64_t mostGroups = 3;
+
+std::string einhead::hopper::whyNotDecodeKernel(AttentionOp op) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  Type element = getElementTypeOrSelf(op.getQuery());
+  if (!element.isBF16() && !element.isF16())
+    return "the query is neither bf16 nor f16";
+  for (Value operand : {op.getKey(), op.getValue()})
+    if (getElementTypeOrSelf(operand) != element)
+      return "query, key and value differ in element type";
+  Type output = getElementTypeOrSelf(op.getOutput());
+  if (!output.isF32() && !output.isBF16() && !output.isF16())
+    return "the output is not f32, f16 or bf16";
+  if (!op.getSharedKv())
+    return "its rows do not share K and V";
+  for (char letter : roles.row)
+    if (ShapedType::isDynamic(staticExtent(like, letter)))
+      return std::string("the extent of row letter '") + letter +
+             "' is dynamic";
+  for (char letter : {roles.depth[0], roles.value[0]})
+    if (staticExtent(like, letter) % 8)
+      return std::string("the extent of '") + letter +
+             "' is no multiple of 8, so that rows are no multiples of 16 bytes";
+  if (roles.queryTerm.back() != roles.depth[0])
+    return "depth is not the last letter of the query";
+  // A tensor map has at most 5 dimensions, two of which are keys and columns.
+  if (roles.keyTerm.size() > 5 || roles.valueTerm.size() > 5)
+    return "key or value has more than three batch letters";
+  if (op.getMask() || op.getBias() || op.getBlocks() || op.getSink() ||
+      !op.getScore().empty() || op.getOffsetLetters())
+    return "a mask, bias, block list, sink or score region shapes its scores";
+  if (op.getScale().convertToDouble() <= 0)
+    return "its scale is not positive";
+  return "";
+}
+
+/// The value as columns of the key, from the first on.
+static bool isValueInKey(AttentionOp op) {
+  if (op.getKey() == op.getValue())
+    return true;
+  auto view = op.getValue().getDefiningOp<memref::SubViewOp>();
+  auto keyView = op.getKey().getDefiningOp<memref::SubViewOp>();
+  if (!view || view.getSourceType().getRank() != view.getType().getRank() ||
+      !view.hasUnitStride())
+    return false;
+  if (view.getSource() == op.getKey())
+    return view.hasZeroOffset();
+  // Two slices of one tensor that begin at the same element.
+  return keyView && keyView.getSource() == view.getSource() &&
+         keyView.hasUnitStride() &&
+         keyView.getMixedOffsets() == view.getMixedOffsets();
+}
+
+/// Registers of a thread that computes `rows` rows: accumulators, scores before
+/// and after, and what else it needs.
+static int64_t registersFor(int64_t rows, int64_t widthBoxes) {
+  return rows / 8 * 4 * (widthBoxes + 3) + 56;
+}
+
+/// As many rows as registers allow, in blocks of about the same size.
+static int64_t rowsOfUnit(int64_t rows, int64_t widthBoxes) {
+  constexpr int64_t mostRegisters = 232;
+  int64_t most = 8;
+  while (registersFor(most + 8, widthBoxes) <= mostRegisters)
+    most += 8;
+  if (rows <= most)
+    return rows;
+  return llvm::alignTo(llvm::divideCeil(rows, llvm::divideCeil(rows, most)), 8);
+}
+
+DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  DecodeShape shape;
+  shape.totalRows = 1;
+  for (char letter : roles.row)
+    shape.totalRows *= staticExtent(like, letter);
+  shape.depth = staticExtent(like, roles.depth[0]);
+  shape.width = staticExtent(like, roles.value[0]);
+  shape.valueInKey = isValueInKey(op);
+  shape.element = getElementTypeOrSelf(op.getKey());
+  shape.output = getElementTypeOrSelf(op.getOutput());
+  shape.scale = op.getScale().convertToDouble();
+  shape.rows = rowsOfUnit(shape.totalRows, shape.widthBoxes());
+  shape.keyTile = 64;
+
+  // Few rows wait for memory: two small blocks overlap their ends.  Many rows
+  // need groups that compute while others wait.
+  int64_t registers = registersFor(shape.paddedRows(), shape.widthBoxes());
+  shape.blocksPerSM = shape.paddedRows() <= 16 && shape.widthBoxes() <= 2 ? 2 : 1;
+  shape.groups = shape.blocksPerSM == 2 ? 1 : mostGroups;
+  while (shape.groups > 1 &&
+         shape.threads() * shape.blocksPerSM * registers > registersPerSM)
+    --shape.groups;
+  for (;; --shape.groups) {
+    int64_t budget = sharedBytesPerSM / shape.blocksPerSM - reservedBytes;
+    shape.stages = shape.groups;
+    while (shape.sharedBytes() + shape.groups * (shape.stageBytes() + 32) <=
+           budget)
+      shape.stages += shape.groups;
+    if (shape.sharedBytes() <= budget || shape.groups == 1)
+      break;
+  }
+  return shape;
+}

@@ -1,0 +1,383 @@
+//===- DecodeTile.cpp - One tile of keys ------------------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+// Element e of column block n of an accumulator (m64nNk16, f32) is at row
+// 16 * warp + lane / 4 + 8 * (e / 2) and column 8 * n + lane % 4 * 2 + e % 2.
+// The products are transposed: rows are keys (or columns of V), columns are
+// query rows.
+
+#include "DecodeEmitter.h"
+
+using namespace mlir;
+using namespace einhead::hopper;
+
+/// Scores beyond the reference maximum by more than this raise it.  exp2 of it
+/// is far from overflow, and so is the sum over as many keys as there can be.
+static constexpr double slack = 8;
+
+Values Carried::pack() const {
+  Values values = {unseen};
+  llvm::append_range(values, sums);
+  llvm::append_range(values, outputs);
+  return values;
+}
+
+Carried Carried::unpack(ValueRange values, const DecodeShape &shape) {
+  size_t sums = shape.paddedRows() / 8 * 2;
+  return {values[0], Values(values.slice(1, sums)),
+          Values(values.drop_front(1 + sums))};
+}
+
+Value DecodeEmitter::rowOf(int64_t n, int64_t e) {
+  return add(lanePair, n * 8 + e);
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+Value DecodeEmitter::toStruct(ArrayRef<Value> values) {
+  SmallVector<Type> types(values.size(), b.getF32Type());
+  Value result = LLVM::UndefOp::create(
+      b, LLVM::LLVMStructType::getLiteral(b.getContext(), types));
+  for (auto [i, value] : llvm::enumerate(values))
+    result = LLVM::InsertValueOp::create(b, result, value, i);
+  return result;
+}
+
+Values DecodeEmitter::fromStruct(Value value) {
+  Values values;
+  auto type = cast<LLVM::LLVMStructType>(value.getType());
+  for (size_t i = 0; i < type.getBody().size(); ++i)
+    values.push_back(LLVM::ExtractValueOp::create(b, value, i));
+  return values;
+}
+
+/// One m64nNk16 step.  `turned`: A lies with its 64 rows contiguous.
+Value DecodeEmitter::wgmma(Value accumulators, Value a, Value bMatrix,
+                           bool accumulate, bool turned) {
+  MLIRContext *context = b.getContext();
+  auto element = shape.element.isBF16() ? NVVM::WGMMATypes::bf16
+                                        : NVVM::WGMMATypes::f16;
+  return NVVM::WgmmaMmaAsyncOp::create(
+      b, accumulators.getType(), accumulators, a, bMatrix,
+      NVVM::MMAShapeAttr::get(context, 64, shape.paddedRows(), 16), element,
+      element, NVVM::WGMMATypes::f32,
+      accumulate ? NVVM::WGMMAScaleOut::one : NVVM::WGMMAScaleOut::zero,
+      NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,
+      turned ? NVVM::MMALayout::col : NVVM::MMALayout::row,
+      NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
+}
+
+/// S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
+Values DecodeEmitter::scores(Value keyOffset) {
+  int64_t rows = shape.paddedRows();
+  SmallVector<Type> types(blocks() * 4, b.getF32Type());
+  Value sums = LLVM::UndefOp::create(
+      b, LLVM::LLVMStructType::getLiteral(b.getContext(), types));
+  wgmmaFence();
+  for (int64_t k = 0; k < llvm::divideCeil(shape.depth, 16); ++k) {
+    int64_t box = k / 4, step = k % 4 * 32;
+    Value keys =
+        descriptor(add(keyOffset, box * shape.keyTile * 128 + step));
+    Value queries =
+        descriptor(i32(shape.queryOffset() + box * rows * 128 + step));
+    sums = wgmma(sums, keys, queries, /*accumulate=*/k > 0, /*turned=*/false);
+  }
+  wgmmaWait();
+  Values result = fromStruct(sums);
+  pin(result);
+  return result;
+}
+
+/// O^T += V^T P^T of 64 keys, whose values stand from `valueOffset` on.
+void DecodeEmitter::addValues(Value valueOffset, Values &outputs) {
+  int64_t perBox = blocks() * 4, boxes = shape.widthBoxes();
+  pin(outputs);
+  wgmmaFence();
+  Values sums;
+  for (int64_t box = 0; box < boxes; ++box)
+    sums.push_back(
+        toStruct(ArrayRef<Value>(outputs).slice(box * perBox, perBox)));
+  for (int64_t k = 0; k < 4; ++k) {
+    Value weights = descriptor(add(weightsOffset, k * 32));
+    for (int64_t box = 0; box < boxes; ++box) {
+      Value values =
+          descriptor(add(valueOffset, box * shape.keyTile * 128 + k * 2048));
+      sums[box] = wgmma(sums[box], values, weights, true, /*turned=*/true);
+    }
+  }
+  wgmmaWait();
+  outputs.clear();
+  for (Value sum : sums)
+    llvm::append_range(outputs, fromStruct(sum));
+  pin(outputs);
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax
+//===----------------------------------------------------------------------===//
+
+/// Whether some row of the unit leaves out some of the 64 keys.
+Value DecodeEmitter::isPartial(const Item &item, Value firstKey) {
+  Value end = add(firstKey, 64);
+  Value result = isLess(item.limit, end);
+  if (p.mask) {
+    result = orOf(result, isLess(firstKey, p.mask->fullBegin));
+    result = orOf(result, isLess(p.mask->fullEnd, end));
+  }
+  return result;
+}
+
+Value DecodeEmitter::evaluate(AffineExpr expression,
+                              ArrayRef<Value> rowLetters, Value key) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expression))
+    return i32(constant.getValue());
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expression))
+    return p.mask->symbols[symbol.getPosition()];
+  if (auto dim = dyn_cast<AffineDimExpr>(expression)) {
+    int64_t letter = p.mask->dims[dim.getPosition()];
+    return letter < 0 ? key : rowLetters[letter];
+  }
+  auto binary = cast<AffineBinaryOpExpr>(expression);
+  Value x = evaluate(binary.getLHS(), rowLetters, key);
+  Value y = evaluate(binary.getRHS(), rowLetters, key);
+  switch (expression.getKind()) {
+  case AffineExprKind::Add:
+    return add(x, y);
+  case AffineExprKind::Mul:
+    return mul(x, y);
+  case AffineExprKind::FloorDiv:
+    return b.createOrFold<arith::FloorDivSIOp>(x, y);
+  case AffineExprKind::CeilDiv:
+    return b.createOrFold<arith::CeilDivSIOp>(x, y);
+  default: // Mod: of a positive number, with its sign
+    return sub(x, mul(b.createOrFold<arith::FloorDivSIOp>(x, y), y));
+  }
+}
+
+/// Whether the row attends the key, as far as the mask says.
+Value DecodeEmitter::isLive(ArrayRef<Value> rowLetters, Value key) {
+  Value any;
+  for (IntegerSet set : p.mask->sets) {
+    Value all = arith::ConstantIntOp::create(b, 1, 1);
+    for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
+      Value value = evaluate(set.getConstraint(i), rowLetters, key);
+      all = andOf(all, set.isEq(i) ? isEqual(value, 0) : isLess(i32(-1), value));
+    }
+    any = any ? orOf(any, all) : all;
+  }
+  return any;
+}
+
+/// -inf for keys that do not count.
+Values DecodeEmitter::maskScores(const Item &item, Values scores,
+                                 Value firstKey) {
+  Value none = negativeInfinity();
+  Value lower = add(add(firstKey, mul(groupWarp, 16)), laneRow);
+  Value keys[] = {lower, add(lower, 8)};
+  Value valid[] = {isLess(keys[0], item.limit), isLess(keys[1], item.limit)};
+  for (int64_t n = 0; n < blocks(); ++n)
+    for (int64_t e = 0; e < 2; ++e) {
+      Values letters;
+      if (p.mask)
+        letters = rowLetters(item, rowOf(n, e));
+      for (int64_t half = 0; half < 2; ++half) {
+        Value counts = valid[half];
+        if (p.mask)
+          counts = andOf(counts, isLive(letters, keys[half]));
+        Value &score = scores[n * 4 + half * 2 + e];
+        score = select(counts, score, none);
+      }
+    }
+  return scores;
+}
+
+/// Scores in units of log2, less the maximum of their row.
+Values DecodeEmitter::relative(ArrayRef<Value> scores, ArrayRef<Value> maxima) {
+  Value scale = f32(shape.scale * 1.4426950408889634);
+  Values result;
+  for (size_t i = 0; i < scores.size(); ++i)
+    result.push_back(
+        fma(scores[i], scale, negF(maxima[i / 4 * 2 + i % 2])));
+  return result;
+}
+
+/// Rare: raises the reference maxima to those of this tile's scores, and
+/// rescales what was summed with the old ones.  A row without a key keeps -inf
+/// and counts from 0.
+std::pair<Values, Carried>
+DecodeEmitter::raiseMaxima(ArrayRef<Value> scores, ArrayRef<Value> maxima,
+                           Carried carried) {
+  int64_t rows = shape.paddedRows();
+  Value none = negativeInfinity(), scale = f32(shape.scale * 1.4426950408889634);
+  for (int64_t n = 0; n < blocks(); ++n)
+    for (int64_t e = 0; e < 2; ++e) {
+      Value max = maxF(scores[n * 4 + e], scores[n * 4 + e + 2]);
+      for (int64_t distance : {4, 8, 16})
+        max = maxF(max, shuffleXor(max, distance));
+      ifThen(isEqual(laneRow, 0), [&] {
+        Value column = add(mul(groupWarp, rows), rowOf(n, e));
+        storeShared(mulF(max, scale), add(reduction, mul(column, 4)));
+      });
+    }
+  syncGroup();
+  Value first = andOf(isEqual(groupWarp, 0), isEqual(laneRow, 0));
+  Value unseen = arith::ConstantIntOp::create(b, 0, 1);
+  Values shifts;
+  for (int64_t n = 0; n < blocks(); ++n)
+    for (int64_t e = 0; e < 2; ++e) {
+      int64_t i = n * 2 + e;
+      Value column = mul(rowOf(n, e), 4);
+      Value max = maxima[i];
+      for (int64_t w = 0; w < 4; ++w)
+        max = maxF(max, loadShared(b.getF32Type(),
+                                   add(add(reduction, w * rows * 4), column)));
+      ifThen(first, [&] { storeShared(max, add(this->maxima, column)); });
+      Value empty = isEqualF(max, none);
+      unseen = orOf(unseen, empty);
+      Value shift = select(empty, f32(0), max);
+      shifts.push_back(shift);
+      Value factor = exp2(subF(maxima[i], shift));
+      carried.sums[i] = mulF(carried.sums[i], factor);
+      for (int64_t box = 0; box < shape.widthBoxes(); ++box)
+        for (int64_t half : {0, 2}) {
+          Value &sum = carried.outputs[(box * blocks() + n) * 4 + e + half];
+          sum = mulF(sum, factor);
+        }
+    }
+  carried.unseen = warpAny(unseen);
+  return {relative(scores, shifts), std::move(carried)};
+}
+
+/// P^T as [query row][64 keys], rows of 128 bytes with swizzled chunks.
+void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
+  auto pack = [&](Value low, Value high) -> Value {
+    auto pair = VectorType::get({2}, b.getF32Type());
+    Value both = LLVM::UndefOp::create(b, pair);
+    both = LLVM::InsertElementOp::create(b, both, low, i32(0));
+    both = LLVM::InsertElementOp::create(b, both, high, i32(1));
+    both = LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
+    return LLVM::BitcastOp::create(b, b.getI32Type(), both);
+  };
+  MLIRContext *context = b.getContext();
+  Value matrix = div(lane, 8), row = rem(lane, 8);
+  Value chunk = add(mul(groupWarp, 2), rem(matrix, 2));
+  Value inRow = add(mul(row, 128), mul(xorOf(chunk, row), 16));
+  for (int64_t n = 0; n < blocks(); n += 2) {
+    bool two = n + 1 < blocks();
+    Values sources;
+    for (int64_t i = n; i < n + (two ? 2 : 1); ++i) {
+      sources.push_back(pack(weights[i * 4], weights[i * 4 + 1]));
+      sources.push_back(pack(weights[i * 4 + 2], weights[i * 4 + 3]));
+    }
+    Value offset = add(add(weightsOffset, inRow), n * 1024);
+    // Lanes 16 to 31 say where the matrices of the second block go.
+    if (two)
+      offset = add(offset, mul(div(matrix, 2), 1024));
+    NVVM::StMatrixOp::create(
+        b, shared(offset), sources, NVVM::MMALayout::col,
+        NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+        NVVM::LdStMatrixEltType::B16);
+  }
+}
+
+/// What stands in rows of V that no row attends may be NaN, and 0 * NaN is no
+/// 0.
+void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
+                                Value firstKey) {
+  auto chunkType = VectorType::get({4}, b.getI32Type());
+  Value zero = arith::ConstantOp::create(
+      b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
+  loop(rem(thread, 128), i32(64 * 8 * shape.widthBoxes()), i32(128),
+       [&](Value i) {
+         Value row = rem(div(i, 8), 64), box = div(i, 512);
+         Value key = add(firstKey, row);
+         Value isOut = isLess(item.limit, add(key, 1));
+         if (p.mask)
+           isOut = orOf(isOut, isLess(key, p.mask->begin));
+         ifThen(isOut, [&] {
+           Value offset = add(mul(box, shape.keyTile * 128), mul(row, 128));
+           offset = add(add(offset, mul(rem(i, 8), 16)), valueOffset);
+           storeShared(zero, offset, 16);
+         });
+       });
+}
+
+//===----------------------------------------------------------------------===//
+// All of it
+//===----------------------------------------------------------------------===//
+
+Carried DecodeEmitter::subTile(const Item &item, Value firstKey,
+                               Value subOffset, Value stage, Value phase,
+                               bool isLast, Carried carried) {
+  auto release = [&](bool ofValue) {
+    if (isLast)
+      ifThen(isEqual(lane, 0), [&] { arrive(emptyBarrier(stage, ofValue)); });
+  };
+  Value keyOffset = add(mul(stage, shape.stageBytes()), subOffset);
+  Values raw = scores(keyOffset);
+  if (!shape.valueInKey)
+    release(false);
+  Value partial = isPartial(item, firstKey);
+  raw = ifElse(
+      partial, [&] { return maskScores(item, raw, firstKey); },
+      [&] { return raw; });
+
+  Values rowMaxima;
+  auto pair = VectorType::get({2}, b.getF32Type());
+  for (int64_t n = 0; n < blocks(); ++n) {
+    Value both = loadShared(pair, add(maxima, mul(rowOf(n, 0), 4)));
+    for (int64_t e = 0; e < 2; ++e)
+      rowMaxima.push_back(LLVM::ExtractElementOp::create(b, both, i32(e)));
+  }
+  Values scaled = relative(raw, rowMaxima);
+  Value most = scaled.front();
+  for (Value score : ArrayRef<Value>(scaled).drop_front())
+    most = maxF(most, score);
+  Value grows = barrierAny(groupBarrier, 128,
+                           orOf(carried.unseen, isGreaterF(most, f32(slack))));
+  Values state = ifElse(
+      grows,
+      [&] {
+        auto [weights, raised] = raiseMaxima(raw, rowMaxima, carried);
+        llvm::append_range(weights, raised.pack());
+        return weights;
+      },
+      [&] {
+        Values same = scaled;
+        llvm::append_range(same, carried.pack());
+        return same;
+      });
+  carried = Carried::unpack(ValueRange(state).drop_front(raw.size()), shape);
+  Values weights(ArrayRef<Value>(state).take_front(raw.size()));
+  for (auto [i, weight] : llvm::enumerate(weights)) {
+    weight = exp2(weight);
+    Value &sum = carried.sums[i / 4 * 2 + i % 2];
+    sum = addF(sum, weight);
+  }
+  storeWeights(weights);
+  if (!shape.valueInKey)
+    wait(fullBarrier(stage, true), phase);
+  Value valueOffset = add(keyOffset, shape.valueInKey ? 0 : shape.keyBytes());
+  ifThen(partial, [&] { clearValues(item, valueOffset, firstKey); });
+  fenceAsync();
+  syncGroup();
+  addValues(valueOffset, carried.outputs);
+  release(!shape.valueInKey);
+  return carried;
+}
+
+Carried DecodeEmitter::tile(const Item &item, Value tileIndex, Value stage,
+                            Value phase, Carried carried) {
+  Value firstKey = mul(add(item.firstOfUnit, tileIndex), shape.keyTile);
+  wait(fullBarrier(stage, false), phase);
+  for (int64_t start = 0; start < shape.keyTile; start += 64)
+    carried = subTile(item, add(firstKey, start), i32(start * 128), stage,
+                      phase, start + 64 == shape.keyTile, std::move(carried));
+  return carried;
+}
