@@ -8,7 +8,11 @@
 #include "Check.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 using namespace einhead::bench;
 using namespace einhead;

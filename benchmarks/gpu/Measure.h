@@ -10,6 +10,7 @@
 #include "Gpu.h"
 #include "Problem.h"
 
+#include <cstdint>
 #include <stdexcept>
 
 namespace einhead::bench {
