@@ -156,7 +156,7 @@ LogicalResult ForallToGPUPass::check() {
   // 1,024 is what every GPU takes.
   if (threads < 1 || threads > 1024 || !llvm::isPowerOf2_64(threads))
     return emitError(getOperation().getLoc())
-           << "attn-forall-to-gpu: threads=" << threads
+           << "attn-forall-to-gpu: threads=" << threads.getValue()
            << " is no power of two up to 1024";
   if (sharedBytes < 0)
     return emitError(getOperation().getLoc())
