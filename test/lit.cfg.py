@@ -2,14 +2,10 @@
 
 Tools stand on PATH (einhead-opt, einhead, FileCheck, not, split-file, the
 stock mlir-opt).  %examples is examples/, %plugin what mlir-opt loads,
-%broken-plugin a pass that breaks numbers, %utils is utils/, %python the
-interpreter, %path the
-value of PATH.  Features for REQUIRES: the flags of this CPU (`avx512f`,
-`amx_tile`), each tool built, `ptxas`.
 %broken-plugin a pass that breaks numbers, %fake_cuda a CUDA driver without a
-GPU, %utils is utils/, %python the interpreter.  Features
-for REQUIRES: the flags of this CPU (`avx512f`, `amx_tile`), each tool built,
-`fake-cuda`.
+GPU, %utils is utils/, %python the interpreter, %path the value of PATH.
+Features for REQUIRES: the flags of this CPU (`avx512f`, `amx_tile`), each tool
+built, `ptxas`, `fake-cuda`.
 """
 
 import os

@@ -12,6 +12,8 @@
 
 #include "Hopper/DecodeLauncher.h"
 #include "einhead/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
 
 namespace einhead {
