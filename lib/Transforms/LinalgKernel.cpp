@@ -323,6 +323,8 @@ SmallVector<Value> LinalgKernel::indices(OpOperand &operand) {
 }
 
 Value LinalgKernel::load(OpOperand &operand) {
+  if (start && op.isDpsInit(&operand))
+    return start;
   Value buffer = mapping.lookupOrDefault(operand.get());
   if (!isa<MemRefType>(buffer.getType()))
     return buffer;

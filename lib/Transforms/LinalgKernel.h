@@ -23,6 +23,9 @@ class LinalgKernel {
 public:
   explicit LinalgKernel(mlir::linalg::LinalgOp op);
 
+  /// Takes the number that a fill before the op gives each element of its
+  /// output, and erases the fill.
+  void takeFill();
   /// Takes loops around the op as further parallel ones.
   void takeLoops();
   /// Replaces op and loops.
@@ -63,6 +66,7 @@ private:
   mlir::gpu::LaunchOp launch;
   llvm::SmallVector<mlir::Value> variables; ///< of each loop of the op
   mlir::IRMapping mapping; ///< what the launch has of the host's values
+  mlir::Value start;       ///< what the output holds, if it is known
   std::optional<Split> split;
   mlir::Value part; ///< of a split reduction, the thread's
 };

@@ -131,8 +131,16 @@ void LinalgToGPUPass::runOnOperation() {
              store && !op->getParentOfType<linalg::LinalgOp>())
       stores.push_back(store);
   });
-  for (linalg::LinalgOp op : ops) {
-    LinalgKernel kernel(op);
+  // All fills are taken before the first op is gone.
+  std::vector<LinalgKernel> kernels;
+  for (linalg::LinalgOp op : ops)
+    if (!isa<linalg::FillOp>(op))
+      kernels.emplace_back(op).takeFill();
+  function.walk([&](linalg::FillOp op) {
+    if (isHost(op))
+      kernels.emplace_back(op);
+  });
+  for (LinalgKernel &kernel : kernels) {
     kernel.takeLoops();
     kernel.emit();
   }

@@ -199,3 +199,46 @@ func.func @across_rows(%a: memref<512x?xbf16>, %x: memref<512xbf16>, %s: memref<
   }
   return
 }
+
+// -----
+
+// A fill before a sum is where the sum starts; one whose memory is used in between stays.
+
+// CHECK-LABEL: func.func @fills
+// CHECK-SAME: (%[[A:.*]]: memref<4x8xf32>, %[[S:.*]]: memref<4xf32>, %[[T:.*]]: memref<4xf32>)
+func.func @fills(%a: memref<4x8xf32>, %s: memref<4xf32>, %t: memref<4xf32>) {
+  %zero = arith.constant 0.0 : f32
+  // CHECK: gpu.launch
+  // CHECK-NOT: memref.load %[[S]]
+  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[ZERO:.*]])
+  // CHECK: memref.store %{{.*}}, %[[S]]
+  linalg.fill ins(%zero : f32) outs(%s : memref<4xf32>)
+  linalg.generic {
+    indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>], iterator_types = ["parallel", "reduction"]}
+    ins(%a : memref<4x8xf32>) outs(%s : memref<4xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    %0 = arith.addf %y, %x : f32
+    linalg.yield %0 : f32
+  }
+  // CHECK: gpu.launch
+  // CHECK: memref.store %[[ZERO]], %[[S]]
+  // CHECK: gpu.launch
+  // CHECK: memref.load %[[S]]
+  // CHECK: gpu.launch
+  // CHECK: memref.load %[[S]]
+  linalg.fill ins(%zero : f32) outs(%s : memref<4xf32>)
+  linalg.generic {
+    indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+    ins(%s : memref<4xf32>) outs(%t : memref<4xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    linalg.yield %x : f32
+  }
+  linalg.generic {
+    indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>], iterator_types = ["parallel", "reduction"]}
+    ins(%a : memref<4x8xf32>) outs(%s : memref<4xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    %0 = arith.addf %y, %x : f32
+    linalg.yield %0 : f32
+  }
+  return
+}

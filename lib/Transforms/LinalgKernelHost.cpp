@@ -1,4 +1,5 @@
-//===- LinalgKernelLoops.cpp - Host loops that a kernel takes ---*- C++ -*-===//
+//===- LinalgKernelHost.cpp - What a kernel takes of the host ---*- C++ -*-===//
+//-*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -96,5 +97,58 @@ void LinalgKernel::takeLoops() {
       return;
     loops.insert(loops.begin(), loop);
     inner = loop;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Fills
+//===----------------------------------------------------------------------===//
+
+/// Whether the op, or one in it, may use the memory of `root`.
+static bool mayUse(Operation *op, Value root) {
+  return op
+      ->walk([&](Operation *inner) {
+        for (Value operand : inner->getOperands()) {
+          auto type = dyn_cast<MemRefType>(operand.getType());
+          // Memory of a block is no tensor's.
+          if (!type || type.getMemorySpace())
+            continue;
+          Value other = bufferRoot(operand);
+          if (!other || other == root)
+            return WalkResult::interrupt();
+        }
+        return WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+void LinalgKernel::takeFill() {
+  if (op.getNumDpsInits() != 1 || !areSumsCarried())
+    return;
+  OpOperand *output = op.getDpsInitOperand(0);
+  Value root = bufferRoot(output->get());
+  bool isRead = llvm::any_of(op.getDpsInputs(), [&](Value input) {
+    return isa<MemRefType>(input.getType()) &&
+           (!bufferRoot(input) || bufferRoot(input) == root);
+  });
+  // Each element of the output must be one that the op computes.
+  if (!root || isRead ||
+      !op.getMatchingIndexingMap(output).isProjectedPermutation() ||
+      op.getMatchingIndexingMap(output).getNumResults() !=
+          loopsOf(/*parallel=*/true).size())
+    return;
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    auto fill = dyn_cast<linalg::FillOp>(before);
+    if (fill && fill.getOutputs().front() == output->get() &&
+        fill.getInputs().front().getType() ==
+            op.getRegionOutputArgs()[0].getType()) {
+      start = fill.getInputs().front();
+      fill->erase();
+      return;
+    }
+    // Asking for the extents of memory does not touch it.
+    if (!isPure(before) && mayUse(before, root))
+      return;
   }
 }
