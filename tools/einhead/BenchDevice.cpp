@@ -7,6 +7,7 @@
 
 #include "BenchDevice.h"
 #include "Device.h"
+#include "File.h"
 #include "Gpu.h"
 #include "Tool.h"
 
