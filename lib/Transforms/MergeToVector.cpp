@@ -66,7 +66,7 @@ private:
 
   /// A vector of any target is this or a part of it.
   int64_t lanes = 16;
-  static constexpr int64_t vectors = 4;
+  static constexpr int64_t vectors = 8;
 
   ImplicitLocOpBuilder b;
   MergeOp op;

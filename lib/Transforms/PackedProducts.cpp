@@ -40,12 +40,12 @@ PackedProducts::PackedProducts(TileBuilder &tile, bool pairs)
   Type element = pairs ? Type(b.getBF16Type()) : Type(b.getF32Type());
   int64_t columns = llvm::alignTo(t.depth, step);
   int64_t width = llvm::alignTo(t.width, step);
-  q = t.scratch({t.paddedRows(), columns}, element);
+  q = t.scratch({t.rows, columns}, element);
   turned = t.scratch({columns / each, t.keyTile * each}, element);
   beside = t.scratch(
       {static_cast<int64_t>(llvm::divideCeil(t.keyTile, each)), width * each},
       element);
-  weights = pairs ? t.scratch({t.paddedRows(), t.keyTile}, element) : t.scores;
+  weights = pairs ? t.scratch({t.rows, t.keyTile}, element) : t.scores;
 }
 
 //===----------------------------------------------------------------------===//

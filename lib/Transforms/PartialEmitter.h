@@ -8,6 +8,7 @@
 #ifndef EINHEAD_LIB_TRANSFORMS_PARTIALEMITTER_H
 #define EINHEAD_LIB_TRANSFORMS_PARTIALEMITTER_H
 
+#include "MatrixTile.h"
 #include "TileProducts.h"
 
 namespace einhead {
@@ -24,6 +25,8 @@ private:
   mlir::LogicalResult check();
   void measure();
   mlir::Operation *packAnchor();
+  mlir::Operation *stateAnchor();
+  void runMatrix(bool single);
   void overBatch(size_t letter, llvm::function_ref<void()> body);
   bool valueIsInKey();
   void tiles();
@@ -64,6 +67,7 @@ private:
                  int64_t block);
 
   std::unique_ptr<TileProducts> products;
+  std::unique_ptr<MatrixTile> matrix; ///< instead of `products`
   mlir::Value live;                   ///< by position in the tile
   mlir::Value keyScales, valueScales; ///< the same; null where there are none
   mlir::Value byLane;                 ///< a number for each row of a block

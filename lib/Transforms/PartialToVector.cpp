@@ -36,6 +36,22 @@ Operation *PartialEmitter::packAnchor() {
   return anchor;
 }
 
+/// The outermost of those that the states do not depend on either.  Loops over
+/// what is left of a tile run once at most, or not at all.
+Operation *PartialEmitter::stateAnchor() {
+  Operation *anchor = op, *outermost = packAnchor();
+  if (isList || extent(roles.key.front()) != keyTile)
+    return anchor;
+  while (anchor != outermost) {
+    auto parent = cast<scf::ForOp>(anchor->getParentOp());
+    for (Value state : {op.getMax(), op.getSum(), op.getAccumulator()})
+      if (!parent.isDefinedOutsideOfLoop(state))
+        return anchor;
+    anchor = parent;
+  }
+  return anchor;
+}
+
 //===----------------------------------------------------------------------===//
 // Lists of keys
 //===----------------------------------------------------------------------===//
@@ -81,12 +97,13 @@ void PartialEmitter::tile(Value start, Value count, bool full) {
   if (isList)
     list(start, count);
   if (full && ahead) {
-    readAhead(op.getKey(), roles.keyTerm, start, depth,
-              products->readsInOrder());
+    bool inOrder = products && products->readsInOrder();
+    readAhead(op.getKey(), roles.keyTerm, start, depth, inOrder);
     if (!valueIsInKey())
-      readAhead(op.getValue(), roles.valueTerm, start, width,
-                products->readsInOrder());
+      readAhead(op.getValue(), roles.valueTerm, start, width, inOrder);
   }
+  if (matrix)
+    return matrix->attend(start, count, full);
   products->stage(start, count, full);
   products->scores(start, count, full);
   loadScales(start, count, full);
@@ -192,8 +209,6 @@ LogicalResult PartialEmitter::run() {
   if (failed(check()))
     return failure();
   measure();
-  scores = scratch({paddedRows(), keyTile}, b.getF32Type());
-  products = TileProducts::create(*this);
   if (isList) {
     listed = scratch({keyTile}, b.getIndexType());
     listedRows = scratch({keyTile}, b.getIndexType());
@@ -201,6 +216,13 @@ LogicalResult PartialEmitter::run() {
   // One set of queries is packed once, before the loop over keys.
   bool single = llvm::all_of(roles.batch,
                              [&](char letter) { return extent(letter) == 1; });
+  if (op.getScheduleAttr().getProducts() == Products::Tiles && !mayExclude() &&
+      MatrixTile::takes(*this)) {
+    runMatrix(single);
+    return success();
+  }
+  scores = scratch({rows, keyTile}, b.getF32Type());
+  products = TileProducts::create(*this);
   if (single) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(packAnchor());
@@ -215,14 +237,35 @@ LogicalResult PartialEmitter::run() {
   return success();
 }
 
+void PartialEmitter::runMatrix(bool single) {
+  matrix = std::make_unique<MatrixTile>(*this);
+  Operation *anchor = single ? stateAnchor() : op.getOperation();
+  auto begin = [&] {
+    matrix->pack();
+    matrix->enter(anchor);
+  };
+  if (anchor == op) {
+    overBatch(0, [&] {
+      begin();
+      tiles();
+      matrix->leave();
+    });
+    return;
+  }
+  b.setInsertionPoint(anchor);
+  overBatch(0, begin);
+  b.setInsertionPoint(op);
+  overBatch(0, [&] { tiles(); });
+  b.setInsertionPointAfter(anchor);
+  overBatch(0, [&] { matrix->leave(); });
+}
+
 /// Where keys may be left out, each value is asked for itself: rows as they
 /// lie, in f32.
 std::unique_ptr<TileProducts> TileProducts::create(TileBuilder &tile) {
   ScheduleAttr schedule = tile.op.getScheduleAttr();
   bool plain = tile.mayExclude();
   bool pairs = schedule.getProducts() != Products::FMA && !plain;
-  if (pairs && schedule.getProducts() == Products::Tiles)
-    return createMatrixProducts(tile);
   return schedule.getPacked() && !plain ? createPackedProducts(tile, pairs)
                                         : createRowProducts(tile, pairs);
 }
