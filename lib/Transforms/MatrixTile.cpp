@@ -49,7 +49,7 @@ MatrixTile::MatrixTile(TileBuilder &tile)
   turned = t.scratch({blocks * steps * most * inBlock * 2 + beyond}, bf16);
   across = t.scratch({slots * t.keyTile * inBlock + beyond}, f32);
   rounded = t.scratch({blocks * keyBlocks * tilePairs}, bf16);
-  beside = t.scratch({keyBlocks * run * tilePairs}, bf16);
+  beside = t.scratch({2 * keyBlocks * run * tilePairs}, bf16);
   sums = t.scratch({blocks * most * columns}, f32);
   maxima = t.scratch({blocks * most}, f32);
   totals = t.scratch({blocks * most}, f32);
@@ -286,8 +286,10 @@ void MatrixTile::scorePair(const Tile &tile, Value block, int64_t wide,
   int64_t each = llvm::divideCeil(steps, parts);
   for (int64_t part = 0; part < parts; ++part)
     t.loop(0, t.keyTile, 2 * most, [&](Value key) {
-      Beside weights;
+      Beside weights; // or values
       Value keyBlock = arith::DivUIOp::create(b, key, t.index(2 * most));
+      if (!before && part == 0)
+        firstValues(weights, tile, key, 2 * most);
       for (int64_t u = 0; before && u < 2; ++u)
         if (parts == 1 || part == u)
           addWeights(weights, t.add(beforeSlot, u), t.add(before, u), keyBlock);
@@ -307,8 +309,9 @@ void MatrixTile::scores(const Tile &tile) {
     t.loop(0, t.keyTile, high * most, [&](Value key) {
       ScoreBlock at = {tile.start, key, zero, zero, high, 1, 0, steps};
       at.full = tile.full;
-      Beside nothing;
-      scoreTiles(at, nothing);
+      Beside beside;
+      firstValues(beside, tile, key, high * most);
+      scoreTiles(at, beside);
     });
     raiseMaxima(zero, zero, tile);
     return weights(zero, zero);
@@ -340,63 +343,77 @@ void MatrixTile::scores(const Tile &tile) {
 // Values
 //===----------------------------------------------------------------------===//
 
-/// Columns [column, column + columns) of V, the rows of two keys unpacked: two
-/// tiles for 32 columns.  Rows past the last key are 0.
-void MatrixTile::interleave(const Tile &tile, Value column, int64_t columns) {
-  int64_t tiles = llvm::divideCeil(columns, 2 * most) * 2;
-  Value memref = t.op.getValue();
-  auto rowAt = [&](Value key, Value &exists) {
-    Value row = t.add(tile.start, key);
-    if (!tile.full) {
-      exists = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, key,
-                                     tile.count);
-      row = arith::SelectOp::create(b, exists, row, tile.start);
-    }
-    return t.rowOf(row);
-  };
-  auto loadRow = [&](Value row, Value exists, int64_t z) {
-    Value vector = t.loadRaw(memref,
-                             t.at(t.roles.valueTerm, Value(), row,
-                                  t.add(column, z * most)),
-                             2 * most, columns - z * most);
-    if (exists)
-      vector = arith::SelectOp::create(b, exists, vector,
-                                       splat(b, vector.getType(), 0.0));
-    return vector;
-  };
-  t.loop(0, keyBlocks, 1, [&](Value keyBlock) {
-    t.loop(0, most, 1, [&](Value pair) {
-      Value key = t.add(scaled(keyBlock, 2 * most), scaled(pair, 2));
-      Value hasFirst, hasSecond;
-      Value first = rowAt(key, hasFirst);
-      Value second = rowAt(t.add(key, 1), hasSecond);
-      Value at = t.add(scaled(keyBlock, tiles * tilePairs),
-                       scaled(pair, 2 * most));
-      for (int64_t z = 0; z < tiles; ++z) {
-        // Both halves of one pair of vectors.
-        Value x = loadRow(first, hasFirst, z / 2 * 2);
-        Value y = loadRow(second, hasSecond, z / 2 * 2);
-        vector::StoreOp::create(b, buildUnpack(b, x, y, z % 2), beside,
-                                t.add(at, z * tilePairs));
-      }
-    });
-  });
+/// Columns go to two places in turn.
+Value MatrixTile::besideAt(Value column) {
+  Value turn = arith::DivUIOp::create(b, column, t.index(run * most));
+  turn = arith::RemUIOp::create(b, turn, t.index(2));
+  return scaled(turn, keyBlocks * run * tilePairs);
 }
 
-void MatrixTile::valueTiles(Value block, Value column, int64_t tiles) {
+/// Keys 2 pair and 2 pair + 1 of V, columns [column, column + left), unpacked:
+/// a row of two tiles for 32 columns.  Keys past the last one are 0.
+void MatrixTile::interleavePair(const Tile &tile, Value pair, Value column,
+                                int64_t left) {
+  int64_t tiles = llvm::divideCeil(left, 2 * most) * 2;
+  Value key = scaled(pair, 2), rows[2], exist[2];
+  for (int64_t i : {0, 1}) {
+    Value at = t.add(key, i), row = t.add(tile.start, at);
+    if (!tile.full) {
+      exist[i] = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at,
+                                       tile.count);
+      row = arith::SelectOp::create(b, exist[i], row, tile.start);
+    }
+    rows[i] = t.rowOf(row);
+  }
+  Value keyBlock = arith::DivUIOp::create(b, pair, t.index(most));
+  Value inBlock = arith::RemUIOp::create(b, pair, t.index(most));
+  Value at = t.add(scaled(keyBlock, tiles * tilePairs),
+                   scaled(inBlock, 2 * most));
+  at = t.add(at, besideAt(column));
+  for (int64_t z = 0; z < tiles; z += 2) {
+    Value halves[2];
+    for (int64_t i : {0, 1}) {
+      halves[i] = t.loadRaw(t.op.getValue(),
+                            t.at(t.roles.valueTerm, Value(), rows[i],
+                                 t.add(column, z * most)),
+                            2 * most, left - z * most);
+      if (exist[i])
+        halves[i] = arith::SelectOp::create(
+            b, exist[i], halves[i], splat(b, halves[i].getType(), 0.0));
+    }
+    for (int64_t high : {0, 1})
+      vector::StoreOp::create(b, buildUnpack(b, halves[0], halves[1], high),
+                              beside, t.add(at, (z + high) * tilePairs));
+  }
+}
+
+void MatrixTile::firstValues(Beside &beside, const Tile &tile, Value key,
+                             int64_t keys) {
+  int64_t left = std::min(t.width, run * most);
+  for (int64_t i = 0; i < keys / 2; ++i)
+    beside.add([=, this] {
+      Value pair = arith::DivUIOp::create(b, key, t.index(2));
+      interleavePair(tile, t.add(pair, i), t.index(0), left);
+    });
+}
+
+void MatrixTile::valueTiles(Value block, Value column, int64_t left,
+                            Beside &work) {
   Type bf16 = b.getBF16Type(), f32 = b.getF32Type();
-  Value at = sumsAt(block, t.index(0), column);
+  int64_t tiles = llvm::divideCeil(left, 2 * most) * 2;
+  Value at = sumsAt(block, t.index(0), column), from = besideAt(column);
   Value ofRows = scaled(block, keyBlocks * tilePairs);
   SmallVector<Value> products;
   for (int64_t z = 0; z < tiles; ++z)
     products.push_back(load(f32, sums, t.add(at, z * tileFloats), most));
-  for (int64_t k = 0; k < keyBlocks; ++k) {
+  for (int64_t k = 0, done = 0; k < keyBlocks; ++k) {
     Value left = load(bf16, rounded, t.add(ofRows, k * tilePairs), 2 * most);
     for (int64_t z = 0; z < tiles; ++z) {
-      Value right = load(bf16, beside, t.index((k * tiles + z) * tilePairs),
-                         2 * most);
+      Value right = load(bf16, beside,
+                         t.add(from, (k * tiles + z) * tilePairs), 2 * most);
       products[z] = amx::TileMulFOp::create(b, products[z].getType(), left,
                                             right, products[z]);
+      work.write(++done, keyBlocks * tiles);
     }
   }
   for (int64_t z = 0; z < tiles; ++z)
@@ -404,17 +421,36 @@ void MatrixTile::valueTiles(Value block, Value column, int64_t tiles) {
                              t.index(most));
 }
 
+/// `left` columns from `column` on, beside the interleaving of `afterwards`
+/// columns from `next` on, whose pairs of keys are shared among the rows.
+void MatrixTile::overColumns(const Tile &tile, Value column, int64_t left,
+                             Value next, int64_t afterwards) {
+  int64_t pairs = t.keyTile / 2, each = llvm::divideCeil(pairs, blocks);
+  t.loop(0, blocks, 1, [&](Value block) {
+    Beside work;
+    for (int64_t i = 0; next && i < each; ++i)
+      work.add([=, this] {
+        Value pair = t.add(scaled(block, each), i);
+        // The last ones are done again where they do not come out even.
+        if (each * blocks > pairs)
+          pair = arith::MinUIOp::create(b, pair, t.index(pairs - 1));
+        interleavePair(tile, pair, next, afterwards);
+      });
+    valueTiles(block, column, left, work);
+  });
+}
+
 void MatrixTile::values(const Tile &tile) {
-  auto over = [&](Value column, int64_t left) {
-    interleave(tile, column, left);
-    int64_t tiles = llvm::divideCeil(left, 2 * most) * 2;
-    t.loop(0, blocks, 1,
-           [&](Value block) { valueTiles(block, column, tiles); });
-  };
   int64_t block = run * most, whole = t.width / block * block;
-  t.loop(0, whole, block, [&](Value column) { over(column, block); });
-  if (whole < t.width)
-    over(t.index(whole), t.width - whole);
+  int64_t tail = t.width - whole;
+  t.loop(0, whole - block, block, [&](Value column) {
+    overColumns(tile, column, block, t.add(column, block), block);
+  });
+  if (whole)
+    overColumns(tile, t.index(whole - block), block,
+                tail ? t.index(whole) : Value(), tail);
+  if (tail)
+    overColumns(tile, t.index(whole), tail, Value(), 0);
 }
 
 void MatrixTile::attend(Value start, Value count, bool full) {

@@ -21,7 +21,8 @@
 // enter() and leave() know.
 //
 // The unit multiplies while vectors are at work: the exponentials of two blocks
-// of rows stand between the products of the next two.
+// of rows stand between the products of the next two, and columns of V are
+// interleaved between the products of those before.
 
 #ifndef EINHEAD_LIB_TRANSFORMS_MATRIXTILE_H
 #define EINHEAD_LIB_TRANSFORMS_MATRIXTILE_H
@@ -97,6 +98,9 @@ private:
   void scores(const Tile &tile);
   void scorePair(const Tile &tile, mlir::Value block, int64_t wide,
                  mlir::Value slot, mlir::Value before, mlir::Value beforeSlot);
+  /// The first columns of V beside the first scores, which have no weights.
+  void firstValues(Beside &beside, const Tile &tile, mlir::Value key,
+                   int64_t keys);
   void scoreTiles(const ScoreBlock &at, Beside &beside);
 
   // Weights (MatrixWeights.cpp).
@@ -112,8 +116,13 @@ private:
 
   // Values.
   void values(const Tile &tile);
-  void interleave(const Tile &tile, mlir::Value column, int64_t columns);
-  void valueTiles(mlir::Value block, mlir::Value column, int64_t tiles);
+  void overColumns(const Tile &tile, mlir::Value column, int64_t left,
+                   mlir::Value next, int64_t afterwards);
+  void interleavePair(const Tile &tile, mlir::Value pair, mlir::Value column,
+                      int64_t left);
+  void valueTiles(mlir::Value block, mlir::Value column, int64_t left,
+                  Beside &beside);
+  mlir::Value besideAt(mlir::Value column);
 
   TileBuilder &t;
   mlir::ImplicitLocOpBuilder &b;
@@ -127,7 +136,7 @@ private:
   mlir::Value lying;  ///< [keys][depth]: K where it cannot be taken as it lies
   mlir::Value across; ///< [slot][key][row]
   mlir::Value rounded; ///< [block][key block][16 rows][32 keys]
-  mlir::Value beside;  ///< [key block][tile of columns][16 pairs][16][2]
+  mlir::Value beside;  ///< [2][key block][tile of columns][16 pairs][16][2]
   mlir::Value sums;    ///< [block][tile of columns][16 rows][16]
   mlir::Value maxima;  ///< [block][16]: row i % inBlock in lane i
   mlir::Value totals;  ///< [block][16]: row i / (16 / inBlock)

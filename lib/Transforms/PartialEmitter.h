@@ -27,6 +27,7 @@ private:
   mlir::Operation *packAnchor();
   mlir::Operation *stateAnchor();
   void runMatrix(bool single);
+  void askForFirst(mlir::scf::ForOp tiles);
   void overBatch(size_t letter, llvm::function_ref<void()> body);
   bool valueIsInKey();
   void tiles();

@@ -237,10 +237,39 @@ LogicalResult PartialEmitter::run() {
   return success();
 }
 
+/// Asks for the rows of the first tiles, which no tile before them has asked
+/// for, at once: while the queries are packed, memory is idle.
+void PartialEmitter::askForFirst(scf::ForOp tiles) {
+  Value start = index(0);
+  // The key loop's operand: what the tiles are parts of.
+  auto over = [&](Value memref, llvm::StringRef term, int64_t columns) {
+    auto view = memref.getDefiningOp<memref::SubViewOp>();
+    if (!view || !tiles.isDefinedOutsideOfLoop(view.getSource()))
+      return;
+    constexpr int64_t line = 64;
+    Value whole = view.getSource();
+    int64_t each = line * 8 / getElementTypeOrSelf(whole).getIntOrFloatBitWidth();
+    loop(start, index(ahead), 1, {}, [&](Value key, ValueRange) {
+      for (int64_t column = 0; column < columns; column += each)
+        memref::PrefetchOp::create(b, whole,
+                                   at(term, Value(), key, index(column)),
+                                   /*isWrite=*/false, /*localityHint=*/2,
+                                   /*isDataCache=*/true);
+      return SmallVector<Value>();
+    });
+  };
+  over(op.getKey(), roles.keyTerm, depth);
+  if (!valueIsInKey())
+    over(op.getValue(), roles.valueTerm, width);
+}
+
 void PartialEmitter::runMatrix(bool single) {
   matrix = std::make_unique<MatrixTile>(*this);
   Operation *anchor = single ? stateAnchor() : op.getOperation();
+  bool isLoop = anchor != op;
   auto begin = [&] {
+    if (isLoop && ahead)
+      askForFirst(cast<scf::ForOp>(anchor));
     matrix->pack();
     matrix->enter(anchor);
   };

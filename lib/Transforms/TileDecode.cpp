@@ -207,12 +207,17 @@ einhead::tileDecode(RewriterBase &rewriter,
 /// A parallel loop over rows; those of the last letter stay together, in blocks
 /// where the other letters make few items.
 static SmallVector<int64_t> mergeTiles(MergeOp op) {
-  constexpr int64_t fewItems = 16, blockRows = 8;
+  constexpr int64_t fewItems = 16, blockRows = 8, fewBytes = 32 << 10;
   size_t letters = EinsumSpec::parse(op.getSpec())->inputs[0].size();
   SmallVector<int64_t> sizes(letters, 1);
   if (letters == 0)
     return sizes;
   auto extents = cast<ShapedType>(op.getMax().getType()).getShape().drop_front();
+  // Where there is less to merge than another thread takes to begin.
+  auto accumulator = cast<ShapedType>(op.getAccumulator().getType());
+  if (accumulator.hasStaticShape() &&
+      accumulator.getNumElements() * 4 <= fewBytes)
+    return SmallVector<int64_t>(letters, 0);
   int64_t items = 1;
   for (int64_t extent : extents.drop_back())
     items = ShapedType::isDynamic(extent) ? fewItems : items * extent;
