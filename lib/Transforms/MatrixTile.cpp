@@ -97,8 +97,6 @@ void MatrixTile::overSums(
   });
 }
 
-/// Whether the accumulator is filled with 0 before `anchor`; nothing asks for
-/// it after that but what follows leave().
 bool MatrixTile::startsAnew(Operation *anchor) {
   for (Operation *op = anchor->getPrevNode(); op; op = op->getPrevNode()) {
     if (auto fill = dyn_cast<linalg::FillOp>(op)) {
@@ -115,7 +113,7 @@ bool MatrixTile::startsAnew(Operation *anchor) {
   return false;
 }
 
-void MatrixTile::enter(Operation *anchor) {
+void MatrixTile::enter(bool isNew) {
   Value none = splat(b, t.floats(), 0.0);
   auto clear = [&](Value memref) {
     int64_t size = cast<MemRefType>(memref.getType()).getNumElements();
@@ -133,7 +131,7 @@ void MatrixTile::enter(Operation *anchor) {
     Value sum = memref::LoadOp::create(b, t.op.getSum(), state);
     memref::StoreOp::create(b, sum, totals, scaled(row, most / inBlock));
   });
-  if (startsAnew(anchor))
+  if (isNew)
     return;
   overSums([&](Value place, Value row, Value column, int64_t left) {
     SmallVector<Value> pair = t.loadSums(row, 1, column, 2, left);

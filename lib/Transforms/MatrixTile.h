@@ -56,9 +56,11 @@ public:
 
   /// The queries into tiles.
   void pack();
-  /// The states of the rows into tiles; what stands before `anchor` may say
-  /// that they are new.
-  void enter(mlir::Operation *anchor);
+  /// Whether the accumulator is filled with 0 before `anchor`; what fills it is
+  /// erased, for nothing asks for it before leave().
+  bool startsAnew(mlir::Operation *anchor);
+  /// The states of the rows into tiles.
+  void enter(bool isNew);
   void attend(mlir::Value start, mlir::Value count, bool full);
   /// And back.
   void leave();
@@ -90,7 +92,6 @@ private:
   void overSums(llvm::function_ref<void(mlir::Value place, mlir::Value row,
                                         mlir::Value column, int64_t columns)>
                     body);
-  bool startsAnew(mlir::Operation *anchor);
 
   // Scores.
   void stage(const Tile &tile);

@@ -266,12 +266,12 @@ void PartialEmitter::askForFirst(scf::ForOp tiles) {
 void PartialEmitter::runMatrix(bool single) {
   matrix = std::make_unique<MatrixTile>(*this);
   Operation *anchor = single ? stateAnchor() : op.getOperation();
-  bool isLoop = anchor != op;
+  bool isLoop = anchor != op, isNew = matrix->startsAnew(anchor);
   auto begin = [&] {
     if (isLoop && ahead)
       askForFirst(cast<scf::ForOp>(anchor));
     matrix->pack();
-    matrix->enter(anchor);
+    matrix->enter(isNew);
   };
   if (anchor == op) {
     overBatch(0, [&] {

@@ -115,28 +115,28 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
 
 /// The chunk is a fixed number of keys, so that neither batch nor threads change
 /// a row's bits.  512 keys of K and V are long enough runs for the prefetchers.
-/// Each chunk's states go through memory three times (they are fetched to be
-/// written, and read by the merge), and where tiles make the products cheap,
-/// that is what is left: twice the keys, once more where states are large, as
-/// long as threads find chunks enough.
+/// But the states of a chunk go through memory three times (they are fetched to
+/// be written, and read by the merge), and where tiles make products cheap, that
+/// is what is left: twice the keys as long as threads find chunks enough, and
+/// with states that are large beside the keys as long as two threads do.
 static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
-  constexpr int64_t least = 512, items = 4, visits = 3;
-  if (products != Products::Tiles)
-    return least;
+  constexpr int64_t least = 512, visits = 3;
   AttentionRoles roles = rolesOf(op);
   int64_t keys = staticExtent(op, roles.key.front()), heads = 1;
-  if (ShapedType::isDynamic(keys))
+  if (products != Products::Tiles || ShapedType::isDynamic(keys))
     return least;
   // Sequences and heads; a batch of any size is at least one.
   for (char letter : roles.batch)
     heads *= std::max<int64_t>(1, staticExtent(op, letter));
   int64_t depth = staticExtent(op, roles.depth.front());
   int64_t width = staticExtent(op, roles.value.front());
-  int64_t stateBytes = visits * rows * width * 4, keyBytes = (depth + width) * 2;
-  int64_t chunk = least;
+  int64_t stateBytes = visits * rows * width * 4;
+  int64_t keyBytes = (depth + width) * 2, chunk = least;
   for (int64_t next : {2 * least, 4 * least}) {
-    bool isLarge = next == 2 * least || 4 * stateBytes > chunk * keyBytes;
-    if (isLarge && heads * llvm::divideCeil(keys, next) >= items)
+    bool isLarge = 4 * stateBytes > chunk * keyBytes;
+    bool isEnough =
+        heads * llvm::divideCeil(keys, next) >= (isLarge ? 2 : 4);
+    if (isEnough && (isLarge || chunk == least))
       chunk = next;
   }
   return chunk;
@@ -154,7 +154,10 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   Products products = chooseProducts(op, target, rows);
   int64_t keyTile = chooseKeyTile(products, rows);
   // Requests come at an even pace, the rows of a tile at once when it begins.
+  // A tile ahead is enough, then; without tiles the rows of one are few.
   int64_t prefetch = std::max(keyTile, target.prefetchBytes * 8 / rowBits);
+  if (products == Products::Tiles)
+    prefetch = keyTile;
   bool packed = products == Products::Tiles ||
                 isPackingWorth(rows, depth, lanes, products);
   // Queries, weights and the turned tile live on the stack of a thread.
