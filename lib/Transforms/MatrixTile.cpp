@@ -34,10 +34,9 @@ bool MatrixTile::takes(TileBuilder &tile) {
 }
 
 MatrixTile::MatrixTile(TileBuilder &tile)
-    : t(tile), b(tile.b),
-      inBlock(t.rows <= 4   ? 4
-              : t.rows <= 8 ? 8
-                            : most),
+    : t(tile), b(tile.b), inBlock(t.rows <= 4   ? 4
+                                  : t.rows <= 8 ? 8
+                                                : most),
       blocks(llvm::divideCeil(t.rows, inBlock)),
       steps(llvm::divideCeil(t.depth, 2 * most)),
       keyBlocks(t.keyTile / (2 * most)),
@@ -210,9 +209,8 @@ void MatrixTile::stage(const Tile &tile) {
     Value at = tile.full ? key : arith::MinUIOp::create(b, key, last);
     Value row = t.rowOf(t.add(tile.start, at));
     auto copy = [&](Value column, int64_t left) {
-      Value vector =
-          t.loadRaw(memref, t.at(t.roles.keyTerm, Value(), row, column),
-                    2 * most, left);
+      Value vector = t.loadRaw(
+          memref, t.at(t.roles.keyTerm, Value(), row, column), 2 * most, left);
       vector::StoreOp::create(b, vector, lying, ValueRange{key, column});
     };
     int64_t whole = t.depth / (2 * most) * 2 * most;
@@ -357,27 +355,27 @@ void MatrixTile::interleavePair(const Tile &tile, Value pair, Value column,
   for (int64_t i : {0, 1}) {
     Value at = t.add(key, i), row = t.add(tile.start, at);
     if (!tile.full) {
-      exist[i] = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at,
-                                       tile.count);
+      exist[i] =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, tile.count);
       row = arith::SelectOp::create(b, exist[i], row, tile.start);
     }
     rows[i] = t.rowOf(row);
   }
   Value keyBlock = arith::DivUIOp::create(b, pair, t.index(most));
   Value inBlock = arith::RemUIOp::create(b, pair, t.index(most));
-  Value at = t.add(scaled(keyBlock, tiles * tilePairs),
-                   scaled(inBlock, 2 * most));
+  Value at =
+      t.add(scaled(keyBlock, tiles * tilePairs), scaled(inBlock, 2 * most));
   at = t.add(at, besideAt(column));
   for (int64_t z = 0; z < tiles; z += 2) {
     Value halves[2];
     for (int64_t i : {0, 1}) {
-      halves[i] = t.loadRaw(t.op.getValue(),
-                            t.at(t.roles.valueTerm, Value(), rows[i],
-                                 t.add(column, z * most)),
-                            2 * most, left - z * most);
+      halves[i] = t.loadRaw(
+          t.op.getValue(),
+          t.at(t.roles.valueTerm, Value(), rows[i], t.add(column, z * most)),
+          2 * most, left - z * most);
       if (exist[i])
-        halves[i] = arith::SelectOp::create(
-            b, exist[i], halves[i], splat(b, halves[i].getType(), 0.0));
+        halves[i] = arith::SelectOp::create(b, exist[i], halves[i],
+                                            splat(b, halves[i].getType(), 0.0));
     }
     for (int64_t high : {0, 1})
       vector::StoreOp::create(b, buildUnpack(b, halves[0], halves[1], high),
@@ -407,8 +405,8 @@ void MatrixTile::valueTiles(Value block, Value column, int64_t left,
   for (int64_t k = 0, done = 0; k < keyBlocks; ++k) {
     Value left = load(bf16, rounded, t.add(ofRows, k * tilePairs), 2 * most);
     for (int64_t z = 0; z < tiles; ++z) {
-      Value right = load(bf16, beside,
-                         t.add(from, (k * tiles + z) * tilePairs), 2 * most);
+      Value right = load(bf16, beside, t.add(from, (k * tiles + z) * tilePairs),
+                         2 * most);
       products[z] = amx::TileMulFOp::create(b, products[z].getType(), left,
                                             right, products[z]);
       work.write(++done, keyBlocks * tiles);

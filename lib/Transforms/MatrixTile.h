@@ -67,9 +67,9 @@ public:
 
 private:
   struct ScoreBlock {
-    mlir::Value start;        ///< of the tile
-    mlir::Value key;          ///< the first one, in the tile
-    mlir::Value block, slot;  ///< of rows
+    mlir::Value start;          ///< of the tile
+    mlir::Value key;            ///< the first one, in the tile
+    mlir::Value block, slot;    ///< of rows
     int64_t high = 2, wide = 1; ///< tiles of keys and of rows
     int64_t firstStep = 0, steps = 0;
     bool full = true;
@@ -127,15 +127,15 @@ private:
 
   TileBuilder &t;
   mlir::ImplicitLocOpBuilder &b;
-  int64_t inBlock;   ///< rows of a block
-  int64_t blocks;    ///< of rows
-  int64_t steps;     ///< tiles along the depth
-  int64_t keyBlocks; ///< of 32 keys
-  int64_t columns;   ///< of the sums: whole pairs of tiles
-  mlir::Value q;      ///< [rows][depth]
-  mlir::Value turned; ///< [block][step][16 pairs][row][2]
-  mlir::Value lying;  ///< [keys][depth]: K where it cannot be taken as it lies
-  mlir::Value across; ///< [slot][key][row]
+  int64_t inBlock;     ///< rows of a block
+  int64_t blocks;      ///< of rows
+  int64_t steps;       ///< tiles along the depth
+  int64_t keyBlocks;   ///< of 32 keys
+  int64_t columns;     ///< of the sums: whole pairs of tiles
+  mlir::Value q;       ///< [rows][depth]
+  mlir::Value turned;  ///< [block][step][16 pairs][row][2]
+  mlir::Value lying;   ///< [keys][depth]: K where it cannot be taken as it lies
+  mlir::Value across;  ///< [slot][key][row]
   mlir::Value rounded; ///< [block][key block][16 rows][32 keys]
   mlir::Value beside;  ///< [2][key block][tile of columns][16 pairs][16][2]
   mlir::Value sums;    ///< [block][tile of columns][16 rows][16]

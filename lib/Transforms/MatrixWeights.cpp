@@ -51,19 +51,19 @@ Value MatrixTile::largest(Value slot) {
   constexpr int64_t apart = 4;
   Value at = acrossAt(slot, t.index(0));
   SmallVector<Value> first(apart, splat(b, t.floats(), -infinity));
-  auto over = t.loop(
-      t.index(0), t.index(t.keyTile * inBlock), apart * lanes, first,
-      [&](Value i, ValueRange carried) {
-        SmallVector<Value> next;
-        for (int64_t z = 0; z < apart; ++z) {
-          Value score = vectorAt(across, t.add(t.add(at, i), z * lanes));
-          next.push_back(buildMax(b, carried[z], score));
-        }
-        return next;
-      });
+  auto over = t.loop(t.index(0), t.index(t.keyTile * inBlock), apart * lanes,
+                     first, [&](Value i, ValueRange carried) {
+                       SmallVector<Value> next;
+                       for (int64_t z = 0; z < apart; ++z) {
+                         Value score =
+                             vectorAt(across, t.add(t.add(at, i), z * lanes));
+                         next.push_back(buildMax(b, carried[z], score));
+                       }
+                       return next;
+                     });
   auto all = over.getResults();
-  Value max = buildMax(b, buildMax(b, all[0], all[1]),
-                       buildMax(b, all[2], all[3]));
+  Value max =
+      buildMax(b, buildMax(b, all[0], all[1]), buildMax(b, all[2], all[3]));
   for (int64_t half = lanes / 2; half >= inBlock; half /= 2) {
     SmallVector<int64_t> other;
     for (int64_t lane = 0; lane < lanes; ++lane)
@@ -84,11 +84,10 @@ void MatrixTile::raiseMaxima(Value slot, Value block, const Tile &tile) {
   if (!tile.full)
     endKeys(slot, tile.count);
   double factor = t.scoreFactor() * 1.4426950408889634;
-  Value max = arith::MulFOp::create(b, largest(slot),
-                                    splat(b, t.floats(), factor));
+  Value max =
+      arith::MulFOp::create(b, largest(slot), splat(b, t.floats(), factor));
   Value at = scaled(block, lanes), before = vectorAt(maxima, at);
-  Value limit =
-      arith::AddFOp::create(b, before, splat(b, t.floats(), slack));
+  Value limit = arith::AddFOp::create(b, before, splat(b, t.floats(), slack));
   Value grows = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, max, limit);
   Value any = vector::ReductionOp::create(b, vector::CombiningKind::OR, grows);
   t.ifThen(any, [&] {
@@ -153,7 +152,8 @@ static Value buildWeight(ImplicitLocOpBuilder &b, Value x) {
 }
 
 /// vectors[i], n groups of lanes -> group i of all of them, n vectors.
-static void turnGroups(ImplicitLocOpBuilder &b, SmallVectorImpl<Value> &vectors) {
+static void turnGroups(ImplicitLocOpBuilder &b,
+                       SmallVectorImpl<Value> &vectors) {
   int64_t count = vectors.size(), size = lanes / count;
   if (count == lanes)
     return buildTranspose(b, vectors);
@@ -199,19 +199,18 @@ void MatrixTile::addWeights(Beside &beside, Value slot, Value block,
       auto half = t.vectorOf(b.getBF16Type(), lanes);
       Value halves[2];
       for (int64_t i : {0, 1}) {
-        Value score =
-            vectorAt(across, t.add(work->at, (2 * unit + i) * lanes));
-        Value x = vector::FMAOp::create(
-            b, score, splat(b, t.floats(), factor), work->top);
-        halves[i] = x86vector::CvtPackedF32ToBF16Op::create(
-            b, half, buildWeight(b, x));
+        Value score = vectorAt(across, t.add(work->at, (2 * unit + i) * lanes));
+        Value x = vector::FMAOp::create(b, score, splat(b, t.floats(), factor),
+                                        work->top);
+        halves[i] =
+            x86vector::CvtPackedF32ToBF16Op::create(b, half, buildWeight(b, x));
         halves[i] = castElements(b, halves[i], b.getI16Type());
       }
       Value both = vector::ShuffleOp::create(b, halves[0], halves[1], order);
       Value pairs = castElements(b, both, b.getBF16Type());
       // Summed as the values will be: the rounded weights, in pairs.
-      work->total = buildMultiplyAdd(
-          b, pairs, splat(b, pairs.getType(), 1.0), work->total);
+      work->total = buildMultiplyAdd(b, pairs, splat(b, pairs.getType(), 1.0),
+                                     work->total);
       work->vectors.push_back(castElements(b, both, b.getI32Type()));
     });
   beside.add([=, this] {

@@ -243,8 +243,7 @@ void MergeEmitter::storeLse(Value max, Value sum) {
 void MergeEmitter::askForNext(SmallVector<Value> indices) {
   if (lanes == 1)
     return;
-  indices.back() =
-      arith::AddIOp::create(b, indices.back(), index(width));
+  indices.back() = arith::AddIOp::create(b, indices.back(), index(width));
   memref::PrefetchOp::create(b, op.getAccumulator(), indices,
                              /*isWrite=*/false, /*localityHint=*/3,
                              /*isDataCache=*/true);

@@ -248,7 +248,8 @@ void PartialEmitter::askForFirst(scf::ForOp tiles) {
       return;
     constexpr int64_t line = 64;
     Value whole = view.getSource();
-    int64_t each = line * 8 / getElementTypeOrSelf(whole).getIntOrFloatBitWidth();
+    int64_t each =
+        line * 8 / getElementTypeOrSelf(whole).getIntOrFloatBitWidth();
     loop(start, index(ahead), 1, {}, [&](Value key, ValueRange) {
       for (int64_t column = 0; column < columns; column += each)
         memref::PrefetchOp::create(b, whole,

@@ -113,12 +113,13 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
   return rows > 8 * vectors;
 }
 
-/// The chunk is a fixed number of keys, so that neither batch nor threads change
-/// a row's bits.  512 keys of K and V are long enough runs for the prefetchers.
-/// But the states of a chunk go through memory three times (they are fetched to
-/// be written, and read by the merge), and where tiles make products cheap, that
-/// is what is left: twice the keys as long as threads find chunks enough, and
-/// with states that are large beside the keys as long as two threads do.
+/// The chunk is a fixed number of keys, so that neither batch nor threads
+/// change a row's bits.  512 keys of K and V are long enough runs for the
+/// prefetchers. But the states of a chunk go through memory three times (they
+/// are fetched to be written, and read by the merge), and where tiles make
+/// products cheap, that is what is left: twice the keys as long as threads find
+/// chunks enough, and with states that are large beside the keys as long as two
+/// threads do.
 static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
   constexpr int64_t least = 512, visits = 3;
   AttentionRoles roles = rolesOf(op);
@@ -134,8 +135,7 @@ static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
   int64_t keyBytes = (depth + width) * 2, chunk = least;
   for (int64_t next : {2 * least, 4 * least}) {
     bool isLarge = 4 * stateBytes > chunk * keyBytes;
-    bool isEnough =
-        heads * llvm::divideCeil(keys, next) >= (isLarge ? 2 : 4);
+    bool isEnough = heads * llvm::divideCeil(keys, next) >= (isLarge ? 2 : 4);
     if (isEnough && (isLarge || chunk == least))
       chunk = next;
   }

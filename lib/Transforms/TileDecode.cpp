@@ -212,7 +212,8 @@ static SmallVector<int64_t> mergeTiles(MergeOp op) {
   SmallVector<int64_t> sizes(letters, 1);
   if (letters == 0)
     return sizes;
-  auto extents = cast<ShapedType>(op.getMax().getType()).getShape().drop_front();
+  auto extents =
+      cast<ShapedType>(op.getMax().getType()).getShape().drop_front();
   // Where there is less to merge than another thread takes to begin.
   auto accumulator = cast<ShapedType>(op.getAccumulator().getType());
   if (accumulator.hasStaticShape() &&

@@ -108,7 +108,8 @@ public:
   /// Makes the scores grow with the keys, so that maxima do again and again.
   void rise() {
     for (int64_t i = 0; i < k.size(); ++i)
-      k.value[i] *= 1 << std::min<int64_t>(4, i / shape.depth % shape.capacity / 32);
+      k.value[i] *=
+          1 << std::min<int64_t>(4, i / shape.depth % shape.capacity / 32);
   }
 
   /// The module's result for `valid` keys; all others are NaN.
@@ -327,8 +328,8 @@ TEST(Decode, MaximaThatGrow) {
     for (int64_t valid : {1, 33, 64, 65, 128, 129, 200}) {
       std::vector<float> y = decode.run(module, valid);
       ref::Report report = decode.judge(y, valid);
-      EXPECT_TRUE(report.pass) << rows << " rows, " << valid
-                               << " keys: " << report.message();
+      EXPECT_TRUE(report.pass)
+          << rows << " rows, " << valid << " keys: " << report.message();
       y.front() += 5e-2f;
       EXPECT_FALSE(decode.judge(y, valid).pass) << valid << " keys";
     }
