@@ -2,10 +2,10 @@
 
 Tools stand on PATH (einhead-opt, einhead, FileCheck, not, split-file, the
 stock mlir-opt).  %examples is examples/, %plugin what mlir-opt loads,
-%broken-plugin a pass that breaks numbers, %utils is utils/, %python the
-interpreter, %path the
-value of PATH.  Features for REQUIRES: the flags of this CPU (`avx512f`,
-`amx_tile`), each tool built, `ptxas`.
+%broken-plugin a pass that breaks numbers, %fake_cuda a CUDA driver without a
+GPU, %utils is utils/, %python the interpreter, %path the value of PATH.
+Features for REQUIRES: the flags of this CPU (`avx512f`, `amx_tile`), each tool
+built, `ptxas`, `fake-cuda`.
 """
 
 import os
@@ -27,11 +27,13 @@ config.environment["PATH"] = os.path.pathsep.join(
 # A variable holds for its CHECK-LABEL section only, unless its name starts with $.
 config.environment["FILECHECK_OPTS"] = "-enable-var-scope"
 
+fake_cuda = os.path.join(config.einhead_build_dir, "lib", "libEinheadFakeBench.so")
 config.substitutions += [
     ("%einhead-opt", os.path.join(config.einhead_tools_dir, "einhead-opt")),
     ("%broken-plugin", os.path.join(config.einhead_build_dir, "lib", "libEinheadBrokenPlugin.so")),
     ("%utils", os.path.join(config.einhead_source_dir, "utils")),
     ("%plugin", os.path.join(config.einhead_build_dir, "lib", "libEinheadPlugin.so")),
+    ("%fake_cuda", fake_cuda),
     (r"%einhead\b", os.path.join(config.einhead_tools_dir, "einhead")),
     ("%examples", os.path.join(config.einhead_source_dir, "examples")),
     ("%python", config.python),
@@ -51,6 +53,8 @@ def cpu_flags():
 
 
 config.available_features.update(cpu_flags())
+if os.path.exists(fake_cuda):
+    config.available_features.add("fake-cuda")
 for tool in ("einhead", "einhead-opt", "einhead-reduce", "einhead-lsp-server"):
     if os.path.exists(os.path.join(config.einhead_tools_dir, tool)):
         config.available_features.add(tool)

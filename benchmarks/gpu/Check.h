@@ -10,6 +10,9 @@
 #include "Data.h"
 #include "Reference.h"
 
+#include <cstdint>
+#include <vector>
+
 namespace einhead::bench {
 
 /// What the sampled rows of an output are, with their bounds

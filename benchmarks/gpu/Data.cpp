@@ -8,8 +8,13 @@
 #include "Reference.h"
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
 using namespace einhead::bench;
 using namespace einhead;

@@ -10,6 +10,12 @@
 #include "Gpu.h"
 #include "Problem.h"
 
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace einhead::bench {
 
 /// The session and the tensors of one call; several of them are more than any

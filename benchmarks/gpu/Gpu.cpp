@@ -7,10 +7,14 @@
 #include "Gpu.h"
 #include "Kernels.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <dlfcn.h>
+#include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 using namespace einhead::bench;
 using namespace einhead;

@@ -9,8 +9,10 @@
 
 #include "cuda/Driver.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace einhead::bench {

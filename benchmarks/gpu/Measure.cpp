@@ -8,7 +8,11 @@
 #include "Check.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 using namespace einhead::bench;
 using namespace einhead;
@@ -100,7 +104,7 @@ void Measurement::checkRows() {
   result.rows = rows.rows();
   result.worstRatio = report.worstRatio;
   if (!report.pass)
-    throw std::runtime_error("wrong result: " + report.message());
+    throw WrongResult("wrong result: " + report.message());
 }
 
 void Measurement::rerun() {
@@ -108,8 +112,8 @@ void Measurement::rerun() {
     sets[0]->clearOutput();
     sets[0]->call();
     if (sets[0]->output() != eager[0])
-      throw std::runtime_error("call " + std::to_string(i + 2) +
-                               " of one input gives other bits than the first");
+      throw WrongResult("call " + std::to_string(i + 2) +
+                        " of one input gives other bits than the first");
   }
 }
 
@@ -128,9 +132,9 @@ void Measurement::timeGraph() {
     times.push_back(gpu.time([&] { graph.launch(); }) / result.sets);
   for (size_t i = 0; i < sets.size(); ++i)
     if (sets[i]->output() != eager[i])
-      throw std::runtime_error("the replayed graph gives other bits than the "
-                               "eager call, set " +
-                               std::to_string(i));
+      throw WrongResult("the replayed graph gives other bits than the "
+                        "eager call, set " +
+                        std::to_string(i));
   result.microseconds = median(times);
   result.least = *std::min_element(times.begin(), times.end());
 }

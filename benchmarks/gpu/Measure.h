@@ -10,6 +10,9 @@
 #include "Gpu.h"
 #include "Problem.h"
 
+#include <cstdint>
+#include <stdexcept>
+
 namespace einhead::bench {
 
 struct MeasureOptions {
@@ -26,7 +29,12 @@ struct Result {
   int sets = 0;                       // of inputs
 };
 
-/// Throws where a result is wrong.
+/// A result that is not what it must be.
+struct WrongResult : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws WrongResult, or another exception where nothing can be measured.
 Result measure(Gpu &gpu, const Request &request, const MeasureOptions &options);
 
 /// Bytes a microsecond of a stream that only reads, over far more than the L2.

@@ -9,6 +9,7 @@
 
 #include "einhead/runtime.h"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>

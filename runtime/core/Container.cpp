@@ -7,7 +7,9 @@
 #include "core/Container.h"
 
 #include <cinttypes>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -9,6 +9,7 @@
 
 #include "core/Manifest.h"
 
+#include <cstdint>
 #include <memory>
 
 namespace einhead::runtime {

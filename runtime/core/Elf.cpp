@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "core/Elf.h"
 
+#include <cstdint>
 #include <cstring>
 #include <elf.h>
 #include <string_view>

@@ -9,6 +9,7 @@
 
 #include "core/Status.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

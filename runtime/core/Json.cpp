@@ -6,8 +6,10 @@
 //===----------------------------------------------------------------------===//
 #include "core/Json.h"
 
+#include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace einhead::runtime;

@@ -7,7 +7,9 @@
 #include "core/Session.h"
 
 #include <cinttypes>
+#include <cstdint>
 #include <cstring>
+#include <vector>
 
 using namespace einhead::runtime;
 

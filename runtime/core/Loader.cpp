@@ -10,8 +10,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <dlfcn.h>
+#include <string>
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -9,6 +9,9 @@
 
 #include "core/Manifest.h"
 
+#include <cstdint>
+#include <vector>
+
 namespace einhead::runtime {
 
 /// The mapped code of one module and its entry points, in the order of the

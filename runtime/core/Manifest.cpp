@@ -7,7 +7,12 @@
 #include "core/Manifest.h"
 #include "core/Json.h"
 
+#include <cstdint>
 #include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 using namespace einhead::runtime;
 

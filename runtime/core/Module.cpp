@@ -8,8 +8,11 @@
 #include "core/Container.h"
 #include "cpu/Targets.h"
 
+#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <vector>
 
 using namespace einhead::runtime;
 

@@ -13,7 +13,11 @@
 #include "core/Safetensors.h"
 
 #include <atomic>
+#include <cstdint>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <vector>
 
 namespace einhead::runtime {
 

@@ -10,10 +10,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <cinttypes>
+#include <cstdint>
 #include <cstring>
 #include <dirent.h>
+#include <map>
+#include <memory>
 #include <set>
+#include <string>
+#include <string_view>
 #include <sys/stat.h>
+#include <utility>
+#include <vector>
 
 using namespace einhead::runtime;
 

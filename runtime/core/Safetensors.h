@@ -10,8 +10,11 @@
 #include "core/File.h"
 #include "core/Manifest.h"
 
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace einhead::runtime {
 

@@ -6,9 +6,13 @@
 //===----------------------------------------------------------------------===//
 #include "core/Session.h"
 
+#include <algorithm>
 #include <cinttypes>
+#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <vector>
 
 using namespace einhead::runtime;
 

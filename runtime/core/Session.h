@@ -11,6 +11,10 @@
 #include "core/TensorCheck.h"
 #include "cpu/Threads.h"
 
+#include <cstdint>
+#include <memory>
+#include <vector>
+
 namespace einhead::runtime {
 
 /// A cache's memory and its shape, as views hand it out.

@@ -7,7 +7,9 @@
 #include "core/TensorCheck.h"
 
 #include <cinttypes>
+#include <cstdint>
 #include <cstring>
+#include <string>
 
 using namespace einhead::runtime;
 
@@ -52,6 +54,7 @@ public:
                                 CheckedTensor &out);
   einhead_status_t checkStrides(CheckedTensor &out);
   einhead_status_t checkData(CheckedTensor &out);
+  einhead_status_t checkVectors(const CheckedTensor &out);
   einhead_status_t checkBooleans(const CheckedTensor &tensor, size_t dimension,
                                  const uint8_t *data);
 
@@ -227,6 +230,29 @@ einhead_status_t Checker::checkData(CheckedTensor &out) {
   return EINHEAD_OK;
 }
 
+/// Kernels take 16 bytes at a time where the extents let them.
+einhead_status_t Checker::checkVectors(const CheckedTensor &out) {
+  constexpr int64_t vector = 16;
+  uintptr_t begin = reinterpret_cast<uintptr_t>(out.data);
+  if (out.range.begin < out.range.end && begin % vector != 0)
+    return fail(EINHEAD_INVALID_ARGUMENT, argumentAt(argument),
+                "the data of '%.60s' start at %p, wanted a multiple of %" PRId64
+                " bytes on a GPU; copy it to such a place",
+                name, out.data, vector);
+  int64_t dense[maxRank], size = elementSize(argument.type);
+  rowMajorStrides(out.extents, out.rank, dense);
+  for (size_t i = 0; i < out.rank; ++i)
+    if (out.extents[i] > 1 && out.strides[i] != dense[i] &&
+        out.strides[i] * size % vector != 0)
+      return fail(EINHEAD_INVALID_ARGUMENT,
+                  argumentAt(argument, static_cast<int>(i)),
+                  "'%.60s' dimension %zu has a stride of %" PRId64
+                  " bytes, wanted a multiple of %" PRId64
+                  " on a GPU; make it contiguous",
+                  name, i, out.strides[i] * size, vector);
+  return EINHEAD_OK;
+}
+
 /// Compiled code takes a boolean's byte for 0 or 1, and does anything with
 /// another one.
 einhead_status_t Checker::checkBooleans(const CheckedTensor &tensor,
@@ -266,6 +292,9 @@ einhead::runtime::checkTensor(const Manifest &manifest,
     return status;
   if (einhead_status_t status = checker.checkData(out))
     return status;
+  if (device.device_type != kDLCPU && !argument.isScalar)
+    if (einhead_status_t status = checker.checkVectors(out))
+      return status;
   // An input, where this can read it.
   bool isRead = mayBind && device.device_type == kDLCPU;
   if (argument.type != ElementType::Bool || !isRead ||

@@ -9,6 +9,9 @@
 
 #include "core/Manifest.h"
 
+#include <cstdint>
+#include <vector>
+
 namespace einhead::runtime {
 
 /// The extent of each dimension name, -1 while it is unbound.

@@ -6,6 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "cpu/Features.h"
 
+#include <cstdint>
+#include <string_view>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>

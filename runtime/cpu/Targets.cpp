@@ -6,6 +6,11 @@
 //===----------------------------------------------------------------------===//
 #include "cpu/Targets.h"
 
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 using namespace einhead::runtime;
 
 namespace {

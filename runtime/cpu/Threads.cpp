@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cinttypes>
+#include <cstdint>
 #include <exception>
 #ifdef _OPENMP
 #include <omp.h>

@@ -7,11 +7,16 @@
 #include "cuda/Context.h"
 #include "cuda/LengthKernels.h"
 
+#include <algorithm>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 
 using namespace einhead::runtime;
 using namespace einhead::runtime::cuda;

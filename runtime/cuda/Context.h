@@ -10,6 +10,7 @@
 #include "cuda/Driver.h"
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 
 namespace einhead::runtime::cuda {

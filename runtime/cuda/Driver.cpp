@@ -11,6 +11,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 
 using namespace einhead::runtime;
 using namespace einhead::runtime::cuda;

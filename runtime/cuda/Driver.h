@@ -16,6 +16,7 @@
 
 #include "core/Status.h"
 
+#include <cstdint>
 #include <string>
 
 namespace einhead::runtime::cuda {
@@ -42,6 +43,7 @@ enum : Result {
   NotFound = 500,
   IllegalAddress = 700,
   LaunchOutOfResources = 701,
+  CooperativeLaunchTooLarge = 720,
   FirstCaptureError = 900,
   LastCaptureError = 908,
 };
@@ -69,14 +71,15 @@ enum JITOption : int {
 
 enum CaptureStatus : int { CaptureNone = 0, CaptureActive = 1 };
 
-/// One attribute of a launch; only the cluster's is used.
+/// One attribute of a launch.
 struct LaunchAttribute {
-  static constexpr int clusterDimension = 4;
+  static constexpr int cooperative = 2, clusterDimension = 4;
   int id;
   char padding[4];
   union {
     char bytes[64];
     unsigned cluster[3];
+    int isCooperative;
   };
 };
 

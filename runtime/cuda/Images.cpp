@@ -8,8 +8,11 @@
 #include "core/Device.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <elf.h>
+#include <string>
+#include <vector>
 
 using namespace einhead::runtime;
 using namespace einhead::runtime::cuda;

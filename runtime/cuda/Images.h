@@ -10,6 +10,7 @@
 #include "core/Manifest.h"
 #include "cuda/Context.h"
 
+#include <string>
 #include <vector>
 
 namespace einhead::runtime::cuda {

@@ -7,6 +7,7 @@
 #include "cuda/Session.h"
 
 #include <cinttypes>
+#include <cstdint>
 
 using namespace einhead::runtime;
 using namespace einhead::runtime::cuda;
@@ -46,7 +47,8 @@ static einhead_status_t checkShape(const char *kernel, const int64_t grid[3],
                 "a block of %" PRId64 " x %" PRId64 " x %" PRId64
                 " threads, at most 1024 are possible",
                 block[0], block[1], block[2]);
-  if (cluster < 1 || cluster > maxCluster || grid[0] % cluster != 0)
+  if (cluster < 0 || cluster > maxCluster ||
+      (cluster > 0 && grid[0] % cluster != 0))
     return fail(EINHEAD_INTERNAL, where(),
                 "%" PRId64 " blocks in clusters of %" PRId64, grid[0], cluster);
   return EINHEAD_OK;
@@ -77,7 +79,12 @@ einhead_status_t GPUSession::launch(const char *kernel, const int64_t grid[3],
   config.sharedBytes = static_cast<unsigned>(sharedBytes);
   config.stream = stream;
   LaunchAttribute attribute = {};
-  if (cluster > 1) {
+  if (cluster == 0) {
+    attribute.id = LaunchAttribute::cooperative;
+    attribute.isCooperative = 1;
+    config.attributes = &attribute;
+    config.attributeCount = 1;
+  } else if (cluster > 1) {
     attribute.id = LaunchAttribute::clusterDimension;
     attribute.cluster[0] = static_cast<unsigned>(cluster);
     attribute.cluster[1] = attribute.cluster[2] = 1;
@@ -87,6 +94,12 @@ einhead_status_t GPUSession::launch(const char *kernel, const int64_t grid[3],
   Result result = gpu.driver().launch(&config, function, arguments, nullptr);
   if (result == Success)
     return EINHEAD_OK;
+  if (result == CooperativeLaunchTooLarge)
+    return fail(EINHEAD_RESOURCE_EXHAUSTED, at("kernel '%.100s'", kernel),
+                "'%.60s' needs %u x %u x %u blocks at once, more than GPU %d "
+                "runs; compile with another schedule",
+                kernel, config.grid[0], config.grid[1], config.grid[2],
+                gpu.ordinal());
   return gpu.check(result, at("kernel '%.100s'", kernel),
                    "cuLaunchKernelEx of '%.60s' on %u x %u x %u blocks", kernel,
                    config.grid[0], config.grid[1], config.grid[2]);

@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <cinttypes>
+#include <cstdint>
+#include <memory>
+#include <utility>
 
 using namespace einhead::runtime;
 using namespace einhead::runtime::cuda;

@@ -9,6 +9,9 @@
 
 #include "cuda/Context.h"
 
+#include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 namespace einhead::runtime::cuda {

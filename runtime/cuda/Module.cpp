@@ -7,6 +7,13 @@
 #include "cuda/Module.h"
 #include "cuda/Images.h"
 
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
 using namespace einhead::runtime;
 using namespace einhead::runtime::cuda;
 

@@ -10,9 +10,12 @@
 #include "core/Module.h"
 #include "cuda/Memory.h"
 
+#include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace einhead::runtime::cuda {
 

@@ -7,6 +7,9 @@
 #include "cuda/Session.h"
 
 #include <cinttypes>
+#include <cstdint>
+#include <memory>
+#include <utility>
 
 using namespace einhead::runtime;
 using namespace einhead::runtime::cuda;

@@ -10,6 +10,10 @@
 #include "core/Device.h"
 #include "cuda/Module.h"
 
+#include <cstdint>
+#include <memory>
+#include <vector>
+
 namespace einhead::runtime::cuda {
 
 /// Work of one decode stream on one stream of a GPU.

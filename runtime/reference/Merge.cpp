@@ -19,6 +19,7 @@
 
 #include "Loops.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace einhead::reference;

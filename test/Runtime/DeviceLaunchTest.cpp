@@ -128,8 +128,6 @@ TEST_F(DeviceTest, WorkspaceTakesWhatMemoryThereIs) {
 TEST_F(DeviceTest, TensorMapsSayWhatTheCodeSays) {
   Session session = create(1, 8);
   GPUTensor x(f32, {16, 32}), y(f32, {1});
-  x.dl.data = reinterpret_cast<void *>(
-      (reinterpret_cast<uintptr_t>(x.dl.data) + 15) / 16 * 16);
   const int types[] = {0, 6, 9, 7}, swizzles[] = {0, 1, 2, 3};
   for (int i = 0; i < 4; ++i) {
     Scalar type(i), swizzle(i == 0 ? 0 : 16 << i);
@@ -149,17 +147,53 @@ TEST_F(DeviceTest, TensorMapsSayWhatTheCodeSays) {
               "a map of type 4", "tensor map");
   expectError(call(session, "map", {&two, &odd, &x}, {&y}), EINHEAD_INTERNAL,
               "swizzle 48");
-  x.setStrides({33, 1});
-  x.dl.shape[0] = 8;
-  expectError(call(session, "map", {&two, &none, &x}, {&y}),
-              EINHEAD_INVALID_ARGUMENT,
-              "a stride of 132 bytes, wanted a multiple of 16", "tensor map");
-  x.dl.strides = nullptr;
-  x.dl.byte_offset = 4;
-  expectError(call(session, "map", {&two, &none, &x}, {&y}),
-              EINHEAD_INVALID_ARGUMENT, "wanted a multiple of 16 bytes");
-  x.dl.byte_offset = 0;
   x.dl.shape[0] = 0;
   expectError(call(session, "map", {&two, &none, &x}, {&y}),
               EINHEAD_OUT_OF_RANGE, "has 0 elements in boxes of 4");
+}
+
+TEST_F(DeviceTest, KernelsMayNeedAllBlocksAtOnce) {
+  Session session = create(1, 64);
+  ASSERT_OK(probe(session, 64, 256, 64, 100, 32, /*cluster=*/0));
+  const auto &launches = fake::record().launches;
+  EXPECT_TRUE(launches[launches.size() - 2].isCooperative);
+  EXPECT_EQ(launches[launches.size() - 2].cluster, 0u);
+  EXPECT_FALSE(launches.back().isCooperative); // the lengths
+  ASSERT_OK(probe(session, 64, 256, 64, 100, 32, /*cluster=*/1));
+  EXPECT_FALSE(launches[launches.size() - 2].isCooperative);
+  expectError(probe(session, 64, 256, 64, 133, 32, 0),
+              EINHEAD_RESOURCE_EXHAUSTED,
+              "'probe' needs 133 x 1 x 1 blocks at once, more than GPU 0 runs",
+              "kernel 'probe'");
+  EXPECT_OK(probe(session, 64, 256, 64, 133, 32, 1));
+  EXPECT_EQ(length(session), 3);
+}
+
+TEST_F(DeviceTest, TensorsAreAlignedForVectors) {
+  Session session = create(1, 8);
+  Scalar two(2), none(0);
+  GPUTensor x(f32, {16, 36}), y(f32, {4});
+  y.dl.shape[0] = 1;
+  auto run = [&] { return call(session, "map", {&two, &none, &x}, {&y}); };
+  ASSERT_OK(run());
+  x.dl.shape[0] = 8;
+  x.dl.shape[1] = 32;
+  x.setStrides({33, 1});
+  expectError(run(), EINHEAD_INVALID_ARGUMENT,
+              "'x' dimension 0 has a stride of 132 bytes, wanted a multiple of "
+              "16",
+              "argument 'x', dimension 0");
+  x.setStrides({36, 1});
+  ASSERT_OK(run());
+  x.dl.byte_offset = 8;
+  expectError(run(), EINHEAD_INVALID_ARGUMENT,
+              "wanted a multiple of 16 bytes on a GPU", "argument 'x'");
+  x.dl.byte_offset = 16;
+  ASSERT_OK(run());
+  y.dl.byte_offset = 4;
+  expectError(run(), EINHEAD_INVALID_ARGUMENT,
+              "wanted a multiple of 16 bytes on a GPU", "argument 'y'");
+  // A dense tensor has the strides that it has.
+  GPUTensor odd(f32, {1, 1, 2}), total(f32, {1});
+  EXPECT_OK(call(session, "append", {&odd}, {&total}));
 }

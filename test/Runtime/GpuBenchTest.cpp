@@ -45,7 +45,9 @@ protected:
   /// The exit status; what it prints is in `output`.
   int run(const std::string &flags, const std::string &environment = "") {
     const std::string command =
-        environment + " FAKE_CUDA_TOTAL=4194304 EINHEAD_CUDA_LIBRARY='" EINHEAD_FAKE_BENCH "' '" +
+        environment +
+        " FAKE_CUDA_TOTAL=4194304 EINHEAD_CUDA_LIBRARY='" EINHEAD_FAKE_BENCH
+        "' '" +
         EINHEAD_GPU_BENCH "' --list='" + path("list.json") + "' --json='" +
         path("out.json") + "' --reruns=3 --replays=3 " + flags + " >'" +
         path("out") + "' 2>&1";

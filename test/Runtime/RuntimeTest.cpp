@@ -174,8 +174,9 @@ Tensor::Tensor(DLDataType type, std::vector<int64_t> extents)
   size_t bytes = type.bits / 8;
   for (int64_t extent : shape)
     bytes *= static_cast<size_t>(extent);
-  storage.assign(bytes / 8 + 1, 0);
-  dl = {storage.data(),
+  storage.assign(bytes / 8 + 3, 0);
+  start = reinterpret_cast<uintptr_t>(storage.data()) % 16 / 8;
+  dl = {storage.data() + start,
         {kDLCPU, 0},
         static_cast<int>(shape.size()),
         type,

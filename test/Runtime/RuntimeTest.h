@@ -66,13 +66,14 @@ void expectError(einhead_status_t got, einhead_status_t wanted,
 /// A tensor that owns its memory.
 struct Tensor {
   std::vector<int64_t> shape, strides;
-  std::vector<uint64_t> storage; // aligned to 8
+  std::vector<uint64_t> storage;
+  size_t start = 0; // the first word at a multiple of 16 bytes
   DLTensor dl;
 
   Tensor(DLDataType type, std::vector<int64_t> extents);
   Tensor(const Tensor &) = delete;
   template <typename T> T *data() {
-    return reinterpret_cast<T *>(storage.data());
+    return reinterpret_cast<T *>(storage.data() + start);
   }
   void setStrides(std::vector<int64_t> values) {
     strides = std::move(values);

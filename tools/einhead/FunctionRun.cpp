@@ -171,11 +171,10 @@ llvm::Error FunctionRun::time() {
   for (int i = 0; i < options.repeat; ++i) {
     if (llvm::Error error = setLengths())
       return error;
-    double begin = now();
     if (llvm::Error error = session->call(function->name, tensors->inputViews,
                                           tensors->outputViews))
       return error;
-    samples.push_back(now() - begin);
+    samples.push_back(session->seconds());
   }
   if (!samples.empty())
     llvm::outs() << llvm::format("  median of %d calls: %.1f us\n",

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "HostTensor.h"
+#include "Device.h"
 #include "Tool.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLExtras.h"
@@ -216,6 +217,10 @@ static void forEachElement(const DLTensor &view,
 HostTensor copyOf(const DLTensor &view, DataType type) {
   HostTensor copy(type, llvm::ArrayRef(view.shape, view.ndim));
   size_t size = sizeOf(type);
+  if (view.device.device_type == kDLCUDA) { // a session's cache, which is dense
+    copyFromDevice(copy.data(), view.data, copy.byteCount());
+    return copy;
+  }
   const char *from = static_cast<const char *>(view.data) + view.byte_offset;
   forEachElement(view, [&](int64_t offset, int64_t index) {
     std::memcpy(copy.data() + index * size, from + offset * size, size);
@@ -225,6 +230,10 @@ HostTensor copyOf(const DLTensor &view, DataType type) {
 
 void copyInto(const HostTensor &from, const DLTensor &view) {
   size_t size = sizeOf(from.type);
+  if (view.device.device_type == kDLCUDA) {
+    copyToDevice(view.data, from.data(), from.byteCount());
+    return;
+  }
   char *to = static_cast<char *>(view.data) + view.byte_offset;
   forEachElement(view, [&](int64_t offset, int64_t index) {
     std::memcpy(to + offset * size, from.data() + index * size, size);

@@ -6,9 +6,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "Session.h"
+#include "Device.h"
+#include "Gpu.h"
 #include "Tool.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include <chrono>
 
 namespace einhead::tool {
 
@@ -70,6 +73,11 @@ llvm::Expected<Module> Module::open(llvm::StringRef path,
   return module;
 }
 
+Session::Session() = default;
+Session::Session(Session &&) = default;
+Session &Session::operator=(Session &&) = default;
+Session::~Session() = default;
+
 llvm::Expected<Session>
 Session::create(const Module &module, const Bindings &dimensions, int threads) {
   std::vector<einhead_dimension_t> list;
@@ -84,10 +92,19 @@ Session::create(const Module &module, const Bindings &dimensions, int threads) {
   options.dimensions = list.data();
   options.dimension_count = list.size();
   options.threads = threads;
+  Session session;
+  session.manifest = &module.manifest();
+  if (!module.manifest().device.kind.empty()) {
+    auto device = gpu();
+    if (!device)
+      return device.takeError();
+    session.device = std::make_unique<DeviceTensors>(**device);
+    options.device = (*device)->ordinal();
+    options.stream = (*device)->stream();
+  }
   einhead_session_t *raw = nullptr;
   einhead_status_t status =
       einhead_session_create(module.get(), &options, &raw);
-  Session session;
   session.session.reset(raw);
   if (status != EINHEAD_OK)
     return runtimeError(status, "session");
@@ -97,10 +114,41 @@ Session::create(const Module &module, const Bindings &dimensions, int threads) {
 llvm::Error Session::call(const std::string &function,
                           llvm::ArrayRef<DLTensor> inputs,
                           llvm::ArrayRef<DLTensor> outputs) {
+  return device ? callOnDevice(function, inputs, outputs)
+                : callTimed(function, inputs, outputs);
+}
+
+llvm::Error Session::callTimed(const std::string &function,
+                               llvm::ArrayRef<DLTensor> inputs,
+                               llvm::ArrayRef<DLTensor> outputs) {
+  auto begin = std::chrono::steady_clock::now();
   einhead_status_t status =
       einhead_session_call(session.get(), function.c_str(), inputs.data(),
                            inputs.size(), outputs.data(), outputs.size());
+  if (status == EINHEAD_OK)
+    status = einhead_session_synchronize(session.get());
+  std::chrono::duration<double> passed =
+      std::chrono::steady_clock::now() - begin;
+  lastSeconds = passed.count();
   return runtimeError(status, "calling '" + function + "'");
+}
+
+llvm::Error Session::callOnDevice(const std::string &name,
+                                  llvm::ArrayRef<DLTensor> inputs,
+                                  llvm::ArrayRef<DLTensor> outputs) {
+  auto function = manifest->function(name);
+  if (!function)
+    return function.takeError();
+  auto placedInputs = device->inputs(**function, inputs);
+  if (!placedInputs)
+    return placedInputs.takeError();
+  auto placedOutputs = device->outputs(outputs);
+  if (!placedOutputs)
+    return placedOutputs.takeError();
+  if (llvm::Error error = callTimed(name, *placedInputs, *placedOutputs))
+    return error;
+  device->fetch(outputs);
+  return llvm::Error::success();
 }
 
 llvm::Expected<std::unique_ptr<CallTensors>>

@@ -32,9 +32,16 @@ private:
   Manifest contents;
 };
 
-/// A session of a module.
+class DeviceTensors;
+
+/// A session of a module, on the first GPU where the module is for one: tensors
+/// then are copied there for each call and back.
 class Session {
 public:
+  Session();
+  Session(Session &&);
+  Session &operator=(Session &&);
+  ~Session();
   /// Names that the module does not have are left out: the compiler may have
   /// bound them.
   static llvm::Expected<Session>
@@ -42,12 +49,24 @@ public:
   llvm::Error call(const std::string &function, llvm::ArrayRef<DLTensor> inputs,
                    llvm::ArrayRef<DLTensor> outputs);
   einhead_session_t *get() const { return session.get(); }
+  /// What the last call took, without copies.
+  double seconds() const { return lastSeconds; }
 
 private:
+  llvm::Error callOnDevice(const std::string &function,
+                           llvm::ArrayRef<DLTensor> inputs,
+                           llvm::ArrayRef<DLTensor> outputs);
+  llvm::Error callTimed(const std::string &function,
+                        llvm::ArrayRef<DLTensor> inputs,
+                        llvm::ArrayRef<DLTensor> outputs);
+
   struct Release {
     void operator()(einhead_session_t *s) const { einhead_session_release(s); }
   };
+  const Manifest *manifest = nullptr; // of a module that lives longer
+  std::unique_ptr<DeviceTensors> device;
   std::unique_ptr<einhead_session_t, Release> session;
+  double lastSeconds = 0;
 };
 
 /// The tensors that a function takes and returns, in the manifest's order.

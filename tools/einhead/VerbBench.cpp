@@ -7,6 +7,7 @@
 
 #include "BenchCall.h"
 #include "BenchCheck.h"
+#include "BenchDevice.h"
 #include "BenchFlags.h"
 #include "BenchProjection.h"
 #include "BenchTiming.h"
@@ -33,12 +34,18 @@ private:
   llvm::Expected<std::string> compile(llvm::StringRef graph,
                                       Measurement &result);
   llvm::Error runProjections();
+  llvm::Error runOnDevice(const BenchProblem &problem, llvm::StringRef module,
+                          double compileMilliseconds) const;
+  llvm::Error checkTarget() const;
   llvm::Error measure(const BenchProblem &problem, llvm::StringRef module,
                       Measurement &result);
   void print(const BenchProblem &problem, const Measurement &result) const;
   void printJSON(const BenchProblem &problem, const Measurement &result) const;
 
   BenchFlags flags{command};
+  Option<std::string> target{command, "target", "kind", "cpu or cuda", "cpu"};
+  Option<std::string> chip{command, "chip", "name",
+                           "With --target=cuda: sm_80, sm_90a (default), ..."};
   ScheduleFlag schedules{command};
   Option<bool> shareKV{command, "share-kv", "",
                        "Share K and V loads among rows", true};
@@ -57,6 +64,9 @@ llvm::Expected<std::string> BenchVerb::compile(llvm::StringRef graph,
                    "a measurement is of the code for one");
   CompileOptions options;
   options.cpu = flags.cpu;
+  options.target = target;
+  if (!chip.empty())
+    options.chip = chip;
   options.schedules = schedules;
   options.fuse = fuse;
   options.shareKV = shareKV;
@@ -163,7 +173,65 @@ llvm::Error BenchVerb::runProjections() {
   return llvm::Error::success();
 }
 
+llvm::Error BenchVerb::checkTarget() const {
+  if (target != "cpu" && target != "cuda")
+    return failure(Exit::Usage, "no target '" + target + "'",
+                   "the targets are cpu and cuda");
+  if (target == "cpu" && !chip.empty())
+    return failure(Exit::Usage, "--chip=" + chip + " without --target=cuda",
+                   "only a GPU is a chip; --cpu names the CPU");
+  if (target == "cuda" && flags.isProjections())
+    return failure(Exit::Unsupported, "--target=cuda measures attention",
+                   "write query, key, value -> output");
+  return llvm::Error::success();
+}
+
+llvm::Error BenchVerb::runOnDevice(const BenchProblem &problem,
+                                   llvm::StringRef module,
+                                   double compileMilliseconds) const {
+  auto measured =
+      measureOnDevice(problem, flags.mask, module, flags.perturb != 0);
+  if (!measured)
+    return measured.takeError();
+  const bench::Result &result = measured->result;
+  double floor = measured->floorMicroseconds();
+  if (!json) {
+    llvm::outs() << problem.spec() << "  " << sizesText(problem) << "  "
+                 << nameOf(problem.type) << "  " << measured->gpu << "\n"
+                 << llvm::format(
+                        "compile %.0f ms, median %.2f us, floor %.2f us, ratio "
+                        "%.3f, %.3f TB/s of %.3f, error/bound %.3f\n",
+                        compileMilliseconds, result.microseconds, floor,
+                        result.microseconds / floor, measured->terabytes(),
+                        measured->readTerabytes, result.worstRatio);
+    return llvm::Error::success();
+  }
+  llvm::json::OStream os(llvm::outs());
+  os.object([&] {
+    os.attribute("spec", problem.spec());
+    os.attribute("sizes", sizesText(problem));
+    os.attribute("type", nameOf(problem.type));
+    os.attribute("mask", flags.mask.getValue());
+    os.attribute("gpu", measured->gpu);
+    os.attribute("compile_ms", compileMilliseconds);
+    os.attribute("median_us", result.microseconds);
+    os.attribute("least_us", result.least);
+    os.attribute("floor_us", floor);
+    os.attribute("ratio", result.microseconds / floor);
+    os.attribute("tbs", measured->terabytes());
+    os.attribute("read_tbs", measured->readTerabytes);
+    os.attribute("error_over_bound", result.worstRatio);
+    os.attribute("kv_bytes", result.bytes);
+    os.attribute("operations", problem.operations());
+    os.attribute("buffer_sets", result.sets);
+  });
+  llvm::outs() << "\n";
+  return llvm::Error::success();
+}
+
 llvm::Error BenchVerb::run() {
+  if (llvm::Error error = checkTarget())
+    return error;
   if (flags.isProjections())
     return runProjections();
   auto problem = flags.problem();
@@ -177,6 +245,8 @@ llvm::Error BenchVerb::run() {
   auto module = compile(problem->graph(), result);
   if (!module)
     return module.takeError();
+  if (target == "cuda")
+    return runOnDevice(*problem, *module, result.compileMilliseconds);
   if (llvm::Error error = measure(*problem, *module, result))
     return error;
   json ? printJSON(*problem, result) : print(*problem, result);

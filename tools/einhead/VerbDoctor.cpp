@@ -95,6 +95,28 @@ std::string megabytes(size_t bytes) {
   return std::to_string(bytes >> 20) + " MB";
 }
 
+/// The first GPU, as the driver says.
+Finding graphicsCard() {
+  einhead_device_info_t info;
+  if (einhead_device_info(0, &info, sizeof(info)) != EINHEAD_OK)
+    return {"GPU",
+            "",
+            false,
+            false,
+            "running modules for CUDA (compiling them needs no GPU)",
+            einhead_last_error()->text};
+  std::string value;
+  llvm::raw_string_ostream os(value);
+  os << info.name << ", sm_" << info.compute_major << info.compute_minor << ", "
+     << info.multiprocessors << " multiprocessors, "
+     << megabytes(static_cast<size_t>(info.memory_bytes))
+     << ", driver for CUDA " << info.driver_version / 1000 << "."
+     << info.driver_version % 1000 / 10;
+  if (info.device_count > 1)
+    os << "; " << info.device_count << " GPUs";
+  return {"GPU", value, true, false, "", ""};
+}
+
 std::vector<Finding> examine() {
   std::vector<Finding> findings;
   auto add = [&](const char *name, std::string value) {
@@ -109,6 +131,7 @@ std::vector<Finding> examine() {
   add("OpenMP threads", std::to_string(availableThreads()));
   add("last-level cache", megabytes(lastLevelCache()));
   add("free memory", megabytes(availableMemory()));
+  findings.push_back(graphicsCard());
   findings.push_back(program({"ld.lld", "lld", "ld"}, true,
                              "compiling to modules and shared objects",
                              "apt-get install lld-22"));

@@ -146,7 +146,8 @@ EINHEAD_API void einhead_session_release(einhead_session_t *session);
  *
  * On a GPU the call enqueues its work on the session's stream and returns;
  * nothing waits.  Tensors are kDLCUDA of the session's GPU (or kDLCUDAManaged,
- * kDLCUDAHost) and live until the work is done; scalars are on the CPU.  While
+ * kDLCUDAHost), start at a multiple of 16 bytes (strides that are not dense are
+ * one, too) and live until the work is done; scalars are on the CPU.  While
  * the stream is being captured, the work becomes part of the graph, no length
  * grows, and a call needs an earlier one with tensors of this shape
  * (FAILED_PRECONDITION).  DEVICE_LOST from now on where a kernel failed. */
@@ -236,9 +237,9 @@ typedef struct einhead_host_t {
    * and control does not come back.  A session on the CPU has none of them. */
 
   /* Enqueues a kernel of the device code; `cluster` blocks along x form a
-   * cluster (1 = none), `shared_bytes` are dynamic, `arguments` point to the
-   * kernel's parameters, which are copied.  A grid with a 0 launches nothing.
-   */
+   * cluster (1 = none; 0 = none, and all blocks run at once or the launch
+   * fails), `shared_bytes` are dynamic, `arguments` point to the kernel's
+   * parameters, which are copied.  A grid with a 0 launches nothing. */
   void (*launch)(const char *kernel, const int64_t grid[3],
                  const int64_t block[3], int64_t cluster, int64_t shared_bytes,
                  void **arguments);

@@ -17,8 +17,11 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <vector>
 
 using namespace einhead;
 using namespace einhead::runtime::cuda;

@@ -7,11 +7,15 @@
 #include "FakeCuda.h"
 #include "cuda/Driver.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <mutex>
+#include <string>
 #include <utility>
+#include <vector>
 
 using namespace einhead::fake;
 using namespace einhead::runtime::cuda;
@@ -60,7 +64,7 @@ std::string setting(const char *name, const char *otherwise) {
 /// Errors of kernels, after which nothing works.
 bool stays(Result result) {
   return result >= IllegalAddress && result < 800 &&
-         result != LaunchOutOfResources;
+         result != LaunchOutOfResources && result != CooperativeLaunchTooLarge;
 }
 
 /// The result that this call of a function gets before it does anything.
@@ -332,9 +336,16 @@ Result cuLaunchKernelEx(const LaunchConfig *config, Handle function,
   std::memcpy(launch.block, config->block, sizeof(launch.block));
   launch.sharedBytes = config->sharedBytes;
   launch.stream = config->stream;
-  for (unsigned i = 0; i < config->attributeCount; ++i)
-    if (config->attributes[i].id == LaunchAttribute::clusterDimension)
-      launch.cluster = config->attributes[i].cluster[0];
+  for (unsigned i = 0; i < config->attributeCount; ++i) {
+    const LaunchAttribute &attribute = config->attributes[i];
+    if (attribute.id == LaunchAttribute::clusterDimension)
+      launch.cluster = attribute.cluster[0];
+    if (attribute.id == LaunchAttribute::cooperative)
+      launch.isCooperative = attribute.isCooperative != 0;
+  }
+  if (launch.isCooperative &&
+      launch.grid[0] > std::stoul(setting("FAKE_CUDA_RESIDENT", "132")))
+    return CooperativeLaunchTooLarge;
   auto &attributes = state().record.attributes[launch.kernel];
   int allowed = attributes.count(MaxDynamicSharedBytes)
                     ? attributes[MaxDynamicSharedBytes]
