@@ -3,12 +3,13 @@
 Tools stand on PATH (einhead-opt, einhead, FileCheck, not, split-file, the
 stock mlir-opt).  %examples is examples/, %plugin what mlir-opt loads,
 %broken-plugin a pass that breaks numbers, %fake_cuda a CUDA driver without a
-GPU, %utils is utils/, %python the interpreter.  Features
-for REQUIRES: the flags of this CPU (`avx512f`, `amx_tile`), each tool built,
-`fake-cuda`.
+GPU, %utils is utils/, %python the interpreter, %path the value of PATH.
+Features for REQUIRES: the flags of this CPU (`avx512f`, `amx_tile`), each tool
+built, `ptxas`, `fake-cuda`.
 """
 
 import os
+import shutil
 
 import lit.formats
 
@@ -36,6 +37,7 @@ config.substitutions += [
     (r"%einhead\b", os.path.join(config.einhead_tools_dir, "einhead")),
     ("%examples", os.path.join(config.einhead_source_dir, "examples")),
     ("%python", config.python),
+    ("%path", config.environment["PATH"]),
 ]
 
 
@@ -56,3 +58,6 @@ if os.path.exists(fake_cuda):
 for tool in ("einhead", "einhead-opt", "einhead-reduce", "einhead-lsp-server"):
     if os.path.exists(os.path.join(config.einhead_tools_dir, tool)):
         config.available_features.add(tool)
+cuda = os.environ.get("CUDA_HOME", os.environ.get("CUDA_PATH", "/usr/local/cuda"))
+if shutil.which("ptxas") or shutil.which("ptxas", path=os.path.join(cuda, "bin")):
+    config.available_features.add("ptxas")

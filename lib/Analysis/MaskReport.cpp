@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Analysis/MaskReport.h"
-#include "einhead/Analysis/IndexEvaluator.h"
+#include "einhead/Analysis/MaskWalk.h"
 #include "mlir/IR/IntegerSet.h"
 
 using namespace mlir;
@@ -30,22 +30,33 @@ static SmallVector<std::string> symbolNames(MaskAttr mask, char key) {
   return names;
 }
 
-SmallVector<std::string> einhead::describeKeys(AttentionLike op) {
+/// ", where h - 4 >= 0"; "" if the part has keys everywhere.
+static std::string whereText(const KeySet &keys, ArrayRef<std::string> names) {
+  std::string text;
+  if (keys.where.size() == 1)
+    for (AffineExpr condition : keys.where.front())
+      text += (text.empty() ? ", where " : " and ") +
+              KeyBound{true, {{condition}}}.str(names) + " >= 0";
+  return text;
+}
+
+SmallVector<std::string> einhead::describeKeys(AttentionOp attention) {
   SmallVector<std::string> lines;
+  auto op = cast<AttentionLike>(attention.getOperation());
   AttentionRoles roles = rolesOf(op);
   if (!op.getMask() || roles.key.size() != 1)
     return lines;
   char key = roles.key.front();
-  for (MaskAttr part : disjointMasks(*op.getMask())) {
+  for (auto [part, isListed] : walkOf(attention)) {
     SmallVector<int64_t> ones(otherLetters(part, key).size(), 1);
     KeySet keys = KeySet::get(part, key, ones);
     SmallVector<std::string> names = symbolNames(part, key);
-    if (keys.sparse) {
+    if (isListed) {
       const SparseKeys &sparse = *keys.sparse;
       lines.push_back(std::to_string(sparse.run) + " of every " +
                       std::to_string(sparse.stride) + " keys, blocks " +
                       sparse.firstBlock.str(names) + " to " +
-                      sparse.lastBlock.str(names) +
+                      sparse.lastBlock.str(names) + whereText(keys, names) +
                       (sparse.isExact ? "" : ", tested one by one"));
       continue;
     }
@@ -54,7 +65,7 @@ SmallVector<std::string> einhead::describeKeys(AttentionLike op) {
       continue;
     }
     lines.push_back("keys " + keys.first.str(names) + " to " +
-                    keys.last.str(names) +
+                    keys.last.str(names) + whereText(keys, names) +
                     (keys.mayBeFull ? "" : ", tested one by one"));
   }
   return lines;
@@ -104,24 +115,43 @@ static MaskAttr withPosition(MaskAttr mask, unsigned position) {
   return MaskAttr::get(context, mask.getLetters().str() + "@", sets);
 }
 
-/// How far below the first position keys may still be read: the constant d of a
-/// lower bound "position - d"; nothing if no bound moves with the position.
+/// How far below the first position keys may still be read: the greatest number
+/// that "position - a lower bound" can be; nothing if no bound moves with the
+/// position.  The letters before the position start at 0.
 static std::optional<int64_t> reachBack(const KeyBound &first, unsigned start,
                                         unsigned symbols) {
   std::optional<int64_t> reach;
   for (ArrayRef<AffineExpr> part : first.parts) {
     std::optional<int64_t> here;
     for (AffineExpr expr : part) {
-      AffineExpr rest = simplifyAffineExpr(
-          getAffineSymbolExpr(start, expr.getContext()) - expr, 0, symbols);
-      if (auto number = dyn_cast<AffineConstantExpr>(rest))
-        here = here ? std::min(*here, number.getValue()) : number.getValue();
+      MLIRContext *context = expr.getContext();
+      AffineExpr position = getAffineSymbolExpr(start, context);
+      SmallVector<AffineExpr> starts(start, getAffineConstantExpr(0, context));
+      AffineExpr all = expr.replaceSymbols(starts);
+      if (auto back = greatestValue(position - all, symbols))
+        here = std::min(here.value_or(*back), *back);
     }
     if (!here)
       return std::nullopt;
     reach = std::max(reach.value_or(0), *here);
   }
   return reach;
+}
+
+/// A number that no key exceeds, at any position.
+static std::optional<int64_t> greatestKey(const KeyBound &last,
+                                          unsigned symbols) {
+  std::optional<int64_t> greatest;
+  for (ArrayRef<AffineExpr> part : last.parts) {
+    std::optional<int64_t> here;
+    for (AffineExpr expr : part)
+      if (auto number = greatestValue(expr, symbols))
+        here = std::min(here.value_or(*number), *number);
+    if (!here)
+      return std::nullopt;
+    greatest = std::max(greatest.value_or(*here), *here);
+  }
+  return greatest;
 }
 
 CachePolicy CachePolicy::of(AttentionLike op) {
@@ -147,6 +177,10 @@ CachePolicy CachePolicy::of(AttentionLike op) {
       policy.keys = std::max(policy.keys, *reach);
       continue;
     }
+    if (auto last = greatestKey(keys.last, keys.numSymbols)) {
+      policy.head = std::max(policy.head, *last + 1);
+      continue;
+    }
     // A list that does not move with the position: its keys stay.
     SmallVector<int64_t> ones(sizes.size(), 1);
     ones.back() = ShapedType::kDynamic;
@@ -161,7 +195,12 @@ CachePolicy CachePolicy::of(AttentionLike op) {
 }
 
 std::string CachePolicy::str() const {
-  std::string last = keys == 1 ? "key" : std::to_string(keys) + " keys";
+  auto keysText = [](int64_t n) {
+    return n == 1 ? std::string("key") : std::to_string(n) + " keys";
+  };
+  std::string last = keysText(keys), start;
+  if (head)
+    start = ", but for the first " + keysText(head);
   switch (kind) {
   case Kind::Unknown:
     return "no symbol of the mask is known to be the position of the new "
@@ -170,13 +209,16 @@ std::string CachePolicy::str() const {
     return "no saving in the cache: any key may be read again";
   case Kind::Ring:
     return "no later step reads further back than " + last +
-           " before its first token: a ring of them and the new ones is all "
-           "that the cache must hold";
+           " before its first token" + start +
+           (head ? ": those, a ring and the new ones are all that the cache "
+                   "must hold"
+                 : ": a ring of them and the new ones is all that the cache "
+                   "must hold");
   case Kind::Summary:
     return "further back than " + last +
            " before its first token a later step reads " + std::to_string(run) +
-           " of every " + std::to_string(stride) +
-           " keys for a head: the others may be forgotten";
+           " of every " + std::to_string(stride) + " keys for a head" + start +
+           ": the others may be forgotten";
   }
   llvm_unreachable("all kinds are listed");
 }

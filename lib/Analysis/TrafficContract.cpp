@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Analysis/TrafficContract.h"
-#include "einhead/IR/Mask.h"
+#include "MaskPoints.h"
 #include "einhead/IR/Tile.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
@@ -17,9 +17,8 @@ using namespace einhead::attn;
 
 static constexpr int64_t exampleKeys = 1000;
 
-/// The extent of a letter, from the operand that has it.
-static std::optional<int64_t> extentOf(AttentionLike op, char letter,
-                                       const IndexEvaluator &at) {
+std::optional<int64_t> einhead::extentOf(AttentionLike op, char letter,
+                                         const IndexEvaluator &at) {
   AttentionRoles roles = rolesOf(op);
   for (auto [term, value] :
        {std::pair<std::string, Value>{roles.queryTerm, op.getQuery()},
@@ -83,121 +82,77 @@ static std::optional<int64_t> keyBytes(AttentionLike op,
 // Stated
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// Counts the keys of a mask that some row attends, point by point.
-class PointCount {
-public:
-  PointCount(AttentionOp op, const IndexEvaluator &at)
-      : like(cast<AttentionLike>(op.getOperation())), at(at),
-        roles(rolesOf(like)), mask(*op.getMask()) {}
-
-  std::optional<int64_t> run(int64_t limit);
-
-private:
-  bool prepare();
-  /// Whether a row attends `key`, with the batch letters' indices set.
-  bool attends(size_t row);
-  int64_t overBatch(size_t letter, int64_t limit);
-  bool holds();
-
-  AttentionLike like;
-  const IndexEvaluator &at;
-  AttentionRoles roles;
-  MaskAttr mask;
-  std::string batch, rows; ///< those of the mask
-  llvm::DenseMap<char, int64_t> extents;
-  llvm::DenseMap<char, int64_t> point;
-  SmallVector<int64_t> symbols;
-};
-} // namespace
-
-bool PointCount::prepare() {
-  for (char letter : mask.getLetters()) {
-    std::optional<int64_t> extent = extentOf(like, letter, at);
-    if (!extent)
-      return false;
-    extents[letter] = *extent;
-    if (indexOf(roles.batch, letter) >= 0)
-      batch.push_back(letter);
-    else if (indexOf(roles.row, letter) >= 0)
-      rows.push_back(letter);
-  }
-  for (Value symbol : like.getMaskSymbols()) {
-    std::optional<int64_t> number = at.value(symbol);
-    if (!number)
-      return false;
-    symbols.push_back(*number);
-  }
-  return !like.getOffsetLetters();
-}
-
-bool PointCount::holds() {
-  SmallVector<int64_t> at;
-  for (char letter : mask.getLetters())
-    at.push_back(point[letter]);
-  return contains(mask, at, symbols);
-}
-
-bool PointCount::attends(size_t row) {
-  if (row == rows.size())
-    return holds();
-  for (int64_t i = 0; i < extents[rows[row]]; ++i) {
-    point[rows[row]] = i;
-    if (attends(row + 1))
-      return true;
-  }
-  return false;
-}
-
-int64_t PointCount::overBatch(size_t letter, int64_t limit) {
-  int64_t count = 0;
-  if (letter < batch.size()) {
-    for (int64_t i = 0; i < extents[batch[letter]]; ++i) {
-      point[batch[letter]] = i;
-      count += overBatch(letter + 1, limit);
-    }
-    return count;
-  }
-  for (int64_t key = 0; key < limit; ++key) {
-    point[roles.key.front()] = key;
-    count += attends(0);
-  }
-  return count;
-}
-
-std::optional<int64_t> PointCount::run(int64_t limit) {
-  if (!prepare())
+std::optional<int64_t> einhead::validKeys(AttentionLike op,
+                                          const IndexEvaluator &at) {
+  Value valid = op.getValid();
+  std::optional<int64_t> keys = product(op, rolesOf(op).key, at);
+  if (!keys || !valid)
+    return keys;
+  std::optional<int64_t> length =
+      valid.getType().isIndex() ? at.value(valid) : at.length;
+  if (!length)
     return std::nullopt;
-  int64_t count = overBatch(0, limit);
-  std::optional<int64_t> others =
-      product(like, lettersWithout(roles.batch, batch), at);
-  return others ? std::optional(count * *others) : std::nullopt;
+  return std::clamp<int64_t>(*length, 0, *keys);
 }
 
-std::optional<int64_t> einhead::leastBytes(AttentionOp op,
-                                           const IndexEvaluator &at) {
+std::optional<StatedBytes> einhead::statedBytes(AttentionOp op,
+                                                const IndexEvaluator &at) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  std::optional<int64_t> keys = validKeys(like, at), bytes = keyBytes(like, at),
+                         batches = product(like, rolesOf(like).batch, at);
+  // Of blocks there are as many as are listed, and who knows which.
+  if (!keys || !bytes || !batches || op.getBlocks())
+    return std::nullopt;
+  if (!op.getMask())
+    return StatedBytes{*batches * *keys * *bytes, *batches * *keys * *bytes};
+  auto points = MaskPoints::get(like, at, *keys);
+  if (!points)
+    return std::nullopt;
+  int64_t walked = 0;
+  for (const WalkedMask &part : walkOf(like, at))
+    walked += points->walked(part);
+  int64_t least = points->attended();
+  return StatedBytes{least * *bytes, std::max(least, walked) * *bytes};
+}
+
+std::optional<MaskedWork> einhead::maskedWork(AttentionOp op,
+                                              const IndexEvaluator &at) {
   auto like = cast<AttentionLike>(op.getOperation());
   AttentionRoles roles = rolesOf(like);
-  std::optional<int64_t> keys = product(like, roles.key, at),
-                         bytes = keyBytes(like, at);
-  if (!keys || !bytes)
+  std::optional<int64_t> keys = validKeys(like, at);
+  if (!op.getMask() || op.getBlocks() || !keys)
     return std::nullopt;
-  if (Value valid = op.getValid()) {
-    std::optional<int64_t> length =
-        valid.getType().isIndex() ? at.value(valid) : at.length;
-    if (!length)
-      return std::nullopt;
-    keys = std::clamp<int64_t>(*length, 0, *keys);
-  }
-  if (op.getBlocks()) // as many as are listed, and who knows which
+  auto points = MaskPoints::get(like, at, *keys);
+  std::optional<int64_t> kept = points ? points->pairs() : std::nullopt;
+  auto all = product(like, roles.batch + roles.row, at),
+       others = product(
+           like, lettersWithout(roles.row, op.getMask()->getLetters()), at),
+       depth = product(like, roles.depth, at),
+       width = product(like, roles.value, at);
+  if (!kept || !all || !others || !depth || !width)
     return std::nullopt;
-  std::optional<int64_t> count;
-  if (op.getMask()) {
-    count = PointCount(op, at).run(*keys);
-  } else if (auto batches = product(like, roles.batch, at)) {
-    count = *batches * *keys;
+  int64_t scores = *kept * *others;
+  return MaskedWork{scores, *all * *keys, 2 * scores * (*depth + *width)};
+}
+
+std::string einhead::exampleText(func::FuncOp function) {
+  bool isDynamic = false, takesNumbers = false;
+  for (Type type : function.getArgumentTypes()) {
+    auto shaped = dyn_cast<ShapedType>(type);
+    isDynamic |= shaped && shaped.hasRank() && !shaped.hasStaticShape();
+    takesNumbers |= getElementTypeOrSelf(type).isIntOrIndex() &&
+                    !getElementTypeOrSelf(type).isInteger(8);
   }
-  return count ? std::optional(*count * *bytes) : std::nullopt;
+  if (!isDynamic && !takesNumbers)
+    return "";
+  std::string text = " where ";
+  if (isDynamic)
+    text += "dynamic keys are " + std::to_string(exampleKeys);
+  if (takesNumbers)
+    text += (isDynamic ? " and lengths and positions "
+                       : "lengths and positions are ") +
+            std::to_string(IndexEvaluator().length);
+  return text;
 }
 
 std::optional<int64_t> einhead::rowBlocks(AttentionOp op, int64_t rowTile,

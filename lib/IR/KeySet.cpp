@@ -18,7 +18,7 @@
 // key are projected out, or make a list (SparseKeys).
 
 #include "einhead/IR/KeySet.h"
-#include "Polyhedra.h"
+#include "KeySpace.h"
 #include "mlir/Analysis/Presburger/PresburgerRelation.h"
 #include "mlir/IR/IntegerSet.h"
 
@@ -28,225 +28,6 @@ using namespace einhead::attn;
 
 std::string einhead::attn::otherLetters(MaskAttr mask, char key) {
   return lettersWithout(mask.getLetters(), llvm::StringRef(&key, 1));
-}
-
-namespace {
-/// The variables of a tile: dimensions are the letters of which it holds
-/// several indices, then the key; symbols as KeySet says.
-class TileSpace {
-public:
-  TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes);
-
-  /// The set in these variables; nothing if it is not affine.
-  std::optional<AffineSet> affine(IntegerSet set) const;
-  /// The indices that the tile holds.
-  IntegerPolyhedron box() const;
-
-  MLIRContext *context;
-  unsigned dims = 0, symbols = 0;
-  SmallVector<TileRow> rows;
-  unsigned keyVar() const { return dims - 1; }
-  unsigned limitVar() const { return dims + symbols - 1; }
-
-private:
-  MaskAttr mask;
-  SmallVector<AffineExpr> dimOf, symbolOf;
-};
-
-/// Bounds of an expression: lower ones and (inclusive) upper ones.
-struct Bounds {
-  SmallVector<AffineExpr, 2> lower, upper;
-};
-} // namespace
-
-TileSpace::TileSpace(MaskAttr mask, char key, ArrayRef<int64_t> sizes)
-    : context(mask.getContext()), mask(mask) {
-  std::string letters = otherLetters(mask, key);
-  symbols = letters.size();
-  for (auto [i, size] : llvm::enumerate(sizes)) {
-    if (size == 1)
-      continue;
-    TileRow row{static_cast<unsigned>(i), 0, size};
-    if (ShapedType::isDynamic(size))
-      row.sizeSymbol = symbols++;
-    rows.push_back(row);
-  }
-  dims = rows.size() + 1;
-  for (char letter : mask.getLetters()) {
-    int64_t at = indexOf(letters, letter);
-    auto *row = llvm::find_if(rows, [&](const TileRow &r) {
-      return static_cast<int64_t>(r.start) == at;
-    });
-    if (letter == key)
-      dimOf.push_back(getAffineDimExpr(keyVar(), context));
-    else if (row != rows.end())
-      dimOf.push_back(getAffineDimExpr(row - rows.begin(), context));
-    else
-      dimOf.push_back(getAffineSymbolExpr(at, context));
-  }
-  unsigned own = mask.getSets().front().getValue().getNumSymbols();
-  for (unsigned i = 0; i < own; ++i)
-    symbolOf.push_back(getAffineSymbolExpr(symbols++, context));
-  ++symbols; // the number of keys
-}
-
-std::optional<AffineSet> TileSpace::affine(IntegerSet set) const {
-  return AffineSet::get(
-      set.replaceDimsAndSymbols(dimOf, symbolOf, dims, symbols));
-}
-
-IntegerPolyhedron TileSpace::box() const {
-  IntegerPolyhedron result(PresburgerSpace::getSetSpace(dims, symbols));
-  unsigned columns = result.getNumCols();
-  for (auto [i, row] : llvm::enumerate(rows)) {
-    SmallVector<int64_t> low(columns), high(columns);
-    low[i] = 1;
-    low[dims + row.start] = -1;
-    result.addInequality(low);
-    high[i] = -1;
-    high[dims + row.start] = 1;
-    high.back() = -1;
-    if (ShapedType::isDynamic(row.size))
-      high[dims + row.sizeSymbol] = 1;
-    else
-      high.back() += row.size;
-    result.addInequality(high);
-  }
-  return result;
-}
-
-//===----------------------------------------------------------------------===//
-// Projection
-//===----------------------------------------------------------------------===//
-
-/// The dividend of local variable `local`, if two inequalities say that it is
-/// the floor of (symbols and symbolic locals) / `divisor`.  Presburger's own
-/// search may find another pair, of a quotient of the key.
-static AffineExpr symbolicDividend(const IntegerRelation &relation,
-                                   unsigned local, ArrayRef<AffineExpr> locals,
-                                   MLIRContext *context, int64_t &divisor) {
-  unsigned dims = relation.getNumDimVars(),
-           outer = relation.getNumDimAndSymbolVars();
-  for (unsigned i = 0; i < relation.getNumInequalities(); ++i) {
-    SmallVector<int64_t, 8> low = relation.getInequality64(i);
-    divisor = -low[outer + local];
-    if (divisor < 2)
-      continue;
-    AffineExpr dividend = getAffineConstantExpr(low.back(), context);
-    for (unsigned v = 0; v + 1 < low.size() && dividend; ++v) {
-      if (!low[v] || v == outer + local)
-        continue;
-      AffineExpr term = v >= outer  ? locals[v - outer]
-                        : v >= dims ? getAffineSymbolExpr(v - dims, context)
-                                    : AffineExpr();
-      dividend = term ? dividend + term * low[v] : AffineExpr();
-    }
-    if (!dividend)
-      continue;
-    for (unsigned j = 0; j < relation.getNumInequalities(); ++j) {
-      SmallVector<int64_t, 8> high = relation.getInequality64(j);
-      for (auto [x, y] : llvm::zip(high, low))
-        x += y;
-      int64_t rest = high.pop_back_val();
-      if (rest >= 0 && rest < divisor && llvm::all_equal(high) && !high[0])
-        return dividend;
-    }
-  }
-  return {};
-}
-
-/// Local variables that depend on symbols alone, as expressions; null for the
-/// others.
-static SmallVector<AffineExpr> symbolicLocals(const IntegerRelation &relation,
-                                              MLIRContext *context) {
-  SmallVector<AffineExpr> exprs(relation.getNumLocalVars());
-  // A division may use others: as many rounds as it takes.
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (unsigned i = 0; i < exprs.size(); ++i) {
-      int64_t divisor;
-      if (exprs[i])
-        continue;
-      if (AffineExpr dividend =
-              symbolicDividend(relation, i, exprs, context, divisor)) {
-        exprs[i] = dividend.floorDiv(divisor);
-        changed = true;
-      }
-    }
-  }
-  return exprs;
-}
-
-/// The bounds of sum(coefficients * variables) in `relation`, in its symbols.
-static Bounds boundsOf(IntegerRelation relation, ArrayRef<int64_t> coefficients,
-                       MLIRContext *context) {
-  SmallVector<AffineExpr> locals = symbolicLocals(relation, context);
-  unsigned x = relation.insertVar(VarKind::SetDim, 0);
-  SmallVector<int64_t> equality = {-1};
-  equality.append(coefficients.begin(), coefficients.end());
-  relation.addEquality(equality);
-  // Everything but x, the symbols and the locals that depend on them alone.
-  unsigned dims = relation.getNumDimVars(),
-           symbols = relation.getNumSymbolVars();
-  for (unsigned i = locals.size(); i-- > 0;) {
-    if (locals[i])
-      continue;
-    relation.projectOut(dims + symbols + i);
-    locals.erase(locals.begin() + i);
-  }
-  relation.projectOut(x + 1, dims - 1);
-  relation.removeRedundantConstraints();
-
-  Bounds bounds;
-  auto add = [&](ArrayRef<DynamicAPInt> row, bool isLower) {
-    int64_t factor = std::abs(static_cast<int64_t>(row[0]));
-    int64_t sign = isLower ? -1 : 1;
-    AffineExpr sum =
-        getAffineConstantExpr(sign * static_cast<int64_t>(row.back()), context);
-    for (unsigned v = 1; v + 1 < row.size(); ++v)
-      if (int64_t c = static_cast<int64_t>(row[v]))
-        sum = sum + (v <= symbols ? getAffineSymbolExpr(v - 1, context)
-                                  : locals[v - 1 - symbols]) *
-                        (sign * c);
-    if (isLower)
-      bounds.lower.push_back(sum.ceilDiv(factor));
-    else
-      bounds.upper.push_back(sum.floorDiv(factor));
-  };
-  for (unsigned i = 0; i < relation.getNumInequalities(); ++i)
-    if (int64_t c = static_cast<int64_t>(relation.atIneq(i, 0)))
-      add(relation.getInequality(i), c > 0);
-  for (unsigned i = 0; i < relation.getNumEqualities(); ++i) {
-    int64_t c = static_cast<int64_t>(relation.atEq(i, 0));
-    if (!c)
-      continue;
-    SmallVector<DynamicAPInt> row(relation.getEquality(i)), negated;
-    for (const DynamicAPInt &value : row)
-      negated.push_back(-value);
-    add(c > 0 ? row : negated, true);
-    add(c > 0 ? negated : row, false);
-  }
-  return bounds;
-}
-
-static Bounds boundsOfVar(const IntegerRelation &relation, unsigned var,
-                          MLIRContext *context) {
-  SmallVector<int64_t> coefficients(relation.getNumCols());
-  coefficients[var] = 1;
-  return boundsOf(relation, coefficients, context);
-}
-
-/// 0 <= key < the number of keys.
-static IntegerPolyhedron existing(const TileSpace &space) {
-  IntegerPolyhedron result = space.box();
-  SmallVector<int64_t> low(result.getNumCols()), high(result.getNumCols());
-  low[space.keyVar()] = 1;
-  result.addInequality(low);
-  high[space.keyVar()] = -1;
-  high[space.limitVar()] = 1;
-  high.back() = -1;
-  result.addInequality(high);
-  return result;
 }
 
 /// key < 0, and key >= the number of keys.
@@ -361,6 +142,18 @@ static std::optional<SparseKeys> listOf(const IntegerRelation &set,
 // The keys of a tile
 //===----------------------------------------------------------------------===//
 
+/// Whether the mask has no key in the tile where none of `conditions` is
+/// negative.
+static bool excludes(ArrayRef<AffineExpr> conditions, const TileSpace &space,
+                     const KeySet &keys) {
+  if (keys.where.size() != 1)
+    return false;
+  SmallVector<AffineExpr, 8> both;
+  llvm::append_range(both, keys.where.front());
+  llvm::append_range(both, conditions);
+  return areContrary(both, space);
+}
+
 /// What lies outside of `set` for some row of the tile cuts the full keys down:
 /// from below where it has no lower bound, from above otherwise.
 static void cutFull(const Polyhedra &outside, const TileSpace &space,
@@ -378,7 +171,7 @@ static void cutFull(const Polyhedra &outside, const TileSpace &space,
       firsts.push_back(bounds.upper.front() + 1);
     else if (!bounds.lower.empty())
       lasts.push_back(bounds.lower.front() - 1);
-    else
+    else if (!excludes(bounds.conditions, space, keys))
       keys.mayBeFull = false;
   }
   if (!firsts.empty())
@@ -411,7 +204,9 @@ static void boundByRows(MaskAttr mask, char key, ArrayRef<int64_t> sizes,
   take(one.first, keys.first, /*least=*/true);
   take(one.last, keys.last, /*least=*/false);
   KeyBound fullFirst = keys.fullFirst, fullLast = keys.fullLast;
-  if (one.mayBeFull && take(one.fullFirst, fullFirst, /*least=*/false) &&
+  // Under a condition the full keys of one row say nothing of the next one.
+  if (one.where.empty() && one.mayBeFull &&
+      take(one.fullFirst, fullFirst, /*least=*/false) &&
       take(one.fullLast, fullLast, /*least=*/true)) {
     keys.mayBeFull = true;
     keys.fullFirst = fullFirst;
@@ -446,7 +241,13 @@ KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
       bounds.upper.push_back(limit);
     keys.first.parts.push_back(bounds.lower);
     keys.last.parts.push_back(bounds.upper);
+    llvm::erase_if(bounds.conditions, [&](AffineExpr condition) {
+      return areContrary(-condition - 1, space); // it holds always
+    });
+    keys.where.push_back(bounds.conditions);
   }
+  if (llvm::any_of(keys.where, [](auto &list) { return list.empty(); }))
+    keys.where.clear();
   keys.isEmpty = !keys.first.exists();
   if (keys.isEmpty)
     return keys;

@@ -76,6 +76,22 @@ static Value relative(OpBuilder &builder, AttentionLike op,
   return value;
 }
 
+/// Whether the mask may have a key in the tile (KeySet::where); null if that is
+/// not known.
+static Value hasKeys(OpBuilder &builder, Location loc, const TileKeys &keys) {
+  Value any;
+  for (ArrayRef<AffineExpr> conditions : keys.keys.where) {
+    // The least of the conditions, as of bounds from above.
+    KeyBound least{false, {{conditions.begin(), conditions.end()}}};
+    Value holds = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge,
+                                        least.build(builder, loc, keys.symbols),
+                                        index(builder, loc, 0));
+    any = any ? arith::OrIOp::create(builder, loc, any, holds).getResult()
+              : holds;
+  }
+  return any;
+}
+
 KeyRange einhead::attn::hullOf(OpBuilder &builder, AttentionLike op,
                                const TileKeys &keys) {
   Location loc = op.getLoc();
@@ -95,6 +111,8 @@ KeyRange einhead::attn::hullOf(OpBuilder &builder, AttentionLike op,
   }
   end = arith::MinSIOp::create(builder, loc, end, extent);
   end = arith::MaxSIOp::create(builder, loc, end, begin);
+  if (Value some = hasKeys(builder, loc, keys))
+    end = arith::SelectOp::create(builder, loc, some, end, begin);
   return {begin, end};
 }
 
@@ -135,6 +153,9 @@ FailureOr<KeyList> einhead::attn::keyListOf(OpBuilder &builder,
   Value blocks = arith::SubIOp::create(builder, loc, last, first);
   blocks = arith::AddIOp::create(builder, loc, blocks, index(builder, loc, 1));
   blocks = arith::MaxSIOp::create(builder, loc, blocks, index(builder, loc, 0));
+  if (Value some = hasKeys(builder, loc, keys))
+    blocks = arith::SelectOp::create(builder, loc, some, blocks,
+                                     index(builder, loc, 0));
   list.count = sparse.run == 1
                    ? blocks
                    : arith::MulIOp::create(builder, loc, blocks,

@@ -155,6 +155,20 @@ void einhead::addHostLLVM(OpPassManager &pm) {
   pm.addPass(createEmitEntryPointsPass());
 }
 
+void einhead::addScheduled(OpPassManager &pm, const CPUPipelineOptions &options,
+                           llvm::StringRef chip) {
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  SchedulePassOptions schedule;
+  schedule.cpu = options.cpu;
+  schedule.chip = chip.str();
+  schedule.file = options.schedules;
+  schedule.requireFused = options.requireFused;
+  functions.addPass(createSchedulePass(schedule));
+  // Without sharing the loops read more, on purpose.
+  if (options.shareKV)
+    functions.addPass(createStateTrafficPass());
+}
+
 void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
                                  const CPUPipelineOptions &options) {
   OpPassManager &functions = pm.nest<func::FuncOp>();
@@ -178,19 +192,10 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
     if (options.fuse && options.shareKV)
       functions.addPass(createFuseSharedKVPass());
     return;
-  case Level::Scheduled: {
-    if (!options.fuse)
-      return;
-    SchedulePassOptions schedule;
-    schedule.cpu = options.cpu;
-    schedule.file = options.schedules;
-    schedule.requireFused = options.requireFused;
-    functions.addPass(createSchedulePass(schedule));
-    // Without sharing the loops read more, on purpose.
-    if (options.shareKV)
-      functions.addPass(createStateTrafficPass());
+  case Level::Scheduled:
+    if (options.fuse)
+      addScheduled(pm, options);
     return;
-  }
   case Level::Tiled:
     if (!options.fuse)
       return;

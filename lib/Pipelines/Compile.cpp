@@ -256,11 +256,8 @@ llvm::Expected<std::string> Compilation::generate() {
   if (isForDevice()) {
     auto code = generateDeviceCode(module, options.chip, options.optLevel,
                                    /*assemble=*/kind == EmitKind::Module);
-    if (!code) {
-      // What a diagnostic says has a place.
-      std::string text = llvm::toString(code.takeError());
-      return firstError.error(std::errc::not_supported, text);
-    }
+    if (!code)
+      return code.takeError();
     device = std::move(*code);
     if (kind == EmitKind::PTX)
       return device->images.back().bytes;

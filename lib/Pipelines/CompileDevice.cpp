@@ -19,6 +19,11 @@
 using namespace mlir;
 using namespace einhead;
 
+static llvm::Error broken(const llvm::Twine &what) {
+  return llvm::createStringError(
+      std::make_error_code(std::errc::state_not_recoverable), what);
+}
+
 /// The PTX version that all take: what the chip needs, unless ptxas is older.
 static llvm::Expected<GPUInfo> chooseVersion(StringRef chip,
                                              std::optional<Ptxas> &ptxas) {
@@ -37,11 +42,11 @@ emitKernels(gpu::GPUModuleOp kernels, const GPUInfo &gpu, unsigned optLevel) {
   std::unique_ptr<llvm::Module> code =
       translateModuleToLLVMIR(kernels, context, "einhead");
   if (!code)
-    return llvm::createStringError("translation of kernels to LLVM IR failed");
+    return broken("translation of kernels to LLVM IR failed");
   std::string wrong;
   llvm::raw_string_ostream why(wrong);
   if (llvm::verifyModule(*code, &why))
-    return llvm::createStringError("invalid LLVM IR: " + wrong);
+    return broken("invalid LLVM IR of kernels: " + wrong);
   return emitPTX(*code, gpu, optLevel);
 }
 
@@ -51,14 +56,11 @@ llvm::Expected<DeviceCode> einhead::generateDeviceCode(ModuleOp module,
                                                        bool assemble) {
   SmallVector<gpu::GPUModuleOp> modules(module.getOps<gpu::GPUModuleOp>());
   if (modules.size() != 1)
-    return llvm::createStringError("the module has " +
-                                   llvm::Twine(modules.size()) +
-                                   " GPU modules instead of one");
+    return broken("the module has " + llvm::Twine(modules.size()) +
+                  " GPU modules instead of one");
   modules.front()->remove();
   OwningOpRef<gpu::GPUModuleOp> kernels(modules.front());
-  std::optional<Ptxas> ptxas;
-  if (assemble)
-    ptxas = Ptxas::find();
+  std::optional<Ptxas> ptxas = Ptxas::find();
   auto gpu = chooseVersion(chip, ptxas);
   if (!gpu)
     return gpu.takeError();
@@ -69,7 +71,7 @@ llvm::Expected<DeviceCode> einhead::generateDeviceCode(ModuleOp module,
   auto ptx = emitKernels(*kernels, *gpu, optLevel);
   if (!ptx)
     return ptx.takeError();
-  if (ptxas) {
+  if (ptxas && assemble) {
     auto cubin = ptxas->assemble(*ptx, *gpu);
     if (!cubin)
       return cubin.takeError();

@@ -70,6 +70,10 @@ static void addDeviceLLVM(OpPassManager &pm) {
 void einhead::buildGPULevelPipeline(OpPassManager &pm, Level level,
                                     const GPUPipelineOptions &options) {
   switch (level) {
+  case Level::Scheduled:
+    if (options.fuse)
+      addScheduled(pm, options, options.chip.getValue());
+    return;
   case Level::Tiled:
     if (options.fuse)
       addTiled(pm);

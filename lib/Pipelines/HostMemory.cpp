@@ -41,6 +41,8 @@ struct NameKernelsPass final
       kernels = gpu::GPUModuleOp::create(b, module.getLoc(), kernelsName);
     }
     MLIRContext *context = &getContext();
+    module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
+                    UnitAttr::get(context));
     for (auto function : module.getOps<func::FuncOp>()) {
       unsigned number = 0;
       function.walk([&](gpu::LaunchOp launch) {

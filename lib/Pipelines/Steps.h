@@ -14,6 +14,10 @@ namespace einhead {
 
 void addCleanup(mlir::OpPassManager &pm);
 
+/// Schedules for the loops of a CPU, or, with a `chip`, for its kernels.
+void addScheduled(mlir::OpPassManager &pm, const CPUPipelineOptions &options,
+                  llvm::StringRef chip = "");
+
 /// Everything on tensors but tiled attention becomes linalg.
 void addLinalg(mlir::OpPassManager &pm);
 

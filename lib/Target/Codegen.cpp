@@ -164,6 +164,10 @@ static void setAttributes(Module &module, const TargetInfo &target) {
     function.addFnAttr("prefer-vector-width", utostr(target.vectorBits));
     if (isAArch64(target))
       function.addFnAttr("tune-cpu", target.cpu);
+    // Where scheduling follows register allocation (Zen 4, with tiles that are
+    // emulated), LLVM renames tiles to such as it has not configured.
+    if (target.hasFeature("amx-tile"))
+      function.addFnAttr("tune-cpu", "sapphirerapids");
   }
 }
 
@@ -200,6 +204,7 @@ void einhead::optimize(Module &module, TargetMachine &machine,
                                  ? builder.buildPerModuleDefaultPipeline(level)
                                  : builder.buildO0DefaultPipeline(level);
   passes.run(module, modules);
+  widenOddLoads(module);
 }
 
 Expected<std::string> einhead::emitObject(Module &module,

@@ -109,6 +109,20 @@ static void optimizeKernels(Module &kernels, TargetMachine &machine,
   passes.run(kernels, modules);
 }
 
+/// Memory whose size the launch says has a name only from outside: as a
+/// variable of the module's own it would take a byte of its own, too.
+static void declareDynamicMemory(Module &kernels) {
+  constexpr unsigned shared = 3;
+  for (GlobalVariable &global : kernels.globals()) {
+    auto *array = dyn_cast<ArrayType>(global.getValueType());
+    if (global.getAddressSpace() != shared || !array ||
+        array->getNumElements() != 0)
+      continue;
+    global.setInitializer(nullptr);
+    global.setLinkage(GlobalValue::ExternalLinkage);
+  }
+}
+
 Expected<std::string> einhead::emitPTX(Module &kernels, const GPUInfo &gpu,
                                        unsigned optLevel) {
   auto machine = createDeviceMachine(gpu, optLevel);
@@ -120,6 +134,7 @@ Expected<std::string> einhead::emitPTX(Module &kernels, const GPUInfo &gpu,
     if (!function.isDeclaration() &&
         function.getCallingConv() != CallingConv::PTX_Kernel)
       function.setLinkage(GlobalValue::InternalLinkage);
+  declareDynamicMemory(kernels);
   optimizeKernels(kernels, **machine, optLevel);
   if (Error error = checkCalls(kernels))
     return error;

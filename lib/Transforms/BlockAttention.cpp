@@ -156,9 +156,10 @@ void BlockAttention::tile(Value start, Value count, bool full) {
     block.barrier(b);
   }
   overKeys(count, full, [&](Value from, Value some) {
-    bring(keys, add(start, from), some);
     if (bothAtOnce)
-      bring(vals, add(start, from), some);
+      bring({&keys, &vals}, add(start, from), some);
+    else
+      bring({&keys}, add(start, from), some);
     block.barrier(b);
     score(from, start, some, full);
     block.barrier(b);
@@ -171,7 +172,7 @@ void BlockAttention::tile(Value start, Value count, bool full) {
   keepState();
   overKeys(count, full, [&](Value from, Value some) {
     if (!bothAtOnce) {
-      bring(vals, add(start, from), some);
+      bring({&vals}, add(start, from), some);
       block.barrier(b);
     }
     addValues(from, some);

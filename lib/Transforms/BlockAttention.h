@@ -64,8 +64,18 @@ private:
   // What is brought to shared memory (BlockStages.cpp).
   mlir::Value alignmentOf(const Stage &stage);
   void bringQueries();
-  void bring(const Stage &stage, mlir::Value from, mlir::Value count);
-  void bringVectors(const Stage &stage, mlir::Value from, mlir::Value count);
+  void bring(llvm::ArrayRef<const Stage *> stages, mlir::Value from,
+             mlir::Value count);
+  void bringVectors(llvm::ArrayRef<const Stage *> stages, mlir::Value from,
+                    mlir::Value count);
+  /// A piece of a row on its way to shared memory.
+  struct Piece {
+    const Stage *stage;
+    mlir::Value item, key, column, numbers;
+  };
+  Piece loadPiece(const Stage &stage, mlir::Value item, mlir::Value from,
+                  mlir::Value count);
+  void storePiece(const Piece &piece, bool isSure);
   void bringNumbers(const Stage &stage, mlir::Value from, mlir::Value count);
   // Scores and weights (BlockScores.cpp).
   void score(mlir::Value from, mlir::Value start, mlir::Value count, bool full);

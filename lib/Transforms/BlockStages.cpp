@@ -55,34 +55,100 @@ void BlockAttention::bringQueries() {
   });
 }
 
-/// The `count` rows from `from` on, into the first ones of the stage.
-void BlockAttention::bring(const Stage &stage, Value from, Value count) {
-  if (!stage.isAligned)
-    return bringNumbers(stage, from, count);
-  auto choice = scf::IfOp::create(b, stage.isAligned, /*withElse=*/true);
+/// The `count` rows from `from` on, into the first ones of the stages.
+void BlockAttention::bring(ArrayRef<const Stage *> stages, Value from,
+                           Value count) {
+  Value all;
+  for (const Stage *stage : stages) {
+    if (!stage->isAligned) {
+      all = {};
+      break;
+    }
+    all = all ? Value(arith::AndIOp::create(b, all, stage->isAligned))
+              : stage->isAligned;
+  }
+  auto numbers = [&] {
+    for (const Stage *stage : stages)
+      bringNumbers(*stage, from, count);
+  };
+  if (!all)
+    return numbers();
+  auto choice = scf::IfOp::create(b, all, /*withElse=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(choice.thenBlock());
-  bringVectors(stage, from, count);
+  bringVectors(stages, from, count);
   b.setInsertionPointToStart(choice.elseBlock());
-  bringNumbers(stage, from, count);
+  numbers();
 }
 
-void BlockAttention::bringVectors(const Stage &stage, Value from, Value count) {
-  int64_t each = stage.columns / stage.lanes;
-  VectorType type = vectorOf(stage.element(), stage.lanes);
-  llvm::MaybeAlign alignment(ThreadBlock::alignment);
-  Value items = arith::MulIOp::create(b, count, index(each));
-  block.share(b, items, [&](Value item) {
-    auto [key, column] = splitItem(b, item, each);
-    column = arith::MulIOp::create(b, column, index(stage.lanes));
-    Value numbers = vector::LoadOp::create(
-        b, type, stage.source,
-        at(stage.term, index(0), rowOf(arith::AddIOp::create(b, from, key)),
-           column),
-        /*nontemporal=*/false, alignment);
-    vector::StoreOp::create(b, numbers, stage.rows, ValueRange{key, column},
-                            /*nontemporal=*/false, alignment);
-  });
+/// Past the last row it is that row again, so that no load needs a branch.
+BlockAttention::Piece BlockAttention::loadPiece(const Stage &stage, Value item,
+                                                Value from, Value count) {
+  auto [key, column] = splitItem(b, item, stage.columns / stage.lanes);
+  column = arith::MulIOp::create(b, column, index(stage.lanes));
+  Value last = arith::SubIOp::create(b, count, index(1));
+  Value there = arith::MinUIOp::create(b, key, last);
+  Value row = rowOf(arith::AddIOp::create(b, from, there));
+  Value numbers = vector::LoadOp::create(
+      b, vectorOf(stage.element(), stage.lanes), stage.source,
+      at(stage.term, index(0), row, column), /*nontemporal=*/false,
+      llvm::MaybeAlign(ThreadBlock::alignment));
+  return {&stage, item, key, column, numbers};
+}
+
+/// `isSure`: that there is such an item.
+void BlockAttention::storePiece(const Piece &piece, bool isSure) {
+  const Stage &stage = *piece.stage;
+  auto body = [&] {
+    vector::StoreOp::create(
+        b, piece.numbers, stage.rows, ValueRange{piece.key, piece.column},
+        /*nontemporal=*/false, llvm::MaybeAlign(ThreadBlock::alignment));
+  };
+  if (isSure)
+    return body();
+  int64_t items = keysAtOnce * (stage.columns / stage.lanes);
+  ifThen(arith::CmpIOp::create(b, arith::CmpIPredicate::ult, piece.item,
+                               index(items)),
+         body);
+}
+
+/// Each thread asks for all of its pieces before it waits for the first.
+void BlockAttention::bringVectors(ArrayRef<const Stage *> stages, Value from,
+                                  Value count) {
+  constexpr int64_t inFlight = 4; // 16 registers; several blocks do it at once
+  SmallVector<Piece> pieces;
+  for (const Stage *stage : stages) {
+    int64_t items = keysAtOnce * (stage->columns / stage->lanes);
+    auto load = [&](Value first, int64_t number) {
+      SmallVector<Piece> loaded;
+      for (int64_t i = 0; i < number; ++i)
+        loaded.push_back(
+            loadPiece(*stage, add(first, i * block.threads), from, count));
+      return loaded;
+    };
+    int64_t each = llvm::divideCeil(items, block.threads);
+    if (each <= inFlight) {
+      llvm::append_range(pieces, load(block.self(), each));
+      continue;
+    }
+    // In steps of what divides the work, so that none loads in vain.
+    int64_t some = inFlight;
+    for (int64_t few = inFlight + 2; few >= inFlight / 2; --few)
+      if (items % (few * block.threads) == 0) {
+        some = few;
+        break;
+      }
+    bool isSure = items % (some * block.threads) == 0;
+    loop(0, items, some * block.threads, [&](Value first) {
+      first = arith::AddIOp::create(b, first, block.self());
+      for (const Piece &piece : load(first, some))
+        storePiece(piece, isSure);
+    });
+  }
+  for (const Piece &piece : pieces) {
+    int64_t items = keysAtOnce * (piece.stage->columns / piece.stage->lanes);
+    storePiece(piece, items % block.threads == 0);
+  }
 }
 
 /// Columns past the last one are zeros: products take them, too.

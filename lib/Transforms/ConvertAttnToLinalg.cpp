@@ -217,7 +217,10 @@ private:
 /// Attentions without a schedule become their graph again.
 static LogicalResult decomposeUnscheduled(func::FuncOp function) {
   SmallVector<AttentionOp> ops;
-  function.walk([&](AttentionOp op) { ops.push_back(op); });
+  function.walk([&](AttentionOp op) {
+    if (!op.getScheduleAttr())
+      ops.push_back(op);
+  });
   IRRewriter rewriter(function.getContext());
   for (AttentionOp op : ops) {
     rewriter.setInsertionPoint(op);

@@ -6,14 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "ForallToGPU.h"
+#include "IterationSpace.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/SCF/Transforms/Transforms.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
@@ -28,12 +27,6 @@ using namespace einhead;
 using namespace einhead::attn;
 
 namespace {
-/// The iteration space of an scf.forall.
-struct Space {
-  SmallVector<Value> lower, step, trips;
-  Value count;
-};
-
 struct ForallToGPUPass final
     : einhead::impl::ForallToGPUPassBase<ForallToGPUPass> {
   using ForallToGPUPassBase::ForallToGPUPassBase;
@@ -43,43 +36,9 @@ private:
   LogicalResult check();
   LogicalResult launch(scf::ForallOp forall);
   LogicalResult fill(gpu::LaunchOp launch, scf::ForallOp forall,
-                     const Space &space);
+                     const IterationSpace &space);
 };
 } // namespace
-
-static Space spaceOf(ImplicitLocOpBuilder &b, scf::ForallOp forall) {
-  Space space;
-  Value zero = arith::ConstantIndexOp::create(b, 0);
-  space.count = arith::ConstantIndexOp::create(b, 1);
-  for (auto [lb, ub, step] :
-       llvm::zip(forall.getMixedLowerBound(), forall.getMixedUpperBound(),
-                 forall.getMixedStep())) {
-    Value lower = getValueOrCreateConstantIndexOp(b, b.getLoc(), lb);
-    Value upper = getValueOrCreateConstantIndexOp(b, b.getLoc(), ub);
-    Value width = getValueOrCreateConstantIndexOp(b, b.getLoc(), step);
-    Value trips = b.createOrFold<arith::SubIOp>(upper, lower);
-    trips = b.createOrFold<arith::CeilDivSIOp>(trips, width);
-    trips = b.createOrFold<arith::MaxSIOp>(trips, zero);
-    space.lower.push_back(lower);
-    space.step.push_back(width);
-    space.trips.push_back(trips);
-    space.count = b.createOrFold<arith::MulIOp>(space.count, trips);
-  }
-  return space;
-}
-
-/// scf.forall inside the body runs where it stands.
-static LogicalResult serializeNested(scf::ForallOp forall) {
-  SmallVector<scf::ForallOp> nested;
-  forall.getBody()->walk([&](scf::ForallOp op) { nested.push_back(op); });
-  IRRewriter rewriter(forall.getContext());
-  for (scf::ForallOp op : nested) {
-    rewriter.setInsertionPoint(op);
-    if (failed(scf::forallToForLoop(rewriter, op)))
-      return op.emitOpError("cannot be made a loop");
-  }
-  return success();
-}
 
 /// A merge or a partial attention of no parallel loop is one of one iteration.
 static void wrapAlone(Operation *op) {
@@ -91,7 +50,7 @@ static void wrapAlone(Operation *op) {
 
 /// Indices of the block's iteration, then the body.
 LogicalResult ForallToGPUPass::fill(gpu::LaunchOp launch, scf::ForallOp forall,
-                                    const Space &space) {
+                                    const IterationSpace &space) {
   Block &entry = launch.getBody().front();
   ImplicitLocOpBuilder b(forall.getLoc(), &getContext());
   b.setInsertionPointToStart(&entry);
@@ -132,7 +91,7 @@ LogicalResult ForallToGPUPass::launch(scf::ForallOp forall) {
   if (failed(serializeNested(forall)))
     return failure();
   ImplicitLocOpBuilder b(forall.getLoc(), forall);
-  Space space = spaceOf(b, forall);
+  IterationSpace space(b, forall);
   // A grid of no blocks is an error of the driver.
   if (!matchPattern(space.count, m_Constant())) {
     Value some =
@@ -156,7 +115,7 @@ LogicalResult ForallToGPUPass::check() {
   // 1,024 is what every GPU takes.
   if (threads < 1 || threads > 1024 || !llvm::isPowerOf2_64(threads))
     return emitError(getOperation().getLoc())
-           << "attn-forall-to-gpu: threads=" << threads
+           << "attn-forall-to-gpu: threads=" << threads.getValue()
            << " is no power of two up to 1024";
   if (sharedBytes < 0)
     return emitError(getOperation().getLoc())

@@ -59,6 +59,9 @@ public:
   /// access moves at most.
   static constexpr int64_t alignment = 16;
 
+  /// The number of the thread that runs the code.
+  mlir::Value self() const { return thread; }
+
   const int64_t threads, limit;
 
 private:

@@ -55,6 +55,7 @@ private:
   void storeColumns(ValueRange totals, Value sum, int64_t column,
                     int64_t columns);
   void storeLse(Value max, Value sum);
+  void askForNext(SmallVector<Value> indices);
   Value exists(int64_t columns) {
     return vector::ConstantMaskOp::create(
         b, VectorType::get({lanes}, b.getI1Type()), ArrayRef<int64_t>{columns});
@@ -66,7 +67,7 @@ private:
 
   /// A vector of any target is this or a part of it.
   int64_t lanes = 16;
-  static constexpr int64_t vectors = 4;
+  static constexpr int64_t vectors = 8;
 
   ImplicitLocOpBuilder b;
   MergeOp op;
@@ -196,6 +197,7 @@ Value MergeEmitter::mergeColumns(Value max, int64_t column, int64_t columns) {
       int64_t left = columns - z * lanes;
       auto indices = at(spec.output, split, index(column + z * lanes));
       Value vector = loadVector(op.getAccumulator(), indices, left);
+      askForNext(indices);
       next.push_back(vector::FMAOp::create(b, weights, vector, total));
     }
     return next;
@@ -234,6 +236,17 @@ void MergeEmitter::storeLse(Value max, Value sum) {
                                     math::LogOp::create(b, sum));
   memref::StoreOp::create(b, lse, op.getLse(),
                           at(spec.inputs[0], Value(), Value()));
+}
+
+/// States come from other threads' caches, in runs of a row that are too short
+/// for the hardware to follow: the next row's columns are asked for.
+void MergeEmitter::askForNext(SmallVector<Value> indices) {
+  if (lanes == 1)
+    return;
+  indices.back() = arith::AddIOp::create(b, indices.back(), index(width));
+  memref::PrefetchOp::create(b, op.getAccumulator(), indices,
+                             /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
 }
 
 LogicalResult einhead::lowerMerge(RewriterBase &rewriter, MergeOp op) {

@@ -5,14 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "IterationSpace.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/SCF/Transforms/Transforms.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/SymbolTable.h"
@@ -31,40 +30,12 @@ static constexpr StringLiteral hostName = "einhead_module_host";
 static constexpr int64_t maxStackBytes = 512 << 10;
 
 namespace {
-/// The iteration space of an scf.forall, as index values.
-struct Space {
-  SmallVector<Value> lower, step, trips;
-  Value count;
-};
-
 /// One captured value: itself at the call, its converted type in the context.
 struct Capture {
   Value value;
   Type stored;
 };
 } // namespace
-
-static Space spaceOf(OpBuilder &b, scf::ForallOp forall) {
-  Location loc = forall.getLoc();
-  Space space;
-  Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-  space.count = arith::ConstantIndexOp::create(b, loc, 1);
-  for (auto [lb, ub, step] :
-       llvm::zip(forall.getMixedLowerBound(), forall.getMixedUpperBound(),
-                 forall.getMixedStep())) {
-    Value lower = getValueOrCreateConstantIndexOp(b, loc, lb);
-    Value upper = getValueOrCreateConstantIndexOp(b, loc, ub);
-    Value width = getValueOrCreateConstantIndexOp(b, loc, step);
-    Value trips = b.createOrFold<arith::SubIOp>(loc, upper, lower);
-    trips = b.createOrFold<arith::CeilDivSIOp>(loc, trips, width);
-    trips = b.createOrFold<arith::MaxSIOp>(loc, trips, zero);
-    space.lower.push_back(lower);
-    space.step.push_back(width);
-    space.trips.push_back(trips);
-    space.count = b.createOrFold<arith::MulIOp>(loc, space.count, trips);
-  }
-  return space;
-}
 
 /// Cheap values are made again inside the body.
 static bool isCloned(Value value) {
@@ -77,19 +48,6 @@ static Value castTo(OpBuilder &b, Location loc, Value value, Type type) {
   if (value.getType() == type)
     return value;
   return UnrealizedConversionCastOp::create(b, loc, type, value).getResult(0);
-}
-
-/// scf.forall inside the body runs where it stands.
-static LogicalResult serializeNested(scf::ForallOp forall) {
-  SmallVector<scf::ForallOp> nested;
-  forall.getBody()->walk([&](scf::ForallOp op) { nested.push_back(op); });
-  IRRewriter rewriter(forall.getContext());
-  for (scf::ForallOp op : nested) {
-    rewriter.setInsertionPoint(op);
-    if (failed(scf::forallToForLoop(rewriter, op)))
-      return op.emitOpError("cannot be made a loop");
-  }
-  return success();
 }
 
 static int64_t byteSize(MemRefType type) {
@@ -154,9 +112,9 @@ private:
   LogicalResult outline(scf::ForallOp forall, func::FuncOp function,
                         unsigned number);
   func::FuncOp createBody(scf::ForallOp forall, func::FuncOp function,
-                          unsigned number, const Space &space,
+                          unsigned number, const IterationSpace &space,
                           ArrayRef<Capture> captures);
-  void fillBody(OpBuilder &b, scf::ForallOp forall, const Space &space,
+  void fillBody(OpBuilder &b, scf::ForallOp forall, const IterationSpace &space,
                 IRMapping &mapping, func::FuncOp body);
   Value createContext(OpBuilder &b, scf::ForallOp forall, func::FuncOp function,
                       ArrayRef<Capture> captures);
@@ -175,7 +133,7 @@ private:
 
 /// What the body uses from outside, without what it makes again.
 static FailureOr<SmallVector<Capture>> capturesOf(scf::ForallOp forall,
-                                                  const Space &space) {
+                                                  const IterationSpace &space) {
   SetVector<Value> used;
   for (const SmallVector<Value> *values :
        {&space.lower, &space.step, &space.trips})
@@ -210,7 +168,7 @@ LLVM::GlobalOp OutlineParallelPass::hostVariable(Location loc) {
 func::FuncOp OutlineParallelPass::createBody(scf::ForallOp forall,
                                              func::FuncOp function,
                                              unsigned number,
-                                             const Space &space,
+                                             const IterationSpace &space,
                                              ArrayRef<Capture> captures) {
   Location loc = forall.getLoc();
   OpBuilder b(function->getContext());
@@ -237,8 +195,8 @@ func::FuncOp OutlineParallelPass::createBody(scf::ForallOp forall,
 }
 
 void OutlineParallelPass::fillBody(OpBuilder &b, scf::ForallOp forall,
-                                   const Space &space, IRMapping &mapping,
-                                   func::FuncOp body) {
+                                   const IterationSpace &space,
+                                   IRMapping &mapping, func::FuncOp body) {
   Location loc = forall.getLoc();
   auto cloneIfCheap = [&](Value value) {
     if (!mapping.contains(value) && isCloned(value))
@@ -340,7 +298,7 @@ LogicalResult OutlineParallelPass::outline(scf::ForallOp forall,
   if (failed(serializeNested(forall)) || failed(moveAllocationsToStack(forall)))
     return failure();
   OpBuilder b(forall);
-  Space space = spaceOf(b, forall);
+  IterationSpace space(b, forall);
   FailureOr<SmallVector<Capture>> captures = capturesOf(forall, space);
   if (failed(captures))
     return failure();

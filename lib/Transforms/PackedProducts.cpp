@@ -40,12 +40,12 @@ PackedProducts::PackedProducts(TileBuilder &tile, bool pairs)
   Type element = pairs ? Type(b.getBF16Type()) : Type(b.getF32Type());
   int64_t columns = llvm::alignTo(t.depth, step);
   int64_t width = llvm::alignTo(t.width, step);
-  q = t.scratch({t.paddedRows(), columns}, element);
+  q = t.scratch({t.rows, columns}, element);
   turned = t.scratch({columns / each, t.keyTile * each}, element);
   beside = t.scratch(
       {static_cast<int64_t>(llvm::divideCeil(t.keyTile, each)), width * each},
       element);
-  weights = pairs ? t.scratch({t.paddedRows(), t.keyTile}, element) : t.scores;
+  weights = pairs ? t.scratch({t.rows, t.keyTile}, element) : t.scores;
 }
 
 //===----------------------------------------------------------------------===//
@@ -122,7 +122,7 @@ void PackedProducts::widen(Value start, Value count) {
 
 void einhead::interleaveValues(TileBuilder &t, Value beside, Value start,
                                Value count, bool full, Value column,
-                               int64_t columns, bool pads) {
+                               int64_t columns) {
   ImplicitLocOpBuilder &b = t.b;
   int64_t step = 2 * t.lanes;
   Value memref = t.op.getValue();
@@ -130,29 +130,20 @@ void einhead::interleaveValues(TileBuilder &t, Value beside, Value start,
     return t.loadRaw(memref, t.at(t.roles.valueTerm, Value(), row, from), step,
                      valid);
   };
-  pads &= !full;
-  Value end = pads ? t.index(t.keyTile) : count;
-  t.loop(t.index(0), end, 2, {}, [&](Value key, ValueRange) {
+  t.loop(t.index(0), count, 2, {}, [&](Value key, ValueRange) {
     Value first = t.add(start, key), second = t.add(first, 1);
     Value place = arith::DivUIOp::create(b, key, t.index(2));
-    Value hasFirst, hasSecond;
-    auto exists = [&](Value &row, int64_t i) {
-      Value has = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
-                                        t.add(key, i), count);
-      row = arith::SelectOp::create(b, has, row, start);
-      return has;
-    };
-    if (pads)
-      hasFirst = exists(first, 0);
-    if (!full || t.keyTile % 2)
-      hasSecond = exists(second, 1);
+    Value hasSecond;
+    if (!full || t.keyTile % 2) {
+      hasSecond = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
+                                        t.add(key, 1), count);
+      second = arith::SelectOp::create(b, hasSecond, second, start);
+    }
     Value rowX = t.rowOf(first), rowY = t.rowOf(second);
     auto copy = [&](Value inBlock, int64_t valid) {
       Value from = arith::AddIOp::create(b, column, inBlock);
       Value x = load(rowX, from, valid), y = load(rowY, from, valid);
       Value zero = splat(b, y.getType(), 0.0);
-      if (hasFirst)
-        x = arith::SelectOp::create(b, hasFirst, x, zero);
       if (hasSecond)
         y = arith::SelectOp::create(b, hasSecond, y, zero);
       Value at = arith::MulIOp::create(b, inBlock, t.index(2));

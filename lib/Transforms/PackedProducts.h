@@ -53,11 +53,10 @@ private:
 };
 
 /// Columns [column, column + columns) of V of a tile into `beside`, [keys / 2]
-/// [columns][2]: the elements of two keys beside each other.  With `pads` the
-/// rows past the last key are 0.
+/// [columns][2]: the elements of two keys beside each other.
 void interleaveValues(TileBuilder &tile, mlir::Value beside, mlir::Value start,
                       mlir::Value count, bool full, mlir::Value column,
-                      int64_t columns, bool pads = false);
+                      int64_t columns);
 
 } // namespace einhead
 

@@ -8,6 +8,7 @@
 #ifndef EINHEAD_LIB_TRANSFORMS_PARTIALEMITTER_H
 #define EINHEAD_LIB_TRANSFORMS_PARTIALEMITTER_H
 
+#include "MatrixTile.h"
 #include "ScoreBuilder.h"
 #include "TileProducts.h"
 
@@ -25,6 +26,9 @@ private:
   mlir::LogicalResult check();
   void measure();
   mlir::Operation *packAnchor();
+  mlir::Operation *stateAnchor();
+  void runMatrix(bool single);
+  void askForFirst(mlir::scf::ForOp tiles);
   bool valueIsInKey();
   void tiles();
   void tile(mlir::Value start, mlir::Value count, bool full);
@@ -57,6 +61,7 @@ private:
                  int64_t block);
 
   std::unique_ptr<TileProducts> products;
+  std::unique_ptr<MatrixTile> matrix; ///< instead of `products`
   mlir::Value live;                   ///< by position in the tile
   mlir::Value keyScales, valueScales; ///< the same; null where there are none
   mlir::Value byLane;                 ///< a number for each row of a block

@@ -36,6 +36,22 @@ Operation *PartialEmitter::packAnchor() {
   return anchor;
 }
 
+/// The outermost of those that the states do not depend on either.  Loops over
+/// what is left of a tile run once at most, or not at all.
+Operation *PartialEmitter::stateAnchor() {
+  Operation *anchor = op, *outermost = packAnchor();
+  if (isList || extent(roles.key.front()) != keyTile)
+    return anchor;
+  while (anchor != outermost) {
+    auto parent = cast<scf::ForOp>(anchor->getParentOp());
+    for (Value state : {op.getMax(), op.getSum(), op.getAccumulator()})
+      if (!parent.isDefinedOutsideOfLoop(state))
+        return anchor;
+    anchor = parent;
+  }
+  return anchor;
+}
+
 //===----------------------------------------------------------------------===//
 // All of it
 //===----------------------------------------------------------------------===//
@@ -53,12 +69,13 @@ void PartialEmitter::tile(Value start, Value count, bool full) {
   if (isList)
     list(start, count);
   if (full && ahead) {
-    readAhead(op.getKey(), roles.keyTerm, start, depth,
-              products->readsInOrder());
+    bool inOrder = products && products->readsInOrder();
+    readAhead(op.getKey(), roles.keyTerm, start, depth, inOrder);
     if (!valueIsInKey())
-      readAhead(op.getValue(), roles.valueTerm, start, width,
-                products->readsInOrder());
+      readAhead(op.getValue(), roles.valueTerm, start, width, inOrder);
   }
+  if (matrix)
+    return matrix->attend(start, count, full);
   products->stage(start, count, full);
   products->scores(start, count, full);
   loadScales(start, count, full);
@@ -123,8 +140,6 @@ LogicalResult PartialEmitter::run() {
   if (failed(check()))
     return failure();
   measure();
-  scores = scratch({paddedRows(), keyTile}, b.getF32Type());
-  products = TileProducts::create(*this);
   if (isList) {
     listed = scratch({keyTile}, b.getIndexType());
     listedRows = scratch({keyTile}, b.getIndexType());
@@ -132,6 +147,13 @@ LogicalResult PartialEmitter::run() {
   // One set of queries is packed once, before the loop over keys.
   bool single = llvm::all_of(roles.batch,
                              [&](char letter) { return extent(letter) == 1; });
+  if (op.getScheduleAttr().getProducts() == Products::Tiles && !mayExclude() &&
+      MatrixTile::takes(*this)) {
+    runMatrix(single);
+    return success();
+  }
+  scores = scratch({rows, keyTile}, b.getF32Type());
+  products = TileProducts::create(*this);
   if (single) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(packAnchor());
@@ -146,14 +168,65 @@ LogicalResult PartialEmitter::run() {
   return success();
 }
 
+/// Asks for the rows of the first tiles, which no tile before them has asked
+/// for, at once: while the queries are packed, memory is idle.
+void PartialEmitter::askForFirst(scf::ForOp tiles) {
+  Value start = index(0);
+  // The key loop's operand: what the tiles are parts of.
+  auto over = [&](Value memref, llvm::StringRef term, int64_t columns) {
+    auto view = memref.getDefiningOp<memref::SubViewOp>();
+    if (!view || !tiles.isDefinedOutsideOfLoop(view.getSource()))
+      return;
+    constexpr int64_t line = 64;
+    Value whole = view.getSource();
+    int64_t each =
+        line * 8 / getElementTypeOrSelf(whole).getIntOrFloatBitWidth();
+    loop(start, index(ahead), 1, {}, [&](Value key, ValueRange) {
+      for (int64_t column = 0; column < columns; column += each)
+        memref::PrefetchOp::create(b, whole,
+                                   at(term, Value(), key, index(column)),
+                                   /*isWrite=*/false, /*localityHint=*/2,
+                                   /*isDataCache=*/true);
+      return SmallVector<Value>();
+    });
+  };
+  over(op.getKey(), roles.keyTerm, depth);
+  if (!valueIsInKey())
+    over(op.getValue(), roles.valueTerm, width);
+}
+
+void PartialEmitter::runMatrix(bool single) {
+  matrix = std::make_unique<MatrixTile>(*this);
+  Operation *anchor = single ? stateAnchor() : op.getOperation();
+  bool isLoop = anchor != op, isNew = matrix->startsAnew(anchor);
+  auto begin = [&] {
+    if (isLoop && ahead)
+      askForFirst(cast<scf::ForOp>(anchor));
+    matrix->pack();
+    matrix->enter(isNew);
+  };
+  if (anchor == op) {
+    overBatch(0, [&] {
+      begin();
+      tiles();
+      matrix->leave();
+    });
+    return;
+  }
+  b.setInsertionPoint(anchor);
+  overBatch(0, begin);
+  b.setInsertionPoint(op);
+  overBatch(0, [&] { tiles(); });
+  b.setInsertionPointAfter(anchor);
+  overBatch(0, [&] { matrix->leave(); });
+}
+
 /// Where keys may be left out, each value is asked for itself: rows as they
 /// lie, in f32.
 std::unique_ptr<TileProducts> TileProducts::create(TileBuilder &tile) {
   ScheduleAttr schedule = tile.op.getScheduleAttr();
   bool plain = tile.mayExclude();
   bool pairs = schedule.getProducts() != Products::FMA && !plain;
-  if (pairs && schedule.getProducts() == Products::Tiles)
-    return createMatrixProducts(tile);
   return schedule.getPacked() && !plain ? createPackedProducts(tile, pairs)
                                         : createRowProducts(tile, pairs);
 }

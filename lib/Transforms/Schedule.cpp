@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Hopper/DecodePlan.h"
 #include "einhead/Analysis/MaskReport.h"
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Tile.h"
@@ -70,11 +71,11 @@ std::string einhead::whyNotTiled(AttentionOp op) {
   return "";
 }
 
-/// Rows of a matrix tile, and how many fill it well enough.
-static constexpr int64_t tileRows = 16, fewTileRows = 4;
+/// Rows of a matrix tile, and how many of them it is not worth turning.
+static constexpr int64_t tileRows = 16, fewTileRows = 2;
 
-/// The fastest products that the operands allow.  Few rows wait for memory, for
-/// which tiles leave less time; pairs spare them what f32 needs, conversions.
+/// The fastest products that the operands allow.  A tile takes as long for one
+/// row as for 16; pairs spare few rows what f32 needs, conversions.
 static Products chooseProducts(AttentionOp op, const TargetInfo &target,
                                int64_t rows) {
   bool isBF16 = llvm::all_of(
@@ -113,11 +114,38 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
   return rows > 8 * vectors;
 }
 
-/// Sizes for the vector path.  The chunk is a fixed number of keys, so that
-/// neither batch nor threads change a row's bits; 512 keys of K and V are long
-/// enough runs for the prefetchers, and a state is small beside them.
+/// The chunk is a fixed number of keys, so that neither batch nor threads
+/// change a row's bits.  512 keys of K and V are long enough runs for the
+/// prefetchers. But the states of a chunk go through memory three times (they
+/// are fetched to be written, and read by the merge), and where tiles make
+/// products cheap, that is what is left: twice the keys as long as threads find
+/// chunks enough, and with states that are large beside the keys as long as two
+/// threads do.
+static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
+  constexpr int64_t least = 512, visits = 3;
+  AttentionRoles roles = rolesOf(op);
+  int64_t keys = staticExtent(op, roles.key.front()), heads = 1;
+  if (products != Products::Tiles || ShapedType::isDynamic(keys))
+    return least;
+  // Sequences and heads; a batch of any size is at least one.
+  for (char letter : roles.batch)
+    heads *= std::max<int64_t>(1, staticExtent(op, letter));
+  int64_t depth = staticExtent(op, roles.depth.front());
+  int64_t width = staticExtent(op, roles.value.front());
+  int64_t stateBytes = visits * rows * width * 4;
+  int64_t keyBytes = (depth + width) * 2, chunk = least;
+  for (int64_t next : {2 * least, 4 * least}) {
+    bool isLarge = 4 * stateBytes > chunk * keyBytes;
+    bool isEnough = heads * llvm::divideCeil(keys, next) >= (isLarge ? 2 : 4);
+    if (isEnough && (isLarge || chunk == least))
+      chunk = next;
+  }
+  return chunk;
+}
+
+/// Sizes for the vector path.
 ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
-  constexpr int64_t chunk = 512, sharedRows = 128;
+  constexpr int64_t sharedRows = 128;
   auto like = cast<AttentionLike>(op.getOperation());
   int64_t depth = staticExtent(like, rolesOf(like).depth.front());
   int64_t rowBits =
@@ -127,25 +155,30 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   Products products = chooseProducts(op, target, rows);
   int64_t keyTile = chooseKeyTile(products, rows);
   // Requests come at an even pace, the rows of a tile at once when it begins.
+  // A tile ahead is enough, then; without tiles the rows of one are few.
   int64_t prefetch = std::max(keyTile, target.prefetchBytes * 8 / rowBits);
+  if (products == Products::Tiles)
+    prefetch = keyTile;
   bool packed = products == Products::Tiles ||
                 isPackingWorth(rows, depth, lanes, products);
   // Queries, weights and the turned tile live on the stack of a thread.
   constexpr int64_t mostDepth = 1024;
   if (packed && products == Products::FMA && depth * rowTile > mostDepth * 64)
     rowTile = std::max<int64_t>(1, mostDepth * 64 / depth);
+  int64_t chunk = chooseChunk(like, products, rows);
   return ScheduleAttr::get(op.getContext(), chunk, keyTile, rowTile, lanes,
                            prefetch, products, packed);
 }
 
 /// What the mask makes the loops visit, and what a cache may forget.
-static void reportMask(AttentionLike op) {
+static void reportMask(AttentionOp op) {
   if (!op.getMask())
     return;
   for (const std::string &line : describeKeys(op))
     remarkAnalysis(op.getLoc(), "attn-schedule", "Keys", line);
+  auto like = cast<AttentionLike>(op.getOperation());
   remarkAnalysis(op.getLoc(), "attn-schedule", "Cache",
-                 CachePolicy::of(op).str());
+                 CachePolicy::of(like).str());
 }
 
 namespace {
@@ -181,7 +214,9 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
       }
       return;
     }
-    reportMask(cast<AttentionLike>(op.getOperation()));
+    reportMask(op);
+    if (!op.getScheduleAttr() && !chip.empty() && takeTensorCores(op))
+      return;
     std::string origin;
     if (!op.getScheduleAttr())
       origin = takeMeasured(op, target);
@@ -197,6 +232,32 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
                      " keys prefetched, products by " +
                      stringifyProducts(schedule.getProducts()) +
                      (schedule.getPacked() ? " of packed tiles" : "") + origin);
+  }
+
+  /// One kernel of tensor cores, where the chip has them and the kernel takes
+  /// the attention.
+  bool takeTensorCores(AttentionOp op) {
+    std::string why = chip == "sm_90a" ? hopper::whyNotDecodeKernel(op)
+                                       : chip + " has no wgmma (sm_90a has)";
+    if (!why.empty()) {
+      remarkMissed(op.getLoc(), "attn-schedule", "NoTensorCores",
+                   "no tensor cores: " + why);
+      return false;
+    }
+    hopper::DecodeShape shape = hopper::planDecodeKernel(op);
+    op.setScheduleAttr(ScheduleAttr::get(
+        op.getContext(), /*chunk=*/shape.keyTile, shape.keyTile, shape.rows,
+        /*lanes=*/32, /*prefetch=*/shape.stages * shape.keyTile,
+        Products::WGMMA, /*packed=*/false));
+    remarkPassed(op.getLoc(), "attn-schedule", "Scheduled",
+                 "one kernel of wgmma (" + chip.getValue() + "), tiles of " +
+                     llvm::Twine(shape.keyTile) + " keys by " +
+                     llvm::Twine(shape.rows) + " rows padded to " +
+                     llvm::Twine(shape.paddedRows()) + ", " +
+                     llvm::Twine(shape.stages) + " stages, " +
+                     llvm::Twine(shape.groups) + " warpgroups, " +
+                     llvm::Twine(shape.blocksPerSM) + " blocks on an SM");
+    return true;
   }
 
   /// Takes the schedule of the file; what the remark says of it, or "".

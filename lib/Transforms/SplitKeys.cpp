@@ -5,12 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-// One partial attention for each disjoint part of the mask, each continuing the
-// states of the one before, and one merge.  A part's keys are cut into chunks
-// of `chunk`: of K from a multiple of it, or of its list where it is sparse.
-// State s takes chunk s of each part, so there are as many states as the part
-// with the most chunks has.
+// One partial attention for each part of the mask (MaskWalk), each continuing
+// the states of the one before, and one merge.  A part's keys are cut into
+// chunks of `chunk`: of K from a multiple of it, or of its list where it is
+// sparse. State s takes chunk s of each part, so there are as many states as
+// the part with the most chunks has.
 
+#include "einhead/Analysis/MaskWalk.h"
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/KeyTile.h"
 #include "einhead/Transforms/Passes.h"
@@ -157,12 +158,10 @@ std::vector<Part> Splitter::parts() {
       result.pop_back();
     return result;
   }
-  for (MaskAttr mask : disjointMasks(*op.getMask())) {
+  for (auto [mask, isListed] : walkOf(op)) {
     if (KeySet::get(mask, key, sizesOf(mask)).isEmpty)
       continue;
-    result.push_back(isSparse(mask, key) && !offsetOf(like, key)
-                         ? listedPart(mask)
-                         : maskedPart(mask));
+    result.push_back(isListed ? listedPart(mask) : maskedPart(mask));
     if (numberOf(result.back().keys) == 0)
       result.pop_back();
   }
@@ -268,7 +267,9 @@ struct SplitKeysPass final : einhead::impl::SplitKeysPassBase<SplitKeysPass> {
   void runOnOperation() override {
     SmallVector<AttentionOp> ops;
     getOperation().walk([&](AttentionOp op) {
-      if (op.getScheduleAttr())
+      // A kernel of tensor cores cuts its keys itself, when it runs.
+      ScheduleAttr schedule = op.getScheduleAttr();
+      if (schedule && schedule.getProducts() != Products::WGMMA)
         ops.push_back(op);
     });
     IRRewriter rewriter(&getContext());

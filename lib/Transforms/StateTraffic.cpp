@@ -31,27 +31,44 @@ static SmallVector<int64_t> listed(const IndexEvaluator &at) {
   return list;
 }
 
+/// Once for an attention, in a loop too.
+static void reportMask(AttentionOp op, const IndexEvaluator &at,
+                       llvm::DenseSet<Operation *> &reported) {
+  if (!op.getMask() || !reported.insert(op).second)
+    return;
+  if (auto work = maskedWork(op, at))
+    remarkAnalysis(op.getLoc(), "attn-state-traffic", "Masked",
+                   "the mask keeps " + Twine(work->scores) + " of " +
+                       Twine(work->allScores) + " scores, " +
+                       Twine(work->operations) + " operations" +
+                       exampleText(op->getParentOfType<func::FuncOp>()));
+}
+
 namespace {
 struct StateTrafficPass final
     : einhead::impl::StateTrafficPassBase<StateTrafficPass> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     IndexEvaluator at = exampleSizes(function);
-    int64_t bytes = 0;
+    int64_t bytes = 0, walked = 0;
     bool any = false;
     std::string why;
+    llvm::DenseSet<Operation *> reported;
     Operation *stuck = at.run(function, [&](Operation *op) {
       auto attention = dyn_cast<AttentionOp>(op);
       if (!attention || !attention.getScheduleAttr())
         return;
       any = true;
+      reportMask(attention, at, reported);
       ScheduleAttr schedule = attention.getScheduleAttr();
-      auto least = leastBytes(attention, at);
+      auto stated = statedBytes(attention, at);
       auto blocks = rowBlocks(attention, schedule.getRowTile(), at);
-      if (!least || !blocks)
+      if (!stated || !blocks) {
         why = "the keys depend on what is in a tensor";
-      else
-        bytes += *least * *blocks;
+        return;
+      }
+      bytes += stated->least * *blocks;
+      walked += stated->walked * *blocks;
     });
     if (!any)
       return;
@@ -67,6 +84,7 @@ struct StateTrafficPass final
         "attn.traffic",
         b.getDictionaryAttr(
             {b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes)),
+             b.getNamedAttr("walked", b.getI64IntegerAttr(walked)),
              b.getNamedAttr("sizes", b.getDenseI64ArrayAttr(listed(at)))}));
   }
 };

@@ -38,13 +38,6 @@ public:
 
   int64_t extent(char letter) const { return attn::staticExtent(like, letter); }
 
-  /// Matrix tiles take rows by 16; what stands in those past the last one does
-  /// not count.
-  int64_t paddedRows() {
-    bool tiles = op.getScheduleAttr().getProducts() == attn::Products::Tiles;
-    return llvm::alignTo(rows, tiles ? 16 : 1);
-  }
-
   mlir::Value index(int64_t value) {
     return mlir::arith::ConstantIndexOp::create(b, value);
   }

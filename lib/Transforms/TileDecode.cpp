@@ -204,13 +204,38 @@ einhead::tileDecode(RewriterBase &rewriter,
   return loops;
 }
 
+/// A parallel loop over rows; those of the last letter stay together, in blocks
+/// where the other letters make few items.
+static SmallVector<int64_t> mergeTiles(MergeOp op) {
+  constexpr int64_t fewItems = 16, blockRows = 8, fewBytes = 32 << 10;
+  size_t letters = EinsumSpec::parse(op.getSpec())->inputs[0].size();
+  SmallVector<int64_t> sizes(letters, 1);
+  if (letters == 0)
+    return sizes;
+  auto extents =
+      cast<ShapedType>(op.getMax().getType()).getShape().drop_front();
+  // Where there is less to merge than another thread takes to begin.
+  auto accumulator = cast<ShapedType>(op.getAccumulator().getType());
+  if (accumulator.hasStaticShape() &&
+      accumulator.getNumElements() * 4 <= fewBytes)
+    return SmallVector<int64_t>(letters, 0);
+  int64_t items = 1;
+  for (int64_t extent : extents.drop_back())
+    items = ShapedType::isDynamic(extent) ? fewItems : items * extent;
+  bool isCut = items < fewItems && extents.back() > blockRows;
+  sizes.back() = isCut ? blockRows : 0;
+  // A loop of one iteration is no loop.
+  for (size_t i = 0; i < letters; ++i)
+    if (sizes[i] == extents[i])
+      sizes[i] = 0;
+  return sizes;
+}
+
 FailureOr<scf::ForallOp> einhead::tileMerge(RewriterBase &rewriter,
                                             MergeOp op) {
-  size_t letters = EinsumSpec::parse(op.getSpec())->inputs[0].size();
-  if (letters < 2)
+  SmallVector<int64_t> sizes = mergeTiles(op);
+  if (llvm::all_of(sizes, [](int64_t size) { return size == 0; }))
     return scf::ForallOp();
-  SmallVector<int64_t> sizes(letters, 1);
-  sizes.back() = 0;
   scf::SCFTilingOptions options;
   options.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
   options.setTileSizes(toAttrs(rewriter, sizes));

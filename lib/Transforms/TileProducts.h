@@ -54,8 +54,6 @@ std::unique_ptr<TileProducts> createRowProducts(TileBuilder &tile, bool pairs);
 /// K turned and V widened or interleaved in scratch, for many rows.
 std::unique_ptr<TileProducts> createPackedProducts(TileBuilder &tile,
                                                    bool pairs);
-/// The same in matrix tiles, where rows and keys allow it.
-std::unique_ptr<TileProducts> createMatrixProducts(TileBuilder &tile);
 
 } // namespace einhead
 

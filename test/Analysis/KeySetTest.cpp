@@ -144,6 +144,35 @@ TEST_F(Masks, StridedAndFixedReadTheRootOfTheKeys) {
   EXPECT_EQ(visited(parse("causal"), 1, keys - 1, keys).size(), size_t(keys));
 }
 
+// A condition on other letters and symbols says where there are keys at all,
+// and does not make full tiles partial.
+TEST_F(Masks, ConditionsSayWhereThereAreKeys) {
+  context.loadDialect<AttnDialect>();
+  auto parsed = [&](llvm::StringRef set) {
+    return cast<MaskAttr>(parseAttribute(
+        "#attn.mask<\"hm\", \"(h, m)[p] : (" + set.str() + ")\">", &context));
+  };
+  auto where = [](const KeySet &keys, int64_t h) {
+    return llvm::all_of(keys.where.front(), [&](AffineExpr condition) {
+      return *KeyBound{true, {{condition}}}.evaluate({h, 70, 100}) >= 0;
+    });
+  };
+  KeySet one = KeySet::get(parsed("h - 4 >= 0, p - m >= 0"), 'm', {1});
+  ASSERT_EQ(one.where.size(), 1u);
+  for (int64_t h = 0; h < 8; ++h)
+    EXPECT_EQ(where(one, h), h >= 4) << h;
+  EXPECT_TRUE(one.mayBeFull);
+  // Of three heads one may have keys, and not every head has them.
+  KeySet three = KeySet::get(parsed("h - 4 >= 0, p - m >= 0"), 'm', {3});
+  ASSERT_EQ(three.where.size(), 1u);
+  for (int64_t h = 0; h < 8; ++h)
+    EXPECT_EQ(where(three, h), h + 2 >= 4) << h;
+  EXPECT_FALSE(three.mayBeFull);
+  EXPECT_TRUE(KeySet::get(parsed("p - m >= 0"), 'm', {1}).where.empty());
+  EXPECT_TRUE(
+      KeySet::get(parsed("p - m >= 0, h mod 3 >= 0"), 'm', {1}).where.empty());
+}
+
 // Overlapping sets are walked once.
 TEST_F(Masks, OverlappingSetsBecomeDisjoint) {
   context.loadDialect<AttnDialect>();

@@ -49,3 +49,22 @@ TEST(Container, IsWhatTheDocumentSays) {
   }
   EXPECT_EQ(number(file, 96 + 8, 8) + code.size(), file.size());
 }
+
+TEST(Container, HasDeviceImagesInOrder) {
+  std::vector<einhead::DeviceImage> images = {
+      {"cubin", "sm_90a", std::string(70, 'm')}, {"ptx", "sm_90a", "text"}};
+  std::string code(100, 'c');
+  std::string file = einhead::writeContainer("{}", code, {}, images);
+  EXPECT_EQ(number(file, 12, 4), 2u);
+  EXPECT_EQ(number(file, 24, 4), 4u);
+  for (size_t i = 0; i < images.size(); ++i) {
+    size_t entry = 48 + 48 * (2 + i), offset = number(file, entry + 8, 8);
+    EXPECT_EQ(number(file, entry, 4), 4u);
+    // A runtime that does not know it must refuse the file.
+    EXPECT_EQ(number(file, entry + 4, 4), 1u);
+    EXPECT_EQ(offset % 64, 0u);
+    EXPECT_EQ(file.substr(offset, number(file, entry + 16, 8)),
+              images[i].bytes);
+    EXPECT_EQ(file.substr(entry + 24, 16), hash(images[i].bytes));
+  }
+}

@@ -105,6 +105,13 @@ public:
       bytes = withoutTileFeatures(bytes);
   }
 
+  /// Makes the scores grow with the keys, so that maxima do again and again.
+  void rise() {
+    for (int64_t i = 0; i < k.size(); ++i)
+      k.value[i] *=
+          1 << std::min<int64_t>(4, i / shape.depth % shape.capacity / 32);
+  }
+
   /// The module's result for `valid` keys; all others are NaN.
   std::vector<float> run(Loaded &module, int64_t valid) {
     std::vector<char> query = bytesOf(q, queryType);
@@ -282,6 +289,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{1, 71, 64, 64, 600, kBF16, kBF16, "tiles", "true"},
                     Shape{1, 32, 128, 96, 129, kBF16, kBF16, "tiles", "true"},
                     Shape{1, 16, 576, 512, 70, kBF16, kBF16, "tiles", "true"},
+                    Shape{2, 8, 40, 72, 129, kBF16, kBF16, "tiles", "true"},
+                    Shape{1, 40, 352, 136, 70, kBF16, kBF16, "tiles", "true"},
                     Shape{1, 1, 7, 5, 129, "f32", "f32", "fma", "true"},
                     Shape{2, 5, 33, 17, 129, "f32", "f32", "fma", "true"},
                     Shape{1, 23, 40, 100, 129, kBF16, "f32", "fma", "true"},
@@ -304,6 +313,30 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{1, 20, 80, 80, 129, kBF16, kBF16, "", "", "znver4"},
                     Shape{1, 20, 80, 80, 129, kBF16, kBF16, "", "",
                           "sapphirerapids"}));
+
+// Maxima are raised where scores are far above them, a row at a time.
+TEST(Decode, MaximaThatGrow) {
+  for (int64_t rows : {4, 7, 16, 50}) {
+    Shape shape{2, rows, 64, 40, 200, kBF16, kBF16, "tiles", "true"};
+    TargetInfo target = llvm::cantFail(TargetInfo::get(shape.cpu));
+    if (!runsHere(target) || target.dotRate == 0)
+      GTEST_SKIP() << "this CPU has no products of pairs";
+    std::optional<TileEmulator> emulator;
+    if (target.tileRate == 0)
+      emulator.emplace();
+    Decode decode(shape, /*share=*/true, emulator.has_value());
+    decode.rise();
+    Loaded module(decode.bytes);
+    for (int64_t valid : {1, 33, 64, 65, 128, 129, 200}) {
+      std::vector<float> y = decode.run(module, valid);
+      ref::Report report = decode.judge(y, valid);
+      EXPECT_TRUE(report.pass)
+          << rows << " rows, " << valid << " keys: " << report.message();
+      y.front() += 5e-2f;
+      EXPECT_FALSE(decode.judge(y, valid).pass) << valid << " keys";
+    }
+  }
+}
 
 // A result that misses the last key is refused.
 TEST(Decode, ADroppedKeyIsSeen) {

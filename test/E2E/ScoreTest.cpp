@@ -66,13 +66,13 @@ protected:
   }
 };
 
-/// Each form, and one of them both for one token and for several.
+/// Each form, for one token and for several.
 std::vector<Parameter> parameters() {
-  return {{kForms[0], 5},
-          {kForms[1], 0},
-          {kForms[1], 5},
-          {kForms[2], 0},
-          {kForms[3], 5}};
+  std::vector<Parameter> all;
+  for (const Form &form : kForms)
+    for (int64_t tokens : {0, 5})
+      all.push_back({form, tokens});
+  return all;
 }
 
 std::string label(const Parameter &parameter) {

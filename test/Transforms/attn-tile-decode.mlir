@@ -19,7 +19,8 @@ func.func @grouped(%q: tensor<2x4x16xf32>, %k: tensor<2x256x16xf32>, %v: tensor<
   // CHECK-SAME: query(%{{.*}} : tensor<1x4x16xf32>)
   // CHECK-SAME: outs(%[[MAX]], %[[SUM]], %[[ACC]] : tensor<1x4xf32>, tensor<1x4xf32>, tensor<1x4x8xf32>)
   // CHECK-NOT: attn.partial_attention
-  // CHECK: scf.forall
+  // Little to merge: where it stands.
+  // CHECK-NOT: scf.forall (
   // CHECK: attn.merge
   %y = attn.attention "grk, gmk, gmv -> grv" query(%q : tensor<2x4x16xf32>)
     key(%k : tensor<2x256x16xf32>) value(%v : tensor<2x256x8xf32>) scale 1.0
@@ -75,4 +76,20 @@ func.func @token_major(%q: tensor<2x3x4x16xf32>, %k: tensor<2x640x3x16xf32>, %v:
     schedule #attn.schedule<chunk = 128, key_tile = 32, row_tile = 64, lanes = 8>
     outs(%init : tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32>
   return %y : tensor<2x3x4x8xf32>
+}
+
+// Many rows of one head are merged in blocks of rows.
+// CHECK-LABEL: func.func @many_rows
+func.func @many_rows(%q: tensor<1x72x16xf32>, %k: tensor<1x4096x16xf32>, %v: tensor<1x4096x64xf32>,
+                     %init: tensor<1x72x64xf32>) -> tensor<1x72x64xf32> {
+  // CHECK: scf.forall (%{{.*}}) in (32)
+  // CHECK: attn.partial_attention
+  // CHECK: scf.forall (%[[ROW:.*]]) = (0) to (72) step (8)
+  // CHECK: tensor.extract_slice %{{.*}}[0, 0, %[[ROW]]] [32, 1, 8]
+  // CHECK: attn.merge
+  %y = attn.attention "grk, gmk, gmv -> grv" query(%q : tensor<1x72x16xf32>)
+    key(%k : tensor<1x4096x16xf32>) value(%v : tensor<1x4096x64xf32>) scale 1.0
+    schedule #attn.schedule<chunk = 128, key_tile = 32, row_tile = 128, lanes = 8>
+    outs(%init : tensor<1x72x64xf32>) -> tensor<1x72x64xf32>
+  return %y : tensor<1x72x64xf32>
 }

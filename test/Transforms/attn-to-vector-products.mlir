@@ -53,25 +53,57 @@ func.func @packed(%q: memref<4x64xf32>, %k: memref<32x64xf32>, %v: memref<32x64x
 }
 
 // Matrix tiles, all of one shape: keys as they lie by queries over two steps of
-// the depth, then weights by values, whose sums go through memory of the tile's
-// own, for there are 4 rows only.
+// the depth, beside the unpacking of V; 4 rows are turned close to each other, so
+// that a vector has 4 keys of all. A maximum is raised where a score is 8 above
+// it. Sums of all columns are tiles, whose columns are put in order at the end.
 // CHECK-LABEL: func.func @tiles
-// CHECK-SAME: %[[KEY:[a-z0-9]+]]: memref<32x64xbf16>
+// CHECK-SAME: %[[KEY:[a-z0-9]+]]: memref<32x64xbf16>, %[[VALUE:[a-z0-9]+]]: memref<32x64xbf16>
 // CHECK-COUNT-2: amx.tile_zero
+// CHECK: amx.tile_load %{{.*}}[%c0], %c8 : memref<280xbf16>
 // CHECK: amx.tile_load %[[KEY]][%c0, %c0], %c64
-// CHECK-COUNT-4: amx.tile_mulf {{.*}} !amx.tile<16x32xbf16>, !amx.tile<16x32xbf16>, !amx.tile<16x16xf32>
-// CHECK-COUNT-2: amx.tile_store
+// CHECK: amx.tile_mulf {{.*}} !amx.tile<16x32xbf16>, !amx.tile<16x32xbf16>, !amx.tile<16x16xf32>
+// CHECK: vector.load %[[VALUE]]
+// CHECK: vector.shuffle {{.*}} [0, 32, 1, 33, 2, 34, 3, 35, 8, 40,
+// CHECK-COUNT-3: amx.tile_mulf
+// CHECK-COUNT-2: amx.tile_store %{{.*}}, %c4 : memref<152xf32>
+// CHECK: arith.addf {{.*}}, %[[SLACK:.*]] : vector<16xf32>
 // CHECK: vector.reduction <or>
+// CHECK-COUNT-8: x86vector.avx512.cvt.packed.f32_to_bf16
+// CHECK-NOT: x86vector.avx512.cvt
 // CHECK-COUNT-4: amx.tile_mulf
-// CHECK: amx.tile_store %[[EDGE:.*]][%c0, %c0]
-// CHECK: vector.load %[[EDGE]]
-// CHECK: arith.addf
+// CHECK-COUNT-4: amx.tile_store
+// CHECK: vector.shuffle {{.*}} [0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23]
 func.func @tiles(%q: memref<4x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64xbf16>,
                  %max: memref<4xf32>, %sum: memref<4xf32>, %acc: memref<4x64xf32>) {
   attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<4x64xbf16>)
     key(%k : memref<32x64xbf16>) value(%v : memref<32x64xbf16>) scale 1.0
     schedule #attn.schedule<chunk = 32, key_tile = 32, row_tile = 4, lanes = 16, products = tiles, packed = true>
     outs(%max, %sum, %acc : memref<4xf32>, memref<4xf32>, memref<4x64xf32>)
+  return
+}
+
+// Three blocks of rows: scores of two, then those of the third beside the
+// weights of the first two. New sums are not read.
+// CHECK-LABEL: func.func @blocks
+// CHECK-SAME: %[[KEY:[a-z0-9]+]]: memref<32x64xbf16>
+// CHECK-NOT: linalg.fill
+// CHECK-COUNT-8: amx.tile_mulf
+// CHECK-COUNT-2: vector.reduction <or>
+// CHECK: amx.tile_load %[[KEY]]
+// CHECK: amx.tile_mulf
+// CHECK: x86vector.avx512.cvt.packed.f32_to_bf16
+// CHECK: amx.tile_mulf
+// CHECK: x86vector.avx512.cvt.packed.f32_to_bf16
+// CHECK: amx.tile_mulf
+// CHECK: vector.reduction <or>
+func.func @blocks(%q: memref<40x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64xbf16>,
+                  %max: memref<40xf32>, %sum: memref<40xf32>, %acc: memref<40x64xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%acc : memref<40x64xf32>)
+  attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<40x64xbf16>)
+    key(%k : memref<32x64xbf16>) value(%v : memref<32x64xbf16>) scale 1.0
+    schedule #attn.schedule<chunk = 32, key_tile = 32, row_tile = 64, lanes = 16, products = tiles, packed = true>
+    outs(%max, %sum, %acc : memref<40xf32>, memref<40xf32>, memref<40x64xf32>)
   return
 }
 

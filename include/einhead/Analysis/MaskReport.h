@@ -13,12 +13,12 @@
 namespace einhead {
 
 /// What the rows of an attention read under its mask, one sentence for each of
-/// the mask's disjoint parts:
+/// the parts that it is walked in (MaskWalk):
 ///   "keys max(0, p - 127) to min(p, m - 1)"
 ///   "8 keys in every 128, blocks 0 to ..."
 /// Rows are at the first index of their letters; names are the symbols of the
 /// mask (p, q, r in their order) and the letters.
-llvm::SmallVector<std::string> describeKeys(attn::AttentionLike op);
+llvm::SmallVector<std::string> describeKeys(attn::AttentionOp op);
 
 /// What the mask lets a KV cache forget: the keys that no query from the
 /// position on can read.
@@ -30,6 +30,7 @@ struct CachePolicy {
     Summary, ///< the last `keys`, and `run` of every `stride` before them
   } kind = Kind::Unknown;
   int64_t keys = 0, run = 0, stride = 0;
+  int64_t head = 0; ///< the first keys of the cache, which stay
 
   static CachePolicy of(attn::AttentionLike op);
   /// One sentence.

@@ -35,6 +35,9 @@ struct KeyBound {
   std::string str(llvm::ArrayRef<std::string> names) const;
 };
 
+/// A number that an expression of symbols never exceeds, if one is found.
+std::optional<int64_t> greatestValue(mlir::AffineExpr expr, unsigned symbols);
+
 /// A letter of which a tile holds several indices: they start at one symbol,
 /// and are `size` many, or as many as another symbol says.
 struct TileRow {
@@ -74,6 +77,9 @@ public:
 
   /// Some row may attend the keys first ... last, and no other.
   KeyBound first{true, {}}, last{false, {}};
+  /// No row attends any key where an expression of each list is negative; no
+  /// list: nothing is known.
+  llvm::SmallVector<llvm::SmallVector<mlir::AffineExpr, 2>, 1> where;
   /// Every row attends the keys fullFirst ... fullLast, if `mayBeFull`.
   KeyBound fullFirst{true, {}}, fullLast{false, {}};
   bool mayBeFull = false;

@@ -40,6 +40,10 @@ createMachine(const TargetInfo &target, unsigned optLevel = 3);
 void optimize(llvm::Module &module, llvm::TargetMachine &machine,
               const TargetInfo &target, unsigned optLevel = 3);
 
+/// Rewrites loads of vectors of bf16 that LLVM's code generator ends the
+/// process on; the last part of `optimize`.
+void widenOddLoads(llvm::Module &module);
+
 /// The bytes of an ELF object.
 llvm::Expected<std::string> emitObject(llvm::Module &module,
                                        llvm::TargetMachine &machine);

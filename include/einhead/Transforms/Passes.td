@@ -120,12 +120,17 @@ def SchedulePass : Pass<"attn-schedule", "::mlir::func::FuncOp"> {
     attention that cannot be tiled (two key letters, a dynamic depth) is left
     without one, with a missed remark; it lowers through linalg.
 
+    For a `chip` with wgmma (sm_90a), what one kernel of tensor cores computes
+    gets `products = wgmma`; a missed remark says of others why not.
+
     Level after: 3 (scheduled).
   }];
   let options = [
     Option<"cpu", "cpu", "std::string", "\"host\"", "the target CPU">,
     Option<"file", "file", "std::string", "",
            "measured schedules, as 'einhead tune' stores them">,
+    Option<"chip", "chip", "std::string", "",
+           "the target GPU; none: the loops run on the CPU">,
     Option<"requireFused", "require-fused", "bool", "false",
            "an attention that cannot be tiled is an error">];
   let dependentDialects = ["::einhead::attn::AttnDialect"];
@@ -137,8 +142,11 @@ def StateTrafficPass : Pass<"attn-state-traffic", "::mlir::func::FuncOp"> {
     The traffic contract, first half.  For example sizes of what is dynamic, the
     least K/V bytes of all scheduled attentions: the keys that some row attends,
     counted one by one, times the bytes of a key; once more for each further
-    block of rows (`row_tile`).  The number and the sizes stand in the attribute
-    `attn.traffic` of the function until `--attn-check-traffic`.
+    block of rows (`row_tile`).  Where the keys of a part of a mask lie apart in
+    no list, `walked` has those between as well.  The numbers and the sizes stand
+    in the attribute `attn.traffic` of the function until
+    `--attn-check-traffic`.  A remark says how many scores a mask keeps, and how
+    many operations those are.
 
     Level after: 3 (scheduled).
   }];
@@ -175,8 +183,9 @@ def CheckTrafficPass : Pass<"attn-check-traffic", "::mlir::func::FuncOp"> {
   let description = [{
     The traffic contract, second half.  Runs the index arithmetic of the loops
     with the sizes of `attn.traffic`, adds up the K/V bytes of each partial
-    attention that they reach, and compares.  More than the stated bytes and the
-    padding of the first and last key tile of each loop is an error.
+    attention that they reach, and compares.  More than the stated bytes
+    (`walked`, where that is more) and the padding of the first and last key tile
+    of each loop is an error.
 
     Level after: 4 (tiled).
   }];
@@ -341,7 +350,7 @@ def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "::mlir::func::FuncOp"> {
     On buffers: each linalg op outside of `gpu.launch` and `scf.forall` becomes a
     launch with one thread for each point of its parallel loops, numbered in the
     order of the output's dimensions; a thread runs the reductions, its sums in
-    registers.  Copies are such ops, too.  A loop around one op whose turns write
+    registers.  A long one is shared out among threads of a block.  Copies are such ops, too.  A loop around one op whose turns write
     different rows, as appends at a position for each sequence do, becomes a
     further parallel loop.  A number that a tensor element gives is loaded by the
     kernel that uses it, where the element is still the same then; a store of one

@@ -12,10 +12,10 @@
 
 namespace einhead::hopper {
 
-/// The tiles that a block takes: from tile `firstTile` of unit `firstUnit` up to
-/// tile `endTile` of unit `endUnit`.
+/// The tiles that a block takes: from tile `firstTile` of unit `firstUnit` up
+/// to tile `endTile` of unit `endUnit`, of every `step`-th unit.
 struct Run {
-  mlir::Value firstUnit, firstTile, endUnit, endTile;
+  mlir::Value firstUnit, firstTile, endUnit, endTile, step;
 };
 
 /// The blocks that share a unit, and which of its states the first one's is.
@@ -26,14 +26,14 @@ struct Contributors {
 /// A unit's tiles that this block takes.
 struct Item {
   mlir::Value unit;
-  Values batch;             ///< indices of the batch letters
-  mlir::Value firstRow;     ///< of the unit, among all rows
-  mlir::Value limit;        ///< no key from here on counts
-  mlir::Value tiles;        ///< of the unit, at least 1
-  mlir::Value firstOfUnit;  ///< number of the unit's first tile in K
-  mlir::Value begin, end;   ///< tiles of the unit
-  mlir::Value isWhole;      ///< i1
-  mlir::Value state;        ///< number of the block's state for it
+  Values batch;            ///< indices of the batch letters
+  mlir::Value firstRow;    ///< of the unit, among all rows
+  mlir::Value limit;       ///< no key from here on counts
+  mlir::Value tiles;       ///< of the unit, at least 1
+  mlir::Value firstOfUnit; ///< number of the unit's first tile in K
+  mlir::Value begin, end;  ///< tiles of the unit
+  mlir::Value isWhole;     ///< i1
+  mlir::Value state;       ///< number of the block's state for it
 };
 
 /// What a warpgroup carries from tile to tile.
@@ -59,9 +59,8 @@ private:
   void setRegisters(int64_t count, mlir::NVVM::SetMaxRegisterAction action);
   mlir::Value fullBarrier(mlir::Value stage, bool ofValue);
   mlir::Value emptyBarrier(mlir::Value stage, bool ofValue);
-  std::pair<mlir::Value, mlir::Value> nextStage(mlir::Value stage,
-                                                mlir::Value phase,
-                                                int64_t step);
+  std::pair<mlir::Value, mlir::Value>
+  nextStage(mlir::Value stage, mlir::Value phase, int64_t step);
   void produce();
   void copyTile(const Item &item, mlir::Value tile, mlir::Value stage,
                 mlir::Value phase, bool ofValue);
@@ -86,9 +85,9 @@ private:
   Run equalRun(mlir::Value block);
   void findRun(mlir::Value block);
   Item itemAt(mlir::Value unit);
-  Values overItems(mlir::ValueRange carried,
-                   llvm::function_ref<Values(const Item &, mlir::ValueRange)>
-                       body);
+  Values
+  overItems(mlir::ValueRange carried,
+            llvm::function_ref<Values(const Item &, mlir::ValueRange)> body);
   Contributors contributorsOf(const Item &item);
 
   // A tile (DecodeTile.cpp).
@@ -102,8 +101,7 @@ private:
   mlir::Value isPartial(const Item &item, mlir::Value firstKey);
   mlir::Value isLive(llvm::ArrayRef<mlir::Value> rowLetters, mlir::Value key);
   mlir::Value evaluate(mlir::AffineExpr expression,
-                       llvm::ArrayRef<mlir::Value> rowLetters,
-                       mlir::Value key);
+                       llvm::ArrayRef<mlir::Value> rowLetters, mlir::Value key);
   Values relative(llvm::ArrayRef<mlir::Value> scores,
                   llvm::ArrayRef<mlir::Value> maxima);
   std::pair<Values, Carried> raiseMaxima(llvm::ArrayRef<mlir::Value> scores,
@@ -113,8 +111,8 @@ private:
   void clearValues(const Item &item, mlir::Value valueOffset,
                    mlir::Value firstKey);
   void addValues(mlir::Value valueOffset, Values &outputs);
-  mlir::Value wgmma(mlir::Value accumulators, mlir::Value a, mlir::Value bMatrix,
-                    bool accumulate, bool turned);
+  mlir::Value wgmma(mlir::Value accumulators, mlir::Value a,
+                    mlir::Value bMatrix, bool accumulate, bool turned);
   mlir::Value toStruct(llvm::ArrayRef<mlir::Value> values);
   Values fromStruct(mlir::Value value);
   /// The row (in the unit) of accumulator element `e` of column block `n`.
@@ -133,13 +131,15 @@ private:
   void writeOutput(const Item &item, mlir::Value row, mlir::Value column,
                    mlir::Value max, mlir::Value sum,
                    llvm::ArrayRef<mlir::Value> values);
-  mlir::Value statePointer(mlir::Value state, mlir::Value offset);
+  mlir::Value stateOf(const Contributors &contributors, mlir::Value part);
+  mlir::Value ownState(const Item &item);
 
   int64_t blocks() const { return shape.paddedRows() / 8; }
 
   const DecodeShape &shape;
   const DecodeParameters &p;
   mlir::Value thread, warp, lane, block, blockCount;
+  mlir::Value isCluster; ///< i1: the blocks of a unit are a cluster
   Run mine;
   mlir::Value tilesEach, longerRuns, unitTiles; ///< of equal runs
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it

@@ -30,11 +30,12 @@ void DecodeEmitter::spill(const Carried &carried) {
       Value line = mul(add(mul(group, rows), row), width);
       for (int64_t box = 0; box < shape.widthBoxes(); ++box)
         for (int64_t half = 0; half < 2; ++half) {
-          Value column = add(add(mul(groupWarp, 16), laneRow),
-                             box * 64 + half * 8);
+          Value column =
+              add(add(mul(groupWarp, 16), laneRow), box * 64 + half * 8);
           ifThen(andOf(isLess(row, rows), isLess(column, width)), [&] {
-            storeShared(carried.outputs[(box * blocks() + n) * 4 + e + 2 * half],
-                        add(mul(add(line, column), 4), shape.outputOffset()));
+            storeShared(
+                carried.outputs[(box * blocks() + n) * 4 + e + 2 * half],
+                add(mul(add(line, column), 4), shape.outputOffset()));
           });
         }
     }
@@ -54,9 +55,36 @@ void DecodeEmitter::spill(const Carried &carried) {
   });
 }
 
-Value DecodeEmitter::statePointer(Value state, Value offset) {
-  Value index = mul64(widen(state), i64(shape.stateFloats()));
-  return at(p.partials, b.getF32Type(), add64(index, widen(offset)));
+/// Where this block keeps its state of the item: in the ring, which holds no
+/// tile of use any more, if the other blocks of the unit can read it there.
+Value DecodeEmitter::ownState(const Item &item) {
+  return ifElse(
+      isCluster,
+      [&] {
+        return Values{
+            LLVM::AddrSpaceCastOp::create(b, pointerType(), sharedBase)};
+      },
+      [&] {
+        Value first = mul64(widen(item.state), i64(shape.stateFloats()));
+        return Values{at(p.partials, b.getF32Type(), first)};
+      })[0];
+}
+
+/// The state of a unit's part.
+Value DecodeEmitter::stateOf(const Contributors &contributors, Value part) {
+  return ifElse(
+      isCluster,
+      [&] {
+        Value own = LLVM::AddrSpaceCastOp::create(b, pointerType(), sharedBase);
+        return Values{NVVM::MapaOp::create(b, pointerType(), own, part)};
+      },
+      [&] {
+        Value state = mul(add(contributors.first, part), shape.statesPerBlock);
+        state = add(state,
+                    select(isEqual(part, 0), contributors.firstState, i32(0)));
+        Value first = mul64(widen(state), i64(shape.stateFloats()));
+        return Values{at(p.partials, b.getF32Type(), first)};
+      })[0];
 }
 
 /// `step` columns of a row, normalised.  A row without keys is 0, its
@@ -68,8 +96,8 @@ void DecodeEmitter::writeOutput(const Item &item, Value row, Value column,
   auto wide = VectorType::get({step}, b.getF32Type());
   Value vector = LLVM::UndefOp::create(b, wide);
   for (auto [i, value] : llvm::enumerate(values))
-    vector = LLVM::InsertElementOp::create(b, vector, mulF(value, factor),
-                                           i32(i));
+    vector =
+        LLVM::InsertElementOp::create(b, vector, mulF(value, factor), i32(i));
   unsigned bytes = 4 * step;
   if (!shape.output.isF32()) {
     vector = LLVM::FPTruncOp::create(b, VectorType::get({step}, shape.output),
@@ -100,6 +128,7 @@ void DecodeEmitter::joinGroups(const Item &item) {
   int64_t rows = shape.rows, width = shape.width;
   int64_t states = shape.outputOffset() + shape.groups * rows * width * 4;
   auto four = VectorType::get({step}, b.getF32Type());
+  Value state = ownState(item);
   loop(thread, i32(rows * width / step), i32(shape.consumers()), [&](Value i) {
     Value row = div(i, width / step);
     Value column = mul(sub(i, mul(row, width / step)), step);
@@ -120,8 +149,8 @@ void DecodeEmitter::joinGroups(const Item &item) {
       Value part = loadShared(
           four, add(mul(i, 16), shape.outputOffset() + g * rows * width * 4));
       for (int64_t k = 0; k < step; ++k)
-        values[k] = fma(
-            factor, LLVM::ExtractElementOp::create(b, part, i32(k)), values[k]);
+        values[k] = fma(factor, LLVM::ExtractElementOp::create(b, part, i32(k)),
+                        values[k]);
     }
     ifElse(
         item.isWhole,
@@ -131,14 +160,15 @@ void DecodeEmitter::joinGroups(const Item &item) {
         },
         [&] {
           ifThen(isEqual(column, 0), [&] {
-            store(max, statePointer(item.state, row));
-            store(sum, statePointer(item.state, add(row, rows)));
+            store(max, at(state, b.getF32Type(), widen(row)));
+            store(sum, at(state, b.getF32Type(), widen(add(row, rows))));
           });
           Value vector = LLVM::UndefOp::create(b, four);
           for (int64_t k = 0; k < step; ++k)
-            vector = LLVM::InsertElementOp::create(b, vector, values[k], i32(k));
-          store(vector, statePointer(item.state, add(mul(i, step), 4 * rows)),
-                16);
+            vector =
+                LLVM::InsertElementOp::create(b, vector, values[k], i32(k));
+          Value place = widen(add(mul(i, step), 4 * rows));
+          store(vector, at(state, b.getF32Type(), place), 16);
           return Values();
         });
   });
@@ -158,8 +188,8 @@ void DecodeEmitter::mergeShare(const Item &item,
   auto four = VectorType::get({step}, b.getF32Type());
   Type f32Type = b.getF32Type();
   int64_t elements = rows * width / step;
-  Value each = div(sub(add(contributors.count, elements), i32(1)),
-                   contributors.count);
+  Value each =
+      div(sub(add(contributors.count, elements), i32(1)), contributors.count);
   Value begin = minOf(mul(share, each), i32(elements));
   Value end = minOf(add(begin, each), i32(elements));
   loop(begin, end, i32(threads), [&](Value base) {
@@ -182,13 +212,13 @@ void DecodeEmitter::mergeShare(const Item &item,
     state.append(step, f32(0));
     Value stop = select(isLess(team, teams), contributors.count, i32(0));
     state = loop(team, stop, teams, state, [&](Value part, ValueRange now) {
-      Value other = mul(add(contributors.first, part), shape.statesPerBlock);
-      other = add(other, select(isEqual(part, 0), contributors.firstState,
-                                i32(0)));
-      Value vector =
-          load(four, statePointer(other, add(mul(i, step), 4 * rows)), 16);
-      Values next = {load(f32Type, statePointer(other, row)),
-                     load(f32Type, statePointer(other, add(row, rows)))};
+      Value other = stateOf(contributors, part);
+      auto read = [&](Type type, Value place) {
+        return load(type, at(other, f32Type, widen(place)),
+                    type == f32Type ? 4 : 16);
+      };
+      Value vector = read(four, add(mul(i, step), 4 * rows));
+      Values next = {read(f32Type, row), read(f32Type, add(row, rows))};
       for (int64_t k = 0; k < step; ++k)
         next.push_back(LLVM::ExtractElementOp::create(b, vector, i32(k)));
       return joined(now, next);
@@ -197,15 +227,15 @@ void DecodeEmitter::mergeShare(const Item &item,
       storeShared(state[k], add(mul(thread, 4), scratch + k * threads * 4));
     syncConsumers();
     ifThen(isEqual(team, 0), [&] {
-      Values all = loop(i32(1), teams, i32(1), state,
-                        [&](Value t, ValueRange now) {
-                          Value from = mul(add(thread, mul(t, count)), 4);
-                          Values next;
-                          for (int64_t k = 0; k < step + 2; ++k)
-                            next.push_back(loadShared(
-                                f32Type, add(from, scratch + k * threads * 4)));
-                          return joined(now, next);
-                        });
+      Values all =
+          loop(i32(1), teams, i32(1), state, [&](Value t, ValueRange now) {
+            Value from = mul(add(thread, mul(t, count)), 4);
+            Values next;
+            for (int64_t k = 0; k < step + 2; ++k)
+              next.push_back(
+                  loadShared(f32Type, add(from, scratch + k * threads * 4)));
+            return joined(now, next);
+          });
       writeOutput(item, row, column, all[0], all[1],
                   ArrayRef<Value>(all).drop_front(2));
     });
@@ -217,15 +247,17 @@ void DecodeEmitter::mergeShare(const Item &item,
 /// merged share; the last one sets it to 0 for the next launch.
 static Value increment(KernelBuilder &k, Value counter) {
   return LLVM::AtomicRMWOp::create(k.b, LLVM::AtomicBinOp::add, counter,
-                                   k.i32(1), LLVM::AtomicOrdering::acq_rel,
+                                   k.i32(1), LLVM::AtomicOrdering::monotonic,
                                    "device");
 }
 
 /// Says that this block's state of the unit is stored.
 void DecodeEmitter::announce(const Item &item) {
-  LLVM::FenceOp::create(b, LLVM::AtomicOrdering::seq_cst, "device");
   syncConsumers();
   ifThen(isEqual(thread, 0), [&] {
+    // The barrier orders the block's stores before the fence, and the fence
+    // before the counter's change.
+    LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
     increment(*this, at(p.counters, b.getI32Type(), widen(item.unit)));
   });
 }
@@ -245,6 +277,7 @@ void DecodeEmitter::mergeUnit(const Item &item) {
           now.setSyncscope("device");
           return Values{now};
         });
+    LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
   });
   syncConsumers();
   mergeShare(item, contributors, sub(block, contributors.first));
@@ -259,16 +292,31 @@ void DecodeEmitter::mergeUnit(const Item &item) {
 /// All blocks run at the same time, and each has stored its states before it
 /// waits for those of others.
 void DecodeEmitter::mergeParts() {
-  auto mergeOf = [&](Value unit) {
+  auto ifShared = [&](Value unit, llvm::function_ref<void(const Item &)> body) {
     Item item = itemAt(unit);
     Value some = isLess(item.begin, item.end);
-    Value isPart = andOf(some, isEqual(item.isWhole, i1(false)));
-    ifThen(isPart, [&] { mergeUnit(item); });
+    ifThen(andOf(some, xorOf(item.isWhole, i1(true))), [&] { body(item); });
   };
-  ifThen(isLess(mine.firstUnit, p.units), [&] { mergeOf(mine.firstUnit); });
-  Value isOther = andOf(isLess(mine.firstUnit, mine.endUnit),
-                        isLess(i32(0), mine.endTile));
-  ifThen(isOther, [&] { mergeOf(mine.endUnit); });
+  ifElse(
+      isCluster,
+      [&] {
+        syncCluster(); // the others' states are in place
+        ifShared(mine.firstUnit, [&](const Item &item) {
+          mergeShare(item, contributorsOf(item),
+                     sub(block, mul(item.unit, p.parts)));
+        });
+        syncCluster(); // nobody reads this block's any more
+        return Values();
+      },
+      [&] {
+        auto merge = [&](const Item &item) { mergeUnit(item); };
+        ifThen(isLess(mine.firstUnit, p.units),
+               [&] { ifShared(mine.firstUnit, merge); });
+        Value isOther = andOf(isLess(mine.firstUnit, mine.endUnit),
+                              isLess(i32(0), mine.endTile));
+        ifThen(isOther, [&] { ifShared(mine.endUnit, merge); });
+        return Values();
+      });
 }
 
 void DecodeEmitter::finish(const Item &item, const Carried &carried) {
@@ -276,5 +324,6 @@ void DecodeEmitter::finish(const Item &item, const Carried &carried) {
   spill(carried);
   syncConsumers();
   joinGroups(item);
-  ifThen(isEqual(item.isWhole, i1(false)), [&] { announce(item); });
+  Value isPart = xorOf(item.isWhole, i1(true));
+  ifThen(andOf(isPart, xorOf(isCluster, i1(true))), [&] { announce(item); });
 }

@@ -57,6 +57,8 @@ void DecodeEmitter::setUp() {
   lane = rem(thread, 32);
   block = NVVM::BlockIdXOp::create(b, b.getI32Type());
   blockCount = NVVM::GridDimXOp::create(b, b.getI32Type());
+  Value blocksOfCluster = NVVM::ClusterDim::create(b, b.getI32Type());
+  isCluster = isLess(i32(1), blocksOfCluster);
   ifThen(isEqual(thread, 0), [&] {
     int64_t count = shape.stages * shape.barriersPerStage();
     for (int64_t i = 0; i < count; ++i) {
@@ -66,8 +68,11 @@ void DecodeEmitter::setUp() {
     }
   });
   NVVM::FenceMbarrierInitOp::create(b);
-  shareOut();
+  if (p.lengths)
+    ifThen(andOf(isLess(p.parts, i32(0)), isEqual(warp, 0)),
+           [&] { findRun(block); });
   barrier(i32(0), shape.threads());
+  shareOut();
 }
 
 //===----------------------------------------------------------------------===//
@@ -163,8 +168,7 @@ Value DecodeEmitter::hasRow(const Item &item, Value row) {
 }
 
 Value DecodeEmitter::elementPointer(const Addressed &tensor, Type type,
-                                    const Item &item, Value row,
-                                    Value column) {
+                                    const Item &item, Value row, Value column) {
   Value index = column ? widen(column) : i64(0);
   for (auto [i, stride] : llvm::enumerate(tensor.batchStrides))
     index = add64(index, mul64(widen(item.batch[i]), stride));
@@ -187,10 +191,10 @@ void DecodeEmitter::loadQueries(const Item &item) {
     Values data = ifElse(
         exists,
         [&] {
-          return Values{load(chunkType,
-                             elementPointer(p.query, shape.element, item, row,
-                                            mul(chunk, 8)),
-                             16)};
+          return Values{load(
+              chunkType,
+              elementPointer(p.query, shape.element, item, row, mul(chunk, 8)),
+              16)};
         },
         [&] { return Values{zero}; });
     Value swizzled = xorOf(rem(chunk, 8), rem(row, 8));
@@ -215,10 +219,10 @@ void DecodeEmitter::consume() {
   overItems({group, group, i32(0)}, [&](const Item &item, ValueRange ring) {
     syncConsumers(); // the last item's outputs stood where the queries go
     loadQueries(item);
-    loop(thread, i32(shape.groups * rows), i32(shape.consumers()),
-         [&](Value i) {
-           storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
-         });
+    loop(
+        thread, i32(shape.groups * rows), i32(shape.consumers()), [&](Value i) {
+          storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
+        });
     fenceAsync();
     syncConsumers();
     Carried start;

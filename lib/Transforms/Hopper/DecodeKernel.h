@@ -34,15 +34,15 @@ namespace einhead::hopper {
 
 /// What a kernel is generated for.
 struct DecodeShape {
-  int64_t totalRows;       ///< query rows that share K and V
-  int64_t rows;            ///< those of one unit: all, or a block of them
-  int64_t depth, width;    ///< multiples of 8
-  bool valueInKey;         ///< the value is the key's first columns
-  mlir::Type element;      ///< of query, key and value: bf16 or f16
-  mlir::Type output;       ///< f32, f16 or bf16
-  double scale;            ///< of the scores, > 0
-  int64_t groups, stages;  ///< stages are a multiple of the groups
-  int64_t keyTile;         ///< a multiple of 64
+  int64_t totalRows;      ///< query rows that share K and V
+  int64_t rows;           ///< those of one unit: all, or a block of them
+  int64_t depth, width;   ///< multiples of 8
+  bool valueInKey;        ///< the value is the key's first columns
+  mlir::Type element;     ///< of query, key and value: bf16 or f16
+  mlir::Type output;      ///< f32, f16 or bf16
+  double scale;           ///< of the scores, > 0
+  int64_t groups, stages; ///< stages are a multiple of the groups
+  int64_t keyTile;        ///< a multiple of 64
   int64_t blocksPerSM;
 
   int64_t rowBlocks() const { return llvm::divideCeil(totalRows, rows); }
@@ -117,7 +117,7 @@ struct DecodeParameters {
   mlir::Value keys;               ///< how many there are at most
   std::optional<KeyMask> mask;
   mlir::Value units;
-  mlir::Value unitsEach;          ///< of one index of the first batch letter
+  mlir::Value unitsEach; ///< of one index of the first batch letter
   /// How tiles are shared out: parts of each unit (> 0), whole units (0), or
   /// runs of tiles of equal length (-1).
   mlir::Value parts;

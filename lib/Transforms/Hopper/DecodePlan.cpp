@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "DecodePlan.h"
+#include "einhead/IR/KeySet.h"
 #include "einhead/IR/Tile.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -19,6 +20,22 @@ using namespace einhead::hopper;
 static constexpr int64_t sharedBytesPerSM = 228 << 10, reservedBytes = 1 << 10,
                          registersPerSM = 64 << 10;
 static constexpr int64_t mostGroups = 3;
+
+/// The kernel walks the keys from the first to the last one that a row attends,
+/// the same for all units.
+static std::string whyNotMask(AttentionLike op, MaskAttr mask) {
+  AttentionRoles roles = rolesOf(op);
+  if (roles.key.size() != 1)
+    return "a mask over several key letters";
+  char key = roles.key[0];
+  for (char letter : otherLetters(mask, key))
+    if (roles.row.find(letter) == std::string::npos)
+      return std::string("its mask differs along '") + letter +
+             "', which is no row letter";
+  if (isSparse(mask, key) || disjointMasks(mask).size() != 1)
+    return "the keys of its mask lie apart";
+  return "";
+}
 
 std::string einhead::hopper::whyNotDecodeKernel(AttentionOp op) {
   auto like = cast<AttentionLike>(op.getOperation());
@@ -47,9 +64,12 @@ std::string einhead::hopper::whyNotDecodeKernel(AttentionOp op) {
   // A tensor map has at most 5 dimensions, two of which are keys and columns.
   if (roles.keyTerm.size() > 5 || roles.valueTerm.size() > 5)
     return "key or value has more than three batch letters";
-  if (op.getMask() || op.getBias() || op.getBlocks() || op.getSink() ||
+  if (op.getMask())
+    if (std::string why = whyNotMask(like, *op.getMask()); !why.empty())
+      return why;
+  if (op.getBias() || op.getBlocks() || op.getSink() ||
       !op.getScore().empty() || op.getOffsetLetters())
-    return "a mask, bias, block list, sink or score region shapes its scores";
+    return "a bias, block list, sink or score region shapes its scores";
   if (op.getScale().convertToDouble() <= 0)
     return "its scale is not positive";
   return "";
@@ -108,8 +128,14 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   // Few rows wait for memory: two small blocks overlap their ends.  Many rows
   // need groups that compute while others wait.
   int64_t registers = registersFor(shape.paddedRows(), shape.widthBoxes());
-  shape.blocksPerSM = shape.paddedRows() <= 16 && shape.widthBoxes() <= 2 ? 2 : 1;
-  shape.groups = shape.blocksPerSM == 2 ? 1 : mostGroups;
+  // Measured on an H200: three blocks where keys are few.
+  constexpr int64_t fewRows = 16, fewKeys = 512;
+  int64_t keys = staticExtent(like, roles.key[0]);
+  bool isShort = !ShapedType::isDynamic(keys) && keys <= fewKeys;
+  bool isSmall = shape.paddedRows() <= fewRows && shape.widthBoxes() <= 2 &&
+                 shape.depthBoxes() <= 2;
+  shape.blocksPerSM = !isSmall ? 1 : isShort ? 3 : 2;
+  shape.groups = isSmall ? 1 : mostGroups;
   while (shape.groups > 1 &&
          shape.threads() * shape.blocksPerSM * registers > registersPerSM)
     --shape.groups;

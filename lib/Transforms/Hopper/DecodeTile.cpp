@@ -61,8 +61,8 @@ Values DecodeEmitter::fromStruct(Value value) {
 Value DecodeEmitter::wgmma(Value accumulators, Value a, Value bMatrix,
                            bool accumulate, bool turned) {
   MLIRContext *context = b.getContext();
-  auto element = shape.element.isBF16() ? NVVM::WGMMATypes::bf16
-                                        : NVVM::WGMMATypes::f16;
+  auto element =
+      shape.element.isBF16() ? NVVM::WGMMATypes::bf16 : NVVM::WGMMATypes::f16;
   return NVVM::WgmmaMmaAsyncOp::create(
       b, accumulators.getType(), accumulators, a, bMatrix,
       NVVM::MMAShapeAttr::get(context, 64, shape.paddedRows(), 16), element,
@@ -82,8 +82,7 @@ Values DecodeEmitter::scores(Value keyOffset) {
   wgmmaFence();
   for (int64_t k = 0; k < llvm::divideCeil(shape.depth, 16); ++k) {
     int64_t box = k / 4, step = k % 4 * 32;
-    Value keys =
-        descriptor(add(keyOffset, box * shape.keyTile * 128 + step));
+    Value keys = descriptor(add(keyOffset, box * shape.keyTile * 128 + step));
     Value queries =
         descriptor(i32(shape.queryOffset() + box * rows * 128 + step));
     sums = wgmma(sums, keys, queries, /*accumulate=*/k > 0, /*turned=*/false);
@@ -133,8 +132,8 @@ Value DecodeEmitter::isPartial(const Item &item, Value firstKey) {
   return result;
 }
 
-Value DecodeEmitter::evaluate(AffineExpr expression,
-                              ArrayRef<Value> rowLetters, Value key) {
+Value DecodeEmitter::evaluate(AffineExpr expression, ArrayRef<Value> rowLetters,
+                              Value key) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expression))
     return i32(constant.getValue());
   if (auto symbol = dyn_cast<AffineSymbolExpr>(expression))
@@ -167,7 +166,8 @@ Value DecodeEmitter::isLive(ArrayRef<Value> rowLetters, Value key) {
     Value all = arith::ConstantIntOp::create(b, 1, 1);
     for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
       Value value = evaluate(set.getConstraint(i), rowLetters, key);
-      all = andOf(all, set.isEq(i) ? isEqual(value, 0) : isLess(i32(-1), value));
+      all =
+          andOf(all, set.isEq(i) ? isEqual(value, 0) : isLess(i32(-1), value));
     }
     any = any ? orOf(any, all) : all;
   }
@@ -202,19 +202,19 @@ Values DecodeEmitter::relative(ArrayRef<Value> scores, ArrayRef<Value> maxima) {
   Value scale = f32(shape.scale * 1.4426950408889634);
   Values result;
   for (size_t i = 0; i < scores.size(); ++i)
-    result.push_back(
-        fma(scores[i], scale, negF(maxima[i / 4 * 2 + i % 2])));
+    result.push_back(fma(scores[i], scale, negF(maxima[i / 4 * 2 + i % 2])));
   return result;
 }
 
 /// Rare: raises the reference maxima to those of this tile's scores, and
 /// rescales what was summed with the old ones.  A row without a key keeps -inf
 /// and counts from 0.
-std::pair<Values, Carried>
-DecodeEmitter::raiseMaxima(ArrayRef<Value> scores, ArrayRef<Value> maxima,
-                           Carried carried) {
+std::pair<Values, Carried> DecodeEmitter::raiseMaxima(ArrayRef<Value> scores,
+                                                      ArrayRef<Value> maxima,
+                                                      Carried carried) {
   int64_t rows = shape.paddedRows();
-  Value none = negativeInfinity(), scale = f32(shape.scale * 1.4426950408889634);
+  Value none = negativeInfinity(),
+        scale = f32(shape.scale * 1.4426950408889634);
   for (int64_t n = 0; n < blocks(); ++n)
     for (int64_t e = 0; e < 2; ++e) {
       Value max = maxF(scores[n * 4 + e], scores[n * 4 + e + 2]);
@@ -261,7 +261,8 @@ void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
     Value both = LLVM::UndefOp::create(b, pair);
     both = LLVM::InsertElementOp::create(b, both, low, i32(0));
     both = LLVM::InsertElementOp::create(b, both, high, i32(1));
-    both = LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
+    both =
+        LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
     return LLVM::BitcastOp::create(b, b.getI32Type(), both);
   };
   MLIRContext *context = b.getContext();
@@ -279,10 +280,9 @@ void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
     // Lanes 16 to 31 say where the matrices of the second block go.
     if (two)
       offset = add(offset, mul(div(matrix, 2), 1024));
-    NVVM::StMatrixOp::create(
-        b, shared(offset), sources, NVVM::MMALayout::col,
-        NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
-        NVVM::LdStMatrixEltType::B16);
+    NVVM::StMatrixOp::create(b, shared(offset), sources, NVVM::MMALayout::col,
+                             NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+                             NVVM::LdStMatrixEltType::B16);
   }
 }
 

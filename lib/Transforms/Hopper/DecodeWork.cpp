@@ -54,13 +54,12 @@ Run DecodeEmitter::partOfUnit(Value block) {
   auto bound = [&](Value i) { return div(mul(tiles, i), parts); };
   Value exists = isLess(part, parts);
   return {unit, select(exists, bound(part), i32(0)), unit,
-          select(exists, bound(add(part, 1)), i32(0))};
+          select(exists, bound(add(part, 1)), i32(0)), i32(1)};
 }
 
+/// Blocks take the units in turn: they read neighbouring memory at a time.
 Run DecodeEmitter::wholeUnits(Value block, Value blocks) {
-  Value each = div(p.units, blocks), longer = rem(p.units, blocks);
-  auto bound = [&](Value i) { return add(mul(i, each), minOf(i, longer)); };
-  return {bound(block), i32(0), bound(add(block, 1)), i32(0)};
+  return {block, i32(0), p.units, i32(0), blocks};
 }
 
 //===----------------------------------------------------------------------===//
@@ -88,7 +87,7 @@ Run DecodeEmitter::equalRun(Value block) {
   Value start = startOf(block), end = startOf(add(block, 1));
   Value first = div(start, tiles), last = div(end, tiles);
   return {first, sub(start, mul(first, tiles)), last,
-          sub(end, mul(last, tiles))};
+          sub(end, mul(last, tiles)), i32(1)};
 }
 
 /// With lengths, a warp adds up the tiles, and finds both ends of this block's
@@ -100,10 +99,10 @@ void DecodeEmitter::findRun(Value block) {
     Value tiles = tilesOf(limitOf(select(exists, i, i32(0))));
     return select(exists, mul(tiles, p.unitsEach), i32(0));
   };
-  Values total = loop(lane, batch, i32(32), Values{i32(0)},
-                      [&](Value i, ValueRange sum) {
-                        return Values{add(sum[0], tilesAt(i))};
-                      });
+  Values total =
+      loop(lane, batch, i32(32), Values{i32(0)}, [&](Value i, ValueRange sum) {
+        return Values{add(sum[0], tilesAt(i))};
+      });
   for (int64_t distance : {1, 2, 4, 8, 16})
     total[0] = add(total[0], shuffleXor(total[0], distance));
   tilesEach = div(total[0], blockCount);
@@ -120,39 +119,36 @@ void DecodeEmitter::findRun(Value block) {
     }
   });
   syncWarp();
-  loop(i32(0), batch, i32(32), Values{i32(0)}, [&](Value strip,
-                                                   ValueRange before) {
-    Value i = add(strip, lane), tiles = tilesAt(i), upTo = tiles;
-    for (int64_t distance : {1, 2, 4, 8, 16}) {
-      Value other = shuffleUp(upTo, distance);
-      upTo = add(upTo, select(isLess(lane, distance), i32(0), other));
-    }
-    Value begin = add(before[0], sub(upTo, tiles));
-    auto place = [&](Value tile, int64_t word) {
-      Value inside = sub(tile, begin);
-      Value isHere = andOf(isLess(i32(-1), inside), isLess(inside, tiles));
-      ifThen(isHere, [&] {
-        Value each = div(tiles, p.unitsEach), unit = div(inside, each);
-        storeShared(add(mul(i, p.unitsEach), unit), i32(words + word));
-        storeShared(sub(inside, mul(unit, each)), i32(words + word + 4));
-      });
-    };
-    place(start, 0);
-    place(end, 8);
-    return Values{add(before[0], shuffleFrom(upTo, 31))};
-  });
+  loop(i32(0), batch, i32(32), Values{i32(0)},
+       [&](Value strip, ValueRange before) {
+         Value i = add(strip, lane), tiles = tilesAt(i), upTo = tiles;
+         for (int64_t distance : {1, 2, 4, 8, 16}) {
+           Value other = shuffleUp(upTo, distance);
+           upTo = add(upTo, select(isLess(lane, distance), i32(0), other));
+         }
+         Value begin = add(before[0], sub(upTo, tiles));
+         auto place = [&](Value tile, int64_t word) {
+           Value inside = sub(tile, begin);
+           Value isHere = andOf(isLess(i32(-1), inside), isLess(inside, tiles));
+           ifThen(isHere, [&] {
+             Value each = div(tiles, p.unitsEach), unit = div(inside, each);
+             storeShared(add(mul(i, p.unitsEach), unit), i32(words + word));
+             storeShared(sub(inside, mul(unit, each)), i32(words + word + 4));
+           });
+         };
+         place(start, 0);
+         place(end, 8);
+         return Values{add(before[0], shuffleFrom(upTo, 31))};
+       });
 }
 
-/// What each block computes, known to all of its threads.
+/// What this block computes, known to all of its threads: after the barrier
+/// that follows `findRun`.
 void DecodeEmitter::shareOut() {
   int64_t words = shape.reductionOffset();
-  if (p.lengths) {
-    ifThen(andOf(isLess(p.parts, i32(0)), isEqual(warp, 0)),
-           [&] { findRun(block); });
-    barrier(i32(0), shape.threads());
-  }
   auto asValues = [](const Run &run) {
-    return Values{run.firstUnit, run.firstTile, run.endUnit, run.endTile};
+    return Values{run.firstUnit, run.firstTile, run.endUnit, run.endTile,
+                  run.step};
   };
   Values result = ifElse(
       isLess(i32(0), p.parts),
@@ -179,12 +175,13 @@ void DecodeEmitter::shareOut() {
               for (int64_t word = 0; word < 6; ++word)
                 found.push_back(
                     loadShared(b.getI32Type(), i32(words + word * 4)));
+              found.insert(found.begin() + 4, i32(1));
               return found;
             });
       });
-  mine = {result[0], result[1], result[2], result[3]};
-  tilesEach = result[4];
-  longerRuns = result[5];
+  mine = {result[0], result[1], result[2], result[3], result[4]};
+  tilesEach = result[5];
+  longerRuns = result[6];
 }
 
 //===----------------------------------------------------------------------===//
@@ -206,26 +203,24 @@ Item DecodeEmitter::itemAt(Value unit) {
     item.batch[0] = rest;
   item.limit = limitOf(rest);
   item.tiles = tilesOf(item.limit);
-  item.firstOfUnit =
-      p.mask ? div(p.mask->begin, shape.keyTile) : i32(0);
+  item.firstOfUnit = p.mask ? div(p.mask->begin, shape.keyTile) : i32(0);
   Value isFirst = isEqual(unit, mine.firstUnit);
   item.begin = select(isFirst, mine.firstTile, i32(0));
   item.end = select(isEqual(unit, mine.endUnit), mine.endTile, item.tiles);
   item.isWhole = andOf(isEqual(item.begin, 0), isEqual(item.end, item.tiles));
-  item.state = add(mul(block, shape.statesPerBlock),
-                   select(isFirst, i32(0), i32(1)));
+  item.state =
+      add(mul(block, shape.statesPerBlock), select(isFirst, i32(0), i32(1)));
   return item;
 }
 
 Values DecodeEmitter::overItems(
     ValueRange carried,
     llvm::function_ref<Values(const Item &, ValueRange)> body) {
-  Value end = select(isLess(i32(0), mine.endTile), add(mine.endUnit, 1),
-                     mine.endUnit);
-  return loop(mine.firstUnit, end, i32(1), carried,
-              [&](Value unit, ValueRange inner) {
-                return body(itemAt(unit), inner);
-              });
+  Value end =
+      select(isLess(i32(0), mine.endTile), add(mine.endUnit, 1), mine.endUnit);
+  return loop(
+      mine.firstUnit, end, mine.step, carried,
+      [&](Value unit, ValueRange inner) { return body(itemAt(unit), inner); });
 }
 
 /// The blocks that have tiles of the unit.
@@ -237,7 +232,8 @@ Contributors DecodeEmitter::contributorsOf(const Item &item) {
                       i32(0)};
       },
       [&] {
-        // The unit's first tile, of all: this block's run begins in it, or ends.
+        // The unit's first tile, of all: this block's run begins in it, or
+        // ends.
         Value isFirst = isEqual(item.unit, mine.firstUnit);
         Value base = select(isFirst, sub(startOf(block), mine.firstTile),
                             sub(startOf(add(block, 1)), mine.endTile));

@@ -116,8 +116,8 @@ Value KernelBuilder::isGreaterF(Value x, Value y) {
 }
 
 static Value approximate(ImplicitLocOpBuilder &b, StringRef name, Value x) {
-  return LLVM::CallIntrinsicOp::create(b, b.getF32Type(),
-                                       b.getStringAttr(name), ValueRange{x})
+  return LLVM::CallIntrinsicOp::create(b, b.getF32Type(), b.getStringAttr(name),
+                                       ValueRange{x})
       .getResult(0);
 }
 
@@ -167,9 +167,8 @@ Values KernelBuilder::ifElse(Value condition, llvm::function_ref<Values()> yes,
   return Values(op.getResults());
 }
 
-Values KernelBuilder::loop(
-    Value from, Value to, Value step, ValueRange carried,
-    llvm::function_ref<Values(Value, ValueRange)> body) {
+Values KernelBuilder::loop(Value from, Value to, Value step, ValueRange carried,
+                           llvm::function_ref<Values(Value, ValueRange)> body) {
   auto op = scf::ForOp::create(
       b, from, to, step, carried,
       [&](OpBuilder &builder, Location loc, Value i, ValueRange inner) {
@@ -188,9 +187,9 @@ void KernelBuilder::loop(Value from, Value to, Value step,
   });
 }
 
-Values KernelBuilder::whileLoop(
-    ValueRange carried, llvm::function_ref<Value(ValueRange)> condition,
-    llvm::function_ref<Values(ValueRange)> body) {
+Values KernelBuilder::whileLoop(ValueRange carried,
+                                llvm::function_ref<Value(ValueRange)> condition,
+                                llvm::function_ref<Values(ValueRange)> body) {
   auto op = scf::WhileOp::create(
       b, carried.getTypes(), carried,
       [&](OpBuilder &builder, Location loc, ValueRange inner) {
@@ -284,6 +283,11 @@ Value KernelBuilder::barrierAny(Value id, int64_t threads, Value flag) {
                              "=r,r,r,~{memory}")
                   .getResult(0);
   return b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, any, i32(0));
+}
+
+void KernelBuilder::syncCluster() {
+  NVVM::ClusterArriveOp::create(b, /*aligned=*/b.getUnitAttr());
+  NVVM::ClusterWaitOp::create(b, /*aligned=*/b.getUnitAttr());
 }
 
 Value KernelBuilder::warpAny(Value flag) {

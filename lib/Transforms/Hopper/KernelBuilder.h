@@ -44,8 +44,8 @@ public:
   mlir::Value rem(mlir::Value x, mlir::Value y); ///< unsigned
   mlir::Value rem(mlir::Value x, int64_t y);
   mlir::Value xorOf(mlir::Value x, mlir::Value y);
-  mlir::Value minOf(mlir::Value x, mlir::Value y); ///< signed
-  mlir::Value maxOf(mlir::Value x, mlir::Value y); ///< signed
+  mlir::Value minOf(mlir::Value x, mlir::Value y);  ///< signed
+  mlir::Value maxOf(mlir::Value x, mlir::Value y);  ///< signed
   mlir::Value isLess(mlir::Value x, mlir::Value y); ///< signed
   mlir::Value isLess(mlir::Value x, int64_t y) { return isLess(x, i32(y)); }
   mlir::Value isEqual(mlir::Value x, mlir::Value y);
@@ -105,6 +105,8 @@ public:
   void barrier(mlir::Value id, int64_t threads);
   /// The same, and whether `flag` holds for one of them.
   mlir::Value barrierAny(mlir::Value id, int64_t threads, mlir::Value flag);
+  /// All threads of the cluster's blocks wait, but those that have ended.
+  void syncCluster();
   /// Whether `flag` holds for one thread of the warp.
   mlir::Value warpAny(mlir::Value flag);
   void initBarrier(mlir::Value offset, int64_t count);

@@ -1,0 +1,113 @@
+//===- DecodeEntry.cpp - The kernel as a function ---------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "DecodeLauncher.h"
+#include "einhead/IR/Tile.h"
+
+using namespace mlir;
+using namespace einhead;
+using namespace einhead::attn;
+using namespace einhead::hopper;
+
+static constexpr StringLiteral sharedName = "shared";
+
+Value Launcher::given(KernelBuilder &kernel, Block *body, const Number &number,
+                      unsigned bits) {
+  if (!number.constant)
+    return body->getArgument(number.parameter);
+  return bits == 32 ? kernel.i32(*number.constant)
+                    : kernel.i64(*number.constant);
+}
+
+Addressed Launcher::addressed(KernelBuilder &kernel, Block *body,
+                              const Strided &strided) {
+  Addressed result;
+  result.base = body->getArgument(strided.base);
+  for (const Number &stride : strided.batch)
+    result.batchStrides.push_back(given(kernel, body, stride, 64));
+  for (const Number &stride : strided.row)
+    result.rowStrides.push_back(given(kernel, body, stride, 64));
+  return result;
+}
+
+KeyMask Launcher::keyMask(KernelBuilder &kernel, Block *body) {
+  MaskAttr mask = *op.getMask();
+  KeyMask result;
+  for (IntegerSetAttr set : mask.getSets())
+    result.sets.push_back(set.getValue());
+  for (char letter : mask.getLetters()) {
+    size_t place = roles.row.find(letter);
+    result.dims.push_back(place == std::string::npos ? -1 : int64_t(place));
+  }
+  for (const Number &symbol : maskSymbols)
+    result.symbols.push_back(given(kernel, body, symbol, 32));
+  result.begin = given(kernel, body, maskBegin, 32);
+  result.fullBegin = given(kernel, body, fullBegin, 32);
+  result.fullEnd = given(kernel, body, fullEnd, 32);
+  return result;
+}
+
+void Launcher::buildKernel(StringRef name) {
+  MLIRContext *context = b.getContext();
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(kernels.getBody());
+  if (!kernels.lookupSymbol(sharedName))
+    LLVM::GlobalOp::create(b, LLVM::LLVMArrayType::get(b.getI8Type(), 0),
+                           /*isConstant=*/false, LLVM::Linkage::External,
+                           sharedName, Attribute(), /*alignment=*/1024,
+                           /*addrSpace=*/3);
+  auto type = LLVM::LLVMFunctionType::get(
+      LLVM::LLVMVoidType::get(context),
+      llvm::map_to_vector(operands, [](Value v) { return v.getType(); }));
+  auto function = LLVM::LLVMFuncOp::create(b, name, type);
+  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
+  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
+                    b.getUnitAttr());
+  function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
+                    b.getDenseI32ArrayAttr({int32_t(shape.threads()), 1, 1}));
+  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                    b.getI32IntegerAttr(shape.blocksPerSM));
+  for (size_t map : maps) {
+    function.setArgAttr(
+        map, LLVM::LLVMDialect::getByValAttrName(),
+        TypeAttr::get(LLVM::LLVMArrayType::get(b.getI8Type(), tensorMapBytes)));
+    function.setArgAttr(map, LLVM::LLVMDialect::getAlignAttrName(),
+                        b.getI64IntegerAttr(tensorMapAlignment));
+    function.setArgAttr(map, NVVM::NVVMDialect::getGridConstantAttrName(),
+                        b.getUnitAttr());
+  }
+  Block *body = function.addEntryBlock(b);
+  b.setInsertionPointToStart(body);
+  KernelBuilder kernel(b, b.getLoc());
+  DecodeParameters p;
+  p.keyMap = body->getArgument(keyMap);
+  p.valueMap = body->getArgument(valueMap);
+  p.keyLetters = keyLetters;
+  p.valueLetters = valueLetters;
+  p.query = addressed(kernel, body, query);
+  p.output = addressed(kernel, body, output);
+  if (op.getLse())
+    p.lse = addressed(kernel, body, lse);
+  p.partials = body->getArgument(partials);
+  p.counters = body->getArgument(counters);
+  if (lengths)
+    p.lengths = body->getArgument(*lengths);
+  p.keys = given(kernel, body, keys, 32);
+  p.parts = given(kernel, body, parts, 32);
+  p.units = given(kernel, body, units, 32);
+  p.unitsEach = given(kernel, body, unitsEach, 32);
+  if (op.getMask())
+    p.mask = keyMask(kernel, body);
+  for (const Number &extent : extents)
+    p.batchExtents.push_back(given(kernel, body, extent, 32));
+  for (char letter : roles.row)
+    p.rowExtents.push_back(staticExtent(like, letter));
+  Value sharedBase = LLVM::AddressOfOp::create(
+      b, LLVM::LLVMPointerType::get(context, 3), sharedName);
+  buildDecodeKernel(b, b.getLoc(), shape, p, sharedBase);
+  LLVM::ReturnOp::create(b, ValueRange());
+}
