@@ -174,6 +174,39 @@ void Current::leave() {
   isEntered = false;
 }
 
+/// What the driver says of one of its GPUs.
+static einhead_status_t readInfo(const Driver &driver, int ordinal,
+                                 einhead_device_info_t &info) {
+  DeviceNumber device = 0;
+  size_t memory = 0;
+  int l2 = 0;
+  struct {
+    const char *what;
+    Result result;
+  } const answers[] = {
+      {"cuDeviceGet", driver.deviceGet(&device, ordinal)},
+      {"cuDeviceGetName",
+       driver.deviceName(info.name, sizeof(info.name), device)},
+      {"cuDeviceTotalMem", driver.deviceMemory(&memory, device)},
+      {"cuDriverGetVersion", driver.driverVersion(&info.driver_version)},
+      {"cuDeviceGetAttribute",
+       driver.deviceAttribute(&info.compute_major, ComputeMajor, device)},
+      {"cuDeviceGetAttribute",
+       driver.deviceAttribute(&info.compute_minor, ComputeMinor, device)},
+      {"cuDeviceGetAttribute",
+       driver.deviceAttribute(&info.multiprocessors, MultiprocessorCount,
+                              device)},
+      {"cuDeviceGetAttribute",
+       driver.deviceAttribute(&l2, L2CacheBytes, device)}};
+  for (const auto &[what, result] : answers)
+    if (result != Success)
+      return fail(EINHEAD_DEVICE_ERROR, at("cuda:%d", ordinal), "%s: %.150s",
+                  what, driver.describe(result).c_str());
+  info.memory_bytes = static_cast<int64_t>(memory);
+  info.l2_bytes = l2;
+  return EINHEAD_OK;
+}
+
 einhead_status_t einhead_device_info(int32_t device,
                                      einhead_device_info_t *out_info,
                                      size_t info_size) {
@@ -186,54 +219,18 @@ einhead_status_t einhead_device_info(int32_t device,
     const Driver *driver = nullptr;
     if (einhead_status_t status = Driver::open(driver))
       return status;
-    einhead_device_info_t info = {};
     Where where = at("cuda:%d", device);
-    auto check = [&](Result result, const char *what) -> einhead_status_t {
-      if (result == Success)
-        return EINHEAD_OK;
-      return fail(EINHEAD_DEVICE_ERROR, where, "%s: %.150s", what,
+    einhead_device_info_t info = {};
+    if (Result result = driver->deviceCount(&info.device_count))
+      return fail(EINHEAD_DEVICE_ERROR, where, "cuDeviceGetCount: %.150s",
                   driver->describe(result).c_str());
-    };
-    int count = 0, version = 0;
-    if (einhead_status_t status =
-            check(driver->deviceCount(&count), "cuDeviceGetCount"))
-      return status;
-    if (count < 1)
+    if (info.device_count < 1)
       return noGPU(where);
-    if (device < 0 || device >= count)
-      return fail(EINHEAD_NOT_FOUND, where, "there are %d GPUs", count);
-    DeviceNumber number = 0;
-    size_t memory = 0;
-    int l2 = 0;
-    if (einhead_status_t status =
-            check(driver->deviceGet(&number, device), "cuDeviceGet"))
+    if (device < 0 || device >= info.device_count)
+      return fail(EINHEAD_NOT_FOUND, where, "there are %d GPUs",
+                  info.device_count);
+    if (einhead_status_t status = readInfo(*driver, device, info))
       return status;
-    if (einhead_status_t status =
-            check(driver->deviceName(info.name, sizeof(info.name), number),
-                  "cuDeviceGetName"))
-      return status;
-    if (einhead_status_t status =
-            check(driver->deviceMemory(&memory, number), "cuDeviceTotalMem"))
-      return status;
-    if (einhead_status_t status =
-            check(driver->driverVersion(&version), "cuDriverGetVersion"))
-      return status;
-    struct {
-      int attribute;
-      int32_t *to;
-    } const wanted[] = {{ComputeMajor, &info.compute_major},
-                        {ComputeMinor, &info.compute_minor},
-                        {MultiprocessorCount, &info.multiprocessors},
-                        {L2CacheBytes, &l2}};
-    for (const auto &[attribute, to] : wanted)
-      if (einhead_status_t status =
-              check(driver->deviceAttribute(to, attribute, number),
-                    "cuDeviceGetAttribute"))
-        return status;
-    info.driver_version = version;
-    info.device_count = count;
-    info.memory_bytes = static_cast<int64_t>(memory);
-    info.l2_bytes = l2;
     std::memcpy(out_info, &info, std::min(info_size, sizeof(info)));
     return EINHEAD_OK;
   });

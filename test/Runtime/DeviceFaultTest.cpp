@@ -29,6 +29,22 @@ const Code codes[] = {
 };
 } // namespace
 
+/// From now on every call says so.
+void DeviceTest::expectLost(const Session &session, int result) {
+  expectError(append(session, 2, 1.0f), EINHEAD_DEVICE_LOST,
+              "was lost to CUDA_ERROR_" + std::to_string(result), "cuda:0");
+  expectError(einhead_session_set_length(session.get(), 0, 0),
+              EINHEAD_DEVICE_LOST, "was lost to");
+  expectError(einhead_session_synchronize(session.get()), EINHEAD_DEVICE_LOST,
+              "was lost to");
+  expectError(einhead_session_set_stream(session.get(), nullptr),
+              EINHEAD_DEVICE_LOST, "was lost to");
+  expectError(einhead_session_will_replay(session.get(), "append", 1),
+              EINHEAD_DEVICE_LOST, "was lost to");
+  Session other;
+  expectError(tryCreate(1, 8, other), EINHEAD_DEVICE_LOST, "was lost to");
+}
+
 TEST_F(DeviceTest, EveryFailureOfACallLeavesTheSessionAsItWas) {
   // All that a call with workspace, zeroed memory, a cluster and shared memory
   // asks of the driver, one after the other, with each code.
@@ -76,20 +92,7 @@ TEST_F(DeviceTest, EveryFailureOfACallLeavesTheSessionAsItWas) {
           EXPECT_EQ(deviceLength(session, 1), 2);
           continue;
         }
-        // From now on every call says so, and release still works.
-        expectError(append(session, 2, 1.0f), EINHEAD_DEVICE_LOST,
-                    "was lost to CUDA_ERROR_" + std::to_string(code.result),
-                    "cuda:0");
-        expectError(einhead_session_set_length(session.get(), 0, 0),
-                    EINHEAD_DEVICE_LOST, "was lost to");
-        expectError(einhead_session_synchronize(session.get()),
-                    EINHEAD_DEVICE_LOST, "was lost to");
-        expectError(einhead_session_set_stream(session.get(), nullptr),
-                    EINHEAD_DEVICE_LOST, "was lost to");
-        expectError(einhead_session_will_replay(session.get(), "append", 1),
-                    EINHEAD_DEVICE_LOST, "was lost to");
-        Session other;
-        expectError(tryCreate(1, 8, other), EINHEAD_DEVICE_LOST, "was lost to");
+        expectLost(session, code.result);
         EXPECT_EQ(length(session), 1);
         session.reset();
         module.reset();
