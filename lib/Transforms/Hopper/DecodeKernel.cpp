@@ -38,7 +38,7 @@ void DecodeEmitter::run() {
   setRegisters(producerRegisters, NVVM::SetMaxRegisterAction::decrease);
   ifThen(isEqual(thread, shape.consumers()), [&] { produce(); });
   b.setInsertionPointToStart(roles.thenBlock());
-  setRegisters(shape.groups == 2 ? 240 : 160,
+  setRegisters(DecodeShape::registers(shape.groups),
                NVVM::SetMaxRegisterAction::increase);
   consume();
 }

@@ -55,6 +55,12 @@ struct DecodeShape {
   /// the company of three: registers move between whole warpgroups alone.
   int64_t threads() const { return consumers() + (groups > 1 ? 128 : 32); }
 
+  /// Registers of a consumer's thread, where so many groups share an SM with a
+  /// producer that keeps few.
+  static constexpr int64_t registers(int64_t groups) {
+    return groups == 1 ? 255 : groups == 2 ? 240 : 160;
+  }
+
   // Shared memory, in bytes from its start.
   int64_t keyBytes() const { return keyTile * depthBoxes() * 128; }
   int64_t valueBytes() const {

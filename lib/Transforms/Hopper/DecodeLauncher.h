@@ -66,6 +66,8 @@ private:
                       mlir::Value y);
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
   mlir::Value countUnits();
+  mlir::Value countParts(mlir::Value unitCount, mlir::Value tiles,
+                         mlir::Value processors, mlir::Value places);
   void shareOut();
   void addWorkspace(mlir::Value unitCount, mlir::Value isCut);
   void launch(llvm::StringRef name);

@@ -16,9 +16,8 @@ using namespace einhead::attn;
 using namespace einhead::hopper;
 
 /// Of a multiprocessor (CUDA programming guide, compute capability 9.0): shared
-/// memory, what each block of it takes for the system, and registers.
-static constexpr int64_t sharedBytesPerSM = 228 << 10, reservedBytes = 1 << 10,
-                         registersPerSM = 64 << 10;
+/// memory, and what each block takes of it for the system.
+static constexpr int64_t sharedBytesPerSM = 228 << 10, reservedBytes = 1 << 10;
 static constexpr int64_t mostGroups = 3;
 
 /// The kernel walks the keys from the first to the last one that a row attends,
@@ -93,20 +92,30 @@ static bool isValueInKey(AttentionOp op) {
 }
 
 /// Registers of a thread that computes `rows` rows: accumulators, scores before
-/// and after, and what else it needs.
+/// and after, sums, and what else it needs (what ptxas takes without spilling
+/// more than a few words).
 static int64_t registersFor(int64_t rows, int64_t widthBoxes) {
-  return rows / 8 * 4 * (widthBoxes + 3) + 56;
+  return rows / 8 * (4 * widthBoxes + 10) + 32;
 }
 
 /// As many rows as registers allow, in blocks of about the same size.
 static int64_t rowsOfUnit(int64_t rows, int64_t widthBoxes) {
-  constexpr int64_t mostRegisters = 232;
   int64_t most = 8;
-  while (registersFor(most + 8, widthBoxes) <= mostRegisters)
+  while (registersFor(most + 8, widthBoxes) <= DecodeShape::registers(2))
     most += 8;
   if (rows <= most)
     return rows;
   return llvm::alignTo(llvm::divideCeil(rows, llvm::divideCeil(rows, most)), 8);
+}
+
+/// Whether the sizes fit into an SM, with as many stages as there is room for;
+/// a group computes on one while another is filled.
+static bool takeStages(DecodeShape &shape) {
+  int64_t budget = sharedBytesPerSM / shape.blocksPerSM - reservedBytes;
+  for (shape.stages = 2 * shape.groups; shape.sharedBytes() <= budget;)
+    shape.stages += shape.groups;
+  shape.stages -= shape.groups;
+  return shape.stages >= 2 * shape.groups || shape.groups == 1;
 }
 
 DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
@@ -127,7 +136,6 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
 
   // Few rows wait for memory: two small blocks overlap their ends.  Many rows
   // need groups that compute while others wait.
-  int64_t registers = registersFor(shape.paddedRows(), shape.widthBoxes());
   // Measured on an H200: three blocks where keys are few.
   constexpr int64_t fewRows = 16, fewKeys = 512;
   int64_t keys = staticExtent(like, roles.key[0]);
@@ -136,17 +144,10 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
                  shape.depthBoxes() <= 2;
   shape.blocksPerSM = !isSmall ? 1 : isShort ? 3 : 2;
   shape.groups = isSmall ? 1 : mostGroups;
-  while (shape.groups > 1 &&
-         shape.threads() * shape.blocksPerSM * registers > registersPerSM)
+  int64_t registers = registersFor(shape.paddedRows(), shape.widthBoxes());
+  while (shape.groups > 1 && registers > DecodeShape::registers(shape.groups))
     --shape.groups;
-  for (;; --shape.groups) {
-    int64_t budget = sharedBytesPerSM / shape.blocksPerSM - reservedBytes;
-    shape.stages = shape.groups;
-    while (shape.sharedBytes() + shape.groups * (shape.stageBytes() + 32) <=
-           budget)
-      shape.stages += shape.groups;
-    if (shape.sharedBytes() <= budget || shape.groups == 1)
-      break;
-  }
+  while (!takeStages(shape))
+    --shape.groups;
   return shape;
 }

@@ -15,6 +15,9 @@ using namespace einhead;
 using namespace einhead::attn;
 using namespace einhead::hopper;
 
+/// Every GPU with clusters has room for so many blocks in one.
+static constexpr int64_t mostClusterBlocks = 8;
+
 /// The keys that rows attend between the first and the last one; those that all
 /// rows attend; the mask's sets.
 void Launcher::measureMask() {
@@ -60,6 +63,25 @@ Value Launcher::countUnits() {
   return b.createOrFold<arith::MulIOp>(each, extentOf(roles.batch[0]));
 }
 
+/// Parts of a unit: as many as give each multiprocessor one block; where that
+/// leaves three of ten idle, as many as fit.  Parts of a few tiles are not
+/// worth more than a cluster, whose blocks merge without global memory.
+Value Launcher::countParts(Value unitCount, Value tiles, Value processors,
+                           Value places) {
+  constexpr int64_t shortTiles = 32;
+  using Is = arith::CmpIPredicate;
+  Value parts = b.createOrFold<arith::DivUIOp>(processors, unitCount);
+  Value filled = b.createOrFold<arith::MulIOp>(unitCount, parts);
+  Value isFull = compare(Is::uge, times(filled, 10), times(processors, 7));
+  parts =
+      select(isFull, parts, b.createOrFold<arith::DivUIOp>(places, unitCount));
+  Value most = select(compare(Is::ule, tiles, index(shortTiles)),
+                      index(mostClusterBlocks), tiles);
+  parts = b.createOrFold<arith::MinUIOp>(parts, most);
+  parts = b.createOrFold<arith::MinUIOp>(parts, tiles);
+  return b.createOrFold<arith::MaxUIOp>(parts, index(1));
+}
+
 /// How tiles are shared out (DecodeWork.cpp), for as many blocks as run at the
 /// same time.  Lengths are on the device: what is chosen here follows from the
 /// capacity.
@@ -73,12 +95,9 @@ void Launcher::shareOut() {
   Value one = index(1), no = arith::ConstantIntOp::create(b, 0, 1);
   Value unitCount = b.createOrFold<arith::MaxSIOp>(countUnits(), one);
   Value tiles = b.createOrFold<arith::MaxSIOp>(tileCount, one);
-  Value places =
-      times(call("einhead_host_multiprocessors", b.getIndexType(), {}),
-            shape.blocksPerSM);
-  Value most = b.createOrFold<arith::DivUIOp>(places, unitCount);
-  most = b.createOrFold<arith::MinUIOp>(most, tiles);
-  most = b.createOrFold<arith::MaxUIOp>(most, one);
+  Value processors = call("einhead_host_multiprocessors", b.getIndexType(), {});
+  Value places = times(processors, shape.blocksPerSM);
+  Value most = countParts(unitCount, tiles, processors, places);
   Value total = b.createOrFold<arith::MulIOp>(unitCount, tiles);
   Value takesRuns =
       lengths ? compare(Is::uge, total, times(places, longRun)) : no;
@@ -94,13 +113,11 @@ void Launcher::shareOut() {
 
   Value takesParts = select(b.createOrFold<arith::OrIOp>(takesRuns, takesUnits),
                             no, compare(Is::ugt, most, one));
-  // Blocks of a cluster read each other's shared memory; every GPU with
-  // clusters has room for 8 of them.  Others that wait for each other must all
-  // run at the same time: 0 asks for that.
-  constexpr int64_t mostBlocks = 8;
+  // Blocks of a cluster read each other's shared memory.  Others that wait for
+  // each other must all run at the same time: 0 asks for that.
   Value isCut = b.createOrFold<arith::OrIOp>(takesRuns, takesParts);
   Value fits = b.createOrFold<arith::AndIOp>(
-      takesParts, compare(Is::ule, most, index(mostBlocks)));
+      takesParts, compare(Is::ule, most, index(mostClusterBlocks)));
   cluster = select(fits, most, select(isCut, index(0), one));
   addWorkspace(unitCount, isCut);
 }
