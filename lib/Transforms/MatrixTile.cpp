@@ -220,56 +220,67 @@ void MatrixTile::stage(const Tile &tile) {
   });
 }
 
-/// Loads of the operand that lies still come first; of the other one each just
-/// before its products: eight tiles in all.
-void MatrixTile::scoreTiles(const ScoreBlock &at, Beside &beside) {
-  Type bf16 = b.getBF16Type(), f32 = b.getF32Type();
-  Value stride;
+/// 16 keys by 32 columns of K, which is `apart` elements from row to row if it
+/// is taken as it lies.
+Value MatrixTile::keyTileAt(const ScoreBlock &at, Value apart, int64_t i,
+                            int64_t step) {
+  Value key = t.add(at.key, i * most), column = t.index(step * 2 * most);
+  auto type = amx::TileType::get({most, 2 * most}, b.getBF16Type());
+  if (!apart)
+    return amx::TileLoadOp::create(b, type, lying, ValueRange{key, column},
+                                   Value());
+  return amx::TileLoadOp::create(
+      b, type, t.op.getKey(),
+      t.at(t.roles.keyTerm, Value(), t.add(at.start, key), column), apart);
+}
+
+Value MatrixTile::queryTileAt(const ScoreBlock &at, int64_t j, int64_t step) {
+  Value place = t.add(scaled(t.add(at.block, j), steps), step);
+  return load(b.getBF16Type(), turned, scaled(place, most * inBlock * 2),
+              inBlock * 2);
+}
+
+/// `sums` and the products of a block, beside other work.  Queries are loaded
+/// first, keys just before their products: eight tiles in all.
+void MatrixTile::multiplyScores(const ScoreBlock &at,
+                                llvm::MutableArrayRef<Value> sums,
+                                Beside &beside) {
+  Value apart;
   if (takesKeysAsTheyLie(at.full)) {
     auto metadata = memref::ExtractStridedMetadataOp::create(b, t.op.getKey());
-    stride = metadata.getStrides()[indexOf(t.roles.keyTerm, t.roles.key[0])];
+    apart = metadata.getStrides()[indexOf(t.roles.keyTerm, t.roles.key[0])];
   }
-  auto keys = [&](int64_t i, int64_t step) -> Value {
-    Value key = t.add(at.key, i * most), column = t.index(step * 2 * most);
-    auto type = amx::TileType::get({most, 2 * most}, bf16);
-    if (!stride)
-      return amx::TileLoadOp::create(b, type, lying, ValueRange{key, column},
-                                     Value());
-    return amx::TileLoadOp::create(
-        b, type, t.op.getKey(),
-        t.at(t.roles.keyTerm, Value(), t.add(at.start, key), column), stride);
-  };
-  auto queries = [&](int64_t j, int64_t step) {
-    Value place = t.add(scaled(t.add(at.block, j), steps), step);
-    return load(bf16, turned, scaled(place, most * inBlock * 2), inBlock * 2);
-  };
+  int64_t last = at.firstStep + at.steps, all = sums.size() * at.steps;
+  for (int64_t step = at.firstStep, done = 0; step < last; ++step) {
+    SmallVector<Value> queries;
+    for (int64_t j = 0; j < at.wide; ++j)
+      queries.push_back(queryTileAt(at, j, step));
+    for (int64_t i = 0; i < at.high; ++i) {
+      Value keys = keyTileAt(at, apart, i, step);
+      for (int64_t j = 0; j < at.wide; ++j) {
+        Value &sum = sums[i * at.wide + j];
+        sum = amx::TileMulFOp::create(b, sum.getType(), keys, queries[j], sum);
+        beside.write(++done, all);
+      }
+    }
+  }
+}
+
+void MatrixTile::scoreTiles(const ScoreBlock &at, Beside &beside) {
+  Type f32 = b.getF32Type();
   auto place = [&](int64_t i) {
     return acrossAt(t.add(at.slot, i % at.wide),
                     t.add(at.key, i / at.wide * most));
   };
-  int64_t tiles = at.high * at.wide, last = at.firstStep + at.steps;
   auto type = amx::TileType::get({most, most}, f32);
   SmallVector<Value> products;
-  for (int64_t i = 0; i < tiles; ++i)
+  for (int64_t i = 0; i < at.high * at.wide; ++i)
     products.push_back(at.firstStep
                            ? load(f32, across, place(i), inBlock)
                            : amx::TileZeroOp::create(b, type).getResult());
-  for (int64_t step = at.firstStep, done = 0; step < last; ++step) {
-    SmallVector<Value> right;
-    for (int64_t j = 0; j < at.wide; ++j)
-      right.push_back(queries(j, step));
-    for (int64_t i = 0; i < tiles; i += at.wide) {
-      Value left = keys(i / at.wide, step);
-      for (int64_t j = 0; j < at.wide; ++j) {
-        Value &sum = products[i + j];
-        sum = amx::TileMulFOp::create(b, type, left, right[j], sum);
-        beside.write(++done, tiles * at.steps);
-      }
-    }
-  }
-  for (int64_t i = 0; i < tiles; ++i)
-    amx::TileStoreOp::create(b, across, place(i), products[i],
-                             t.index(inBlock));
+  multiplyScores(at, products, beside);
+  for (auto [i, product] : llvm::enumerate(products))
+    amx::TileStoreOp::create(b, across, place(i), product, t.index(inBlock));
 }
 
 /// Scores of two blocks of rows (`wide` = 1: of one) beside the weights of the

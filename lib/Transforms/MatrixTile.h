@@ -103,6 +103,11 @@ private:
   void firstValues(Beside &beside, const Tile &tile, mlir::Value key,
                    int64_t keys);
   void scoreTiles(const ScoreBlock &at, Beside &beside);
+  void multiplyScores(const ScoreBlock &at,
+                      llvm::MutableArrayRef<mlir::Value> sums, Beside &beside);
+  mlir::Value keyTileAt(const ScoreBlock &at, mlir::Value apart, int64_t i,
+                        int64_t step);
+  mlir::Value queryTileAt(const ScoreBlock &at, int64_t j, int64_t step);
 
   // Weights (MatrixWeights.cpp).
   mlir::Value acrossAt(mlir::Value slot, mlir::Value key);

@@ -165,6 +165,11 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   constexpr int64_t mostDepth = 1024;
   if (packed && products == Products::FMA && depth * rowTile > mostDepth * 64)
     rowTile = std::max<int64_t>(1, mostDepth * 64 / depth);
+  // So do the sums of matrix tiles.
+  int64_t width = staticExtent(like, rolesOf(like).value.front());
+  if (products == Products::Tiles &&
+      (depth + width) * rowTile > mostDepth * 256)
+    rowTile = std::max<int64_t>(1, mostDepth * 256 / (depth + width));
   int64_t chunk = chooseChunk(like, products, rows);
   return ScheduleAttr::get(op.getContext(), chunk, keyTile, rowTile, lanes,
                            prefetch, products, packed);

@@ -85,3 +85,14 @@ func.func @large_state(%q: tensor<128x576xbf16>, %k: tensor<4096x576xbf16>, %v: 
     outs(%init : tensor<128x512xf32>) -> tensor<128x512xf32>
   return %y : tensor<128x512xf32>
 }
+
+// Queries and sums of the rows that share a tile fit the stack of a thread.
+// CHECK-LABEL: func.func @deep
+// CHECK: row_tile = 32, {{.*}} products = tiles
+func.func @deep(%q: tensor<128x4096xbf16>, %k: tensor<?x4096xbf16>, %v: tensor<?x4096xbf16>,
+                %init: tensor<128x4096xf32>) -> tensor<128x4096xf32> {
+  %y = attn.attention "rk, mk, mv -> rv" query(%q : tensor<128x4096xbf16>)
+    key(%k : tensor<?x4096xbf16>) value(%v : tensor<?x4096xbf16>) scale 1.0 shared_kv
+    outs(%init : tensor<128x4096xf32>) -> tensor<128x4096xf32>
+  return %y : tensor<128x4096xf32>
+}
