@@ -13,6 +13,7 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Passes/StandardInstrumentations.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -84,9 +85,28 @@ createDeviceMachine(const GPUInfo &gpu, unsigned optLevel) {
   return machine;
 }
 
+/// Says whether kernels that are to stay as they are written look like code
+/// that no pass may touch.
+static void setUntouched(Module &kernels, bool isUntouched) {
+  for (Function &function : kernels) {
+    if (!function.hasFnAttribute(asWrittenAttribute))
+      continue;
+    for (Attribute::AttrKind kind :
+         {Attribute::OptimizeNone, Attribute::NoInline})
+      if (isUntouched)
+        function.addFnAttr(kind);
+      else
+        function.removeFnAttr(kind);
+  }
+}
+
 static void optimizeKernels(Module &kernels, TargetMachine &machine,
                             unsigned optLevel) {
-  PassBuilder builder(&machine);
+  PassInstrumentationCallbacks callbacks;
+  OptNoneInstrumentation untouched(/*DebugLogging=*/false);
+  untouched.registerCallbacks(callbacks);
+  PassBuilder builder(&machine, PipelineTuningOptions(), std::nullopt,
+                      &callbacks);
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
   CGSCCAnalysisManager components;
@@ -106,7 +126,10 @@ static void optimizeKernels(Module &kernels, TargetMachine &machine,
   ModulePassManager passes = optLevel
                                  ? builder.buildPerModuleDefaultPipeline(level)
                                  : builder.buildO0DefaultPipeline(level);
+  setUntouched(kernels, true);
   passes.run(kernels, modules);
+  // Code generation is not to be skipped.
+  setUntouched(kernels, false);
 }
 
 /// Memory whose size the launch says has a name only from outside: as a

@@ -214,11 +214,13 @@ private:
 
 } // namespace
 
-/// Attentions without a schedule become their graph again.
+/// Attentions that were not tiled become their graph again.
 static LogicalResult decomposeUnscheduled(func::FuncOp function) {
   SmallVector<AttentionOp> ops;
   function.walk([&](AttentionOp op) {
-    if (!op.getScheduleAttr())
+    // A kernel of tensor cores takes it whole.
+    ScheduleAttr schedule = op.getScheduleAttr();
+    if (!schedule || schedule.getProducts() != Products::WGMMA)
       ops.push_back(op);
   });
   IRRewriter rewriter(function.getContext());

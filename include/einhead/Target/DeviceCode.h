@@ -18,6 +18,10 @@ class Module;
 
 namespace einhead {
 
+/// A kernel with this attribute keeps its instructions where they stand: its
+/// registers are counted, and what LLVM moves out of loops would need more.
+inline constexpr llvm::StringLiteral asWrittenAttribute = "einhead-as-written";
+
 /// One form of all kernels.
 struct DeviceImage {
   std::string format; ///< "cubin" or "ptx"

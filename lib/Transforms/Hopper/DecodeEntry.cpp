@@ -7,6 +7,7 @@
 
 #include "DecodeLauncher.h"
 #include "einhead/IR/Tile.h"
+#include "einhead/Target/DeviceCode.h"
 
 using namespace mlir;
 using namespace einhead;
@@ -71,6 +72,8 @@ void Launcher::buildKernel(StringRef name) {
                     b.getDenseI32ArrayAttr({int32_t(shape.threads()), 1, 1}));
   function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                     b.getI32IntegerAttr(shape.blocksPerSM));
+  function.setPassthroughAttr(
+      b.getArrayAttr(b.getStringAttr(asWrittenAttribute)));
   for (size_t map : maps) {
     function.setArgAttr(
         map, LLVM::LLVMDialect::getByValAttrName(),

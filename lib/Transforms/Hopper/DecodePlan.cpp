@@ -6,12 +6,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "DecodePlan.h"
+#include "einhead/Analysis/ValueInKey.h"
 #include "einhead/IR/KeySet.h"
 #include "einhead/IR/Tile.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
+using namespace einhead;
 using namespace einhead::attn;
 using namespace einhead::hopper;
 
@@ -78,6 +80,8 @@ std::string einhead::hopper::whyNotDecodeKernel(AttentionOp op) {
 static bool isValueInKey(AttentionOp op) {
   if (op.getKey() == op.getValue())
     return true;
+  if (isa<TensorType>(op.getKey().getType()))
+    return ValueInKey::of(cast<AttentionLike>(op.getOperation())).holds;
   auto view = op.getValue().getDefiningOp<memref::SubViewOp>();
   auto keyView = op.getKey().getDefiningOp<memref::SubViewOp>();
   if (!view || view.getSourceType().getRank() != view.getType().getRank() ||

@@ -1,0 +1,38 @@
+// RUN: einhead-opt %s --attn-schedule=chip=sm_90a --remarks-filter='attn.*' \
+// RUN:   --remark-format=emitRemark 2>&1 | FileCheck %s
+// RUN: einhead-opt %s --attn-schedule=chip=sm_80 --remarks-filter='attn.*' \
+// RUN:   --remark-format=emitRemark 2>&1 | FileCheck %s --check-prefix=OLD
+
+// A GPU with wgmma gets one kernel of it where the kernel takes the attention.
+
+// OLD: no tensor cores: sm_80 has no wgmma (sm_90a has)
+// CHECK: one kernel of wgmma (sm_90a), tiles of 64 keys by 71 rows padded to 72, {{[0-9]+}} stages, 3 warpgroups, 1 blocks on an SM
+func.func @mqa(%q: tensor<2x71x64xbf16>, %k: tensor<2x512x64xbf16>,
+    %v: tensor<2x512x64xbf16>, %out: tensor<2x71x64xf32>) -> tensor<2x71x64xf32> {
+  %r = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x71x64xbf16>)
+      key(%k : tensor<2x512x64xbf16>) value(%v : tensor<2x512x64xbf16>)
+      scale 0.125 shared_kv
+      outs(%out : tensor<2x71x64xf32>) -> tensor<2x71x64xf32>
+  return %r : tensor<2x71x64xf32>
+}
+
+// CHECK: no tensor cores: the extent of 'k' is no multiple of 8
+func.func @odd(%q: tensor<2x4x9xbf16>, %k: tensor<2x512x9xbf16>,
+    %v: tensor<2x512x16xbf16>, %out: tensor<2x4x16xf32>) -> tensor<2x4x16xf32> {
+  %r = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x4x9xbf16>)
+      key(%k : tensor<2x512x9xbf16>) value(%v : tensor<2x512x16xbf16>)
+      scale 0.3 shared_kv
+      outs(%out : tensor<2x4x16xf32>) -> tensor<2x4x16xf32>
+  return %r : tensor<2x4x16xf32>
+}
+
+// CHECK: no tensor cores: a bias, block list, sink or score region shapes its scores
+func.func @biased(%q: tensor<2x4x16xbf16>, %k: tensor<2x512x16xbf16>,
+    %v: tensor<2x512x16xbf16>, %bias: tensor<4x512xf32>,
+    %out: tensor<2x4x16xf32>) -> tensor<2x4x16xf32> {
+  %r = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x4x16xbf16>)
+      key(%k : tensor<2x512x16xbf16>) value(%v : tensor<2x512x16xbf16>)
+      scale 0.3 bias "hm"(%bias : tensor<4x512xf32>) shared_kv
+      outs(%out : tensor<2x4x16xf32>) -> tensor<2x4x16xf32>
+  return %r : tensor<2x4x16xf32>
+}

@@ -1,0 +1,58 @@
+// RUN: einhead-opt %s --attn-to-gpu | FileCheck %s
+// RUN: einhead-opt %s --attn-to-gpu | FileCheck %s --check-prefix=KERNEL
+
+// One launch: tensor maps of K and V, workspace, and a grid that follows from
+// the number of multiprocessors.
+
+// CHECK-LABEL: func.func @decode
+// CHECK: call @einhead_host_tensor_map
+// CHECK: call @einhead_host_tensor_map
+// CHECK: call @einhead_host_multiprocessors
+// CHECK: memref.alloc
+// CHECK: call @einhead_host_zeroed
+// CHECK: gpu.launch_func @kernels::@decode_attention_0 clusters in
+// CHECK-SAME: threads in (%{{.*}}, %{{.*}}, %{{.*}}) dynamic_shared_memory_size
+// CHECK-NOT: attn.attention
+
+// Tensor maps are parameters by value.  One thread waits for an empty stage and
+// asks for a tile; the others multiply 64 keys with 8 rows (4, padded), and 64
+// columns of V with them.
+
+// KERNEL: llvm.func @decode_attention_0(%{{.*}}: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}
+// KERNEL-SAME: gpu.kernel
+// KERNEL-SAME: nvvm.maxntid = array<i32: 160, 1, 1>
+// KERNEL: nvvm.mbarrier.init
+// KERNEL: nvvm.wgmma.mma_async {{.*}}<m = 64, n = 8, k = 16>, D[<f32>, <zero>], A[<bf16>, <one>, <row>], B[<bf16>, <one>, <col>]
+// KERNEL: nvvm.stmatrix
+// KERNEL: nvvm.wgmma.mma_async {{.*}} D[<f32>, <one>], A[<bf16>, <one>, <col>], B[<bf16>, <one>, <col>]
+// KERNEL: nvvm.mbarrier.try_wait.parity
+// KERNEL: nvvm.cp.async.bulk.tensor.shared.cluster.global
+func.func @decode(%q: memref<2x8x4x128xbf16>, %k: memref<2x8x1024x128xbf16>,
+    %v: memref<2x8x1024x128xbf16>, %lengths: memref<2xi64>,
+    %out: memref<2x8x4x128xf32>) {
+  attn.attention "bgrk, bgmk, bgmv -> bgrv" query(%q : memref<2x8x4x128xbf16>)
+      key(%k : memref<2x8x1024x128xbf16>) value(%v : memref<2x8x1024x128xbf16>)
+      scale 0.0883883461 valid(%lengths : memref<2xi64>) shared_kv
+      schedule <chunk = 64, key_tile = 64, row_tile = 4, lanes = 32, products = wgmma>
+      outs(%out : memref<2x8x4x128xf32>)
+  return
+}
+
+// Latent attention reads its keys once: one tensor map.
+
+// CHECK-LABEL: func.func @latent
+// CHECK: call @einhead_host_tensor_map
+// CHECK-NOT: call @einhead_host_tensor_map
+// CHECK: gpu.launch_func @kernels::@latent_attention_0
+func.func @latent(%q: memref<2x16x576xbf16>, %k: memref<2x1024x576xbf16>,
+    %out: memref<2x16x512xf32>) {
+  %v = memref.subview %k[0, 0, 0] [2, 1024, 512] [1, 1, 1]
+      : memref<2x1024x576xbf16> to memref<2x1024x512xbf16, strided<[589824, 576, 1]>>
+  attn.attention "bhk, bmk, bmv -> bhv" query(%q : memref<2x16x576xbf16>)
+      key(%k : memref<2x1024x576xbf16>)
+      value(%v : memref<2x1024x512xbf16, strided<[589824, 576, 1]>>)
+      scale 0.0416666 shared_kv
+      schedule <chunk = 64, key_tile = 64, row_tile = 16, lanes = 32, products = wgmma>
+      outs(%out : memref<2x16x512xf32>)
+  return
+}
