@@ -316,6 +316,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Maxima are raised where scores are far above them, a row at a time.
 TEST(Decode, MaximaThatGrow) {
+  if (compilesAnotherWay())
+    GTEST_SKIP() << "matrix tiles belong to CPUs";
   for (int64_t rows : {4, 7, 16, 50}) {
     Shape shape{2, rows, 64, 40, 200, kBF16, kBF16, "tiles", "true"};
     TargetInfo target = llvm::cantFail(TargetInfo::get(shape.cpu));
