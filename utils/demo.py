@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The demo: three small models import, compile, speak and are checked.
 
-usage: demo.py EINHEAD [--examples=DIR] [--out=DIR] [--threads=N]
+usage: demo.py EINHEAD [--examples=DIR] [--out=DIR] [--threads=N] [--target=cuda]
 
 For each form of attention in examples/kjv: `einhead import`, `einhead compile`,
 `einhead run` from the golden prompt, greedily; the bytes are shown as they
@@ -66,7 +66,8 @@ def demonstrate(arguments, form):
     graph = os.path.join(arguments.out, form + ".mlir")
     module = os.path.join(arguments.out, form + ".einhead")
     call([arguments.einhead, "import", folder, "-o", graph])
-    call([arguments.einhead, "compile", graph, "-o", module])
+    call([arguments.einhead, "compile", f"--target={arguments.target}", graph,
+          "-o", module])
 
     _, wanted = read_tensor(golden, "tokens")
     rows = read_tensor(golden, "logits")[0][0]
@@ -98,6 +99,8 @@ def main():
     parser.add_argument("--examples", default="examples/kjv")
     parser.add_argument("--out", default="build/demo", help="for .mlir and module files")
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("--target", choices=("cpu", "cuda"), default="cpu",
+                        help="what runs the steps")
     arguments = parser.parse_args()
     os.makedirs(arguments.out, exist_ok=True)
 
