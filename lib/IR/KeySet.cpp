@@ -227,8 +227,13 @@ KeySet KeySet::get(MaskAttr mask, char key, ArrayRef<int64_t> sizes) {
     std::optional<AffineSet> part = space.affine(set.getValue());
     if (!part)
       return none;
-    outside = only ? intersectAll(outside, part->outside(/*disjoint=*/false))
-                   : part->outside(/*disjoint=*/false);
+    Polyhedra here = part->outside(/*disjoint=*/false);
+    // Each pair may take a search that is exponential in the divisions.
+    constexpr size_t mostPairs = 12;
+    if (only && part->polyhedron().getNumLocalVars() > 0 &&
+        outside.size() * here.size() > mostPairs)
+      return none;
+    outside = only ? intersectAll(outside, here) : here;
     only = part->polyhedron();
     IntegerPolyhedron inside = only->intersect(existing(space));
     if (inside.isIntegerEmpty())
