@@ -69,9 +69,10 @@ einhead::runtime::cuda::fittingImages(const std::vector<DeviceImage> &images,
                                       : 0);
     candidates.push_back({score, i});
   }
-  std::stable_sort(
-      candidates.begin(), candidates.end(),
-      [](const Candidate &a, const Candidate &b) { return a.score > b.score; });
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate &a, const Candidate &b) {
+              return a.score != b.score ? a.score > b.score : a.index < b.index;
+            });
   std::vector<size_t> order;
   for (const Candidate &candidate : candidates)
     order.push_back(candidate.index);
