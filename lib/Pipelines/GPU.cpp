@@ -48,7 +48,9 @@ static void addKernels(OpPassManager &pm) {
 static void addDeviceLLVM(OpPassManager &pm) {
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
   kernels.addPass(createConvertVectorToSCFPass());
-  kernels.addPass(createLoopInvariantCodeMotionPass());
+  // Kernels of the LLVM dialect are as they should be: what would leave their
+  // loops, descriptors of matrices above all, would cost registers.
+  kernels.addNestedPass<gpu::GPUFuncOp>(createLoopInvariantCodeMotionPass());
   kernels.addPass(createLowerAffinePass());
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createLowerAffinePass());

@@ -57,20 +57,23 @@ Values DecodeEmitter::fromStruct(Value value) {
   return values;
 }
 
-/// One m64nNk16 step.  `turned`: A lies with its 64 rows contiguous.
+/// One m64nNk16 step, n = `columns`.  `turnedA`: A lies with its 64 rows
+/// contiguous; `turnedB`: B lies with its columns contiguous.
 Value DecodeEmitter::wgmma(Value accumulators, Value a, Value bMatrix,
-                           bool accumulate, bool turned) {
+                           int64_t columns, bool accumulate, bool turnedA,
+                           bool turnedB) {
   MLIRContext *context = b.getContext();
   auto element =
       shape.element.isBF16() ? NVVM::WGMMATypes::bf16 : NVVM::WGMMATypes::f16;
   return NVVM::WgmmaMmaAsyncOp::create(
       b, accumulators.getType(), accumulators, a, bMatrix,
-      NVVM::MMAShapeAttr::get(context, 64, shape.paddedRows(), 16), element,
-      element, NVVM::WGMMATypes::f32,
+      NVVM::MMAShapeAttr::get(context, 64, columns, 16), element, element,
+      NVVM::WGMMATypes::f32,
       accumulate ? NVVM::WGMMAScaleOut::one : NVVM::WGMMAScaleOut::zero,
       NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,
-      turned ? NVVM::MMALayout::col : NVVM::MMALayout::row,
-      NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
+      turnedA ? NVVM::MMALayout::col : NVVM::MMALayout::row,
+      turnedB ? NVVM::MMALayout::row : NVVM::MMALayout::col,
+      NVVM::MMAIntOverflowAttr());
 }
 
 /// S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
@@ -85,8 +88,9 @@ Values DecodeEmitter::scores(Value keyOffset) {
     Value keys = descriptor(add(keyOffset, box * shape.keyTile * 128 + step));
     Value queries =
         descriptor(i32(shape.queryOffset() + box * rows * 128 + step));
-    sums = wgmma(sums, keys, queries, /*accumulate=*/k > 0, /*turned=*/false);
+    sums = wgmma(sums, keys, queries, rows, /*accumulate=*/k > 0);
   }
+  wgmmaCommit();
   wgmmaWait();
   Values result = fromStruct(sums);
   pin(result);
@@ -107,9 +111,11 @@ void DecodeEmitter::addValues(Value valueOffset, Values &outputs) {
     for (int64_t box = 0; box < boxes; ++box) {
       Value values =
           descriptor(add(valueOffset, box * shape.keyTile * 128 + k * 2048));
-      sums[box] = wgmma(sums[box], values, weights, true, /*turned=*/true);
+      sums[box] = wgmma(sums[box], values, weights, shape.paddedRows(),
+                        /*accumulate=*/true, /*turnedA=*/true);
     }
   }
+  wgmmaCommit();
   wgmmaWait();
   outputs.clear();
   for (Value sum : sums)
@@ -185,7 +191,7 @@ Values DecodeEmitter::maskScores(const Item &item, Values scores,
     for (int64_t e = 0; e < 2; ++e) {
       Values letters;
       if (p.mask)
-        letters = rowLetters(item, rowOf(n, e));
+        letters = rowLetters(rowOf(n, e));
       for (int64_t half = 0; half < 2; ++half) {
         Value counts = valid[half];
         if (p.mask)
@@ -254,17 +260,18 @@ std::pair<Values, Carried> DecodeEmitter::raiseMaxima(ArrayRef<Value> scores,
   return {relative(scores, shifts), std::move(carried)};
 }
 
+/// Two f32 rounded to the element type, in an i32.
+Value DecodeEmitter::packPair(Value low, Value high) {
+  auto pair = VectorType::get({2}, b.getF32Type());
+  Value both = LLVM::UndefOp::create(b, pair);
+  both = LLVM::InsertElementOp::create(b, both, low, i32(0));
+  both = LLVM::InsertElementOp::create(b, both, high, i32(1));
+  both = LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
+  return LLVM::BitcastOp::create(b, b.getI32Type(), both);
+}
+
 /// P^T as [query row][64 keys], rows of 128 bytes with swizzled chunks.
 void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
-  auto pack = [&](Value low, Value high) -> Value {
-    auto pair = VectorType::get({2}, b.getF32Type());
-    Value both = LLVM::UndefOp::create(b, pair);
-    both = LLVM::InsertElementOp::create(b, both, low, i32(0));
-    both = LLVM::InsertElementOp::create(b, both, high, i32(1));
-    both =
-        LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
-    return LLVM::BitcastOp::create(b, b.getI32Type(), both);
-  };
   MLIRContext *context = b.getContext();
   Value matrix = div(lane, 8), row = rem(lane, 8);
   Value chunk = add(mul(groupWarp, 2), rem(matrix, 2));
@@ -273,8 +280,8 @@ void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
     bool two = n + 1 < blocks();
     Values sources;
     for (int64_t i = n; i < n + (two ? 2 : 1); ++i) {
-      sources.push_back(pack(weights[i * 4], weights[i * 4 + 1]));
-      sources.push_back(pack(weights[i * 4 + 2], weights[i * 4 + 3]));
+      sources.push_back(packPair(weights[i * 4], weights[i * 4 + 1]));
+      sources.push_back(packPair(weights[i * 4 + 2], weights[i * 4 + 3]));
     }
     Value offset = add(add(weightsOffset, inRow), n * 1024);
     // Lanes 16 to 31 say where the matrices of the second block go.
@@ -293,6 +300,7 @@ void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
   auto chunkType = VectorType::get({4}, b.getI32Type());
   Value zero = arith::ConstantOp::create(
       b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
+  int64_t boxBytes = shape.stageKeys() * 128;
   loop(rem(thread, 128), i32(64 * 8 * shape.widthBoxes()), i32(128),
        [&](Value i) {
          Value row = rem(div(i, 8), 64), box = div(i, 512);
@@ -301,7 +309,7 @@ void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
          if (p.mask)
            isOut = orOf(isOut, isLess(key, p.mask->begin));
          ifThen(isOut, [&] {
-           Value offset = add(mul(box, shape.keyTile * 128), mul(row, 128));
+           Value offset = add(mul(box, boxBytes), mul(row, 128));
            offset = add(add(offset, mul(rem(i, 8), 16)), valueOffset);
            storeShared(zero, offset, 16);
          });
