@@ -295,6 +295,10 @@ uint16_t toBF16(double x);
 double fromBF16(uint16_t bits);
 uint16_t toF16(double x);
 double fromF16(uint16_t bits);
+/// The same of f8E4M3FN, which has no infinity: what is larger than 448
+/// becomes 448.
+uint8_t toE4M3(double x);
+double fromE4M3(uint8_t bits);
 
 } // namespace einhead::reference
 
