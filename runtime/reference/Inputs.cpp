@@ -115,12 +115,11 @@ uint8_t einhead::reference::toE4M3(double x) {
   if (std::isnan(x))
     return sign | 0x7f;
   // A number has 4 bits, the first of which counts at least 2^-6.
-  double magnitude = std::fmin(std::fabs(x), 448);
+  double magnitude = std::fabs(roundTo(x, Type::F8E4M3));
   int exponent = -6;
   if (magnitude >= std::ldexp(1, exponent))
     exponent = std::ilogb(magnitude);
-  auto mantissa =
-      static_cast<int>(std::nearbyint(std::ldexp(magnitude, 3 - exponent)));
+  auto mantissa = static_cast<int>(std::ldexp(magnitude, 3 - exponent));
   return sign | static_cast<uint8_t>((exponent + 6) * 8 + mantissa);
 }
 double einhead::reference::fromE4M3(uint8_t bits) {

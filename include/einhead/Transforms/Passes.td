@@ -401,20 +401,6 @@ def ExpandFloat8Pass : Pass<"attn-expand-float8"> {
     included, becomes 448 of the same sign, and NaN stays NaN.  Numbers and vectors,
     f32, f16 and bf16 on the other side.
 
-    Before:
-    ```mlir
-    %wide = arith.extf %x : vector<16xf8E4M3FN> to vector<16xf32>
-    ```
-    After:
-    ```mlir
-    %bits = arith.extsi %bytes : vector<16xi8> to vector<16xi32>
-    %high = arith.shli %bits, %c20 : vector<16xi32>
-    %kept = arith.andi %high, %signAndMagnitude : vector<16xi32>
-    %small = arith.bitcast %kept : vector<16xi32> to vector<16xf32>
-    %exact = arith.mulf %small, %2^120 : vector<16xf32>
-    %wide = arith.select %isNaN, %nan, %exact : vector<16xi1>, vector<16xf32>
-    ```
-
     Refused: other arithmetic on f8E4M3FN, which is to be widened first, and
     `arith.truncf` from f64, which would round twice.
   }];
