@@ -107,6 +107,10 @@ private:
   std::pair<Values, Carried> raiseMaxima(llvm::ArrayRef<mlir::Value> scores,
                                          llvm::ArrayRef<mlir::Value> maxima,
                                          Carried carried);
+  mlir::Value reference(mlir::Value max);
+  double headroom() const;
+  Values rowScales();
+  Values rowValues(mlir::Value offset);
   void storeWeights(llvm::ArrayRef<mlir::Value> weights);
   void clearValues(const Item &item, mlir::Value valueOffset,
                    mlir::Value firstKey);
@@ -115,8 +119,23 @@ private:
                     mlir::Value bMatrix, bool accumulate, bool turned);
   mlir::Value toStruct(llvm::ArrayRef<mlir::Value> values);
   Values fromStruct(mlir::Value value);
+  /// The first column of `half` of the accumulators' elements.
+  mlir::Value columnOf(int64_t half);
   /// The row (in the unit) of accumulator element `e` of column block `n`.
   mlir::Value rowOf(int64_t n, int64_t e);
+
+  // Key and value of bytes (DecodeBytes.cpp).
+  void loadScaledQueries(const Item &item);
+  Values loadChunk(const Item &item, mlir::Value row, mlir::Value chunk);
+  void storeQueryFactor(mlir::Value row, mlir::Value exponent);
+  mlir::Value rowExponent(const Item &item, mlir::Value row);
+  Values loadFragments(mlir::Value offset, bool turned);
+  mlir::Value toHalves(mlir::Value bytes, bool high);
+  void wgmmaFromRegisters(llvm::MutableArrayRef<mlir::Value> accumulators,
+                          llvm::ArrayRef<mlir::Value> a, mlir::Value bMatrix,
+                          bool accumulate);
+  Values byteScores(mlir::Value keyOffset);
+  void addByteValues(mlir::Value valueOffset, Values &outputs);
 
   // The end of an item (DecodeEpilogue.cpp).
   void finish(const Item &item, const Carried &carried);

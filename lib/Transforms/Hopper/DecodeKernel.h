@@ -38,7 +38,11 @@ struct DecodeShape {
   int64_t rows;           ///< those of one unit: all, or a block of them
   int64_t depth, width;   ///< multiples of 8
   bool valueInKey;        ///< the value is the key's first columns
-  mlir::Type element;     ///< of query, key and value: bf16 or f16
+  mlir::Type element;     ///< of the products' operands: bf16 or f16
+  mlir::Type query;       ///< bf16 or f16; `element`, unless keys are bytes
+  /// Key and value are f8E4M3FN; consumers convert them to f16, in which each
+  /// of their numbers is exact (DecodeBytes.cpp).
+  bool byteKeys = false;
   mlir::Type output;      ///< f32, f16 or bf16
   double scale;           ///< of the scores, > 0
   int64_t groups, stages; ///< stages are a multiple of the groups
@@ -48,8 +52,12 @@ struct DecodeShape {
   int64_t rowBlocks() const { return llvm::divideCeil(totalRows, rows); }
   int64_t paddedRows() const { return llvm::alignTo(rows, 8); }
   /// A TMA box has rows of 128 bytes.
-  int64_t depthBoxes() const { return llvm::divideCeil(depth, 64); }
-  int64_t widthBoxes() const { return llvm::divideCeil(width, 64); }
+  int64_t boxColumns() const { return byteKeys ? 128 : 64; }
+  int64_t depthBoxes() const { return llvm::divideCeil(depth, boxColumns()); }
+  int64_t widthBoxes() const { return llvm::divideCeil(width, boxColumns()); }
+  /// Queries have boxes of 64 columns; a wgmma computes 64 columns of outputs.
+  int64_t queryBoxes() const { return llvm::divideCeil(depth, 64); }
+  int64_t outputBlocks() const { return llvm::divideCeil(width, 64); }
   int64_t consumers() const { return groups * 128; }
   /// The producer is one thread.  Where there are several groups, its warp has
   /// the company of three: registers move between whole warpgroups alone.
@@ -69,7 +77,7 @@ struct DecodeShape {
   int64_t stageBytes() const { return keyBytes() + valueBytes(); }
   int64_t queryOffset() const { return stages * stageBytes(); }
   int64_t weightOffset() const {
-    return queryOffset() + depthBoxes() * paddedRows() * 128;
+    return queryOffset() + queryBoxes() * paddedRows() * 128;
   }
   /// Where outputs are joined, over the queries and weights.
   int64_t outputOffset() const { return queryOffset(); }
@@ -84,8 +92,11 @@ struct DecodeShape {
   int64_t reductionOffset() const {
     return maximaOffset() + groups * paddedRows() * 4;
   }
-  int64_t sharedBytes() const {
+  int64_t factorOffset() const {
     return reductionOffset() + groups * 4 * paddedRows() * 4;
+  }
+  int64_t sharedBytes() const {
+    return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);
   }
   /// A block leaves the states of at most two units that it does not compute
   /// whole: that of its first one, and that of its last one.

@@ -19,6 +19,14 @@ using namespace einhead::hopper;
 /// is far from overflow, and so is the sum over as many keys as there can be.
 static constexpr double slack = 8;
 
+/// Weights as f16 are up to 2^15, to have few that it has no exponent for.
+double DecodeEmitter::headroom() const { return shape.byteKeys ? 7 : 0; }
+
+/// What weights refer to where `max` is the largest score.
+Value DecodeEmitter::reference(Value max) {
+  return shape.byteKeys ? subF(max, f32(headroom())) : max;
+}
+
 Values Carried::pack() const {
   Values values = {unseen};
   llvm::append_range(values, sums);
@@ -30,6 +38,13 @@ Carried Carried::unpack(ValueRange values, const DecodeShape &shape) {
   size_t sums = shape.paddedRows() / 8 * 2;
   return {values[0], Values(values.slice(1, sums)),
           Values(values.drop_front(1 + sums))};
+}
+
+/// Of bytes, even columns stand in the upper rows (DecodeBytes.cpp).
+Value DecodeEmitter::columnOf(int64_t half) {
+  Value first = mul(groupWarp, 16);
+  return shape.byteKeys ? add(add(first, mul(laneRow, 2)), half)
+                        : add(add(first, laneRow), half * 8);
 }
 
 Value DecodeEmitter::rowOf(int64_t n, int64_t e) {
@@ -75,6 +90,8 @@ Value DecodeEmitter::wgmma(Value accumulators, Value a, Value bMatrix,
 
 /// S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
 Values DecodeEmitter::scores(Value keyOffset) {
+  if (shape.byteKeys)
+    return byteScores(keyOffset);
   int64_t rows = shape.paddedRows();
   SmallVector<Type> types(blocks() * 4, b.getF32Type());
   Value sums = LLVM::UndefOp::create(
@@ -95,6 +112,8 @@ Values DecodeEmitter::scores(Value keyOffset) {
 
 /// O^T += V^T P^T of 64 keys, whose values stand from `valueOffset` on.
 void DecodeEmitter::addValues(Value valueOffset, Values &outputs) {
+  if (shape.byteKeys)
+    return addByteValues(valueOffset, outputs);
   int64_t perBox = blocks() * 4, boxes = shape.widthBoxes();
   pin(outputs);
   wgmmaFence();
@@ -197,12 +216,32 @@ Values DecodeEmitter::maskScores(const Item &item, Values scores,
   return scores;
 }
 
+/// What a row's scores are multiplied by, into units of log2.
+Values DecodeEmitter::rowScales() {
+  double scale = shape.scale * 1.4426950408889634;
+  return shape.byteKeys ? rowValues(i32(shape.factorOffset()))
+                        : Values(blocks() * 2, f32(scale));
+}
+
+/// A number for each row that the thread has, of those in shared memory.
+Values DecodeEmitter::rowValues(Value offset) {
+  Values result;
+  auto pair = VectorType::get({2}, b.getF32Type());
+  for (int64_t n = 0; n < blocks(); ++n) {
+    Value both = loadShared(pair, add(offset, mul(rowOf(n, 0), 4)));
+    for (int64_t e = 0; e < 2; ++e)
+      result.push_back(LLVM::ExtractElementOp::create(b, both, i32(e)));
+  }
+  return result;
+}
+
 /// Scores in units of log2, less the maximum of their row.
 Values DecodeEmitter::relative(ArrayRef<Value> scores, ArrayRef<Value> maxima) {
-  Value scale = f32(shape.scale * 1.4426950408889634);
-  Values result;
-  for (size_t i = 0; i < scores.size(); ++i)
-    result.push_back(fma(scores[i], scale, negF(maxima[i / 4 * 2 + i % 2])));
+  Values scales = rowScales(), result;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    size_t row = i / 4 * 2 + i % 2;
+    result.push_back(fma(scores[i], scales[row], negF(maxima[row])));
+  }
   return result;
 }
 
@@ -213,8 +252,8 @@ std::pair<Values, Carried> DecodeEmitter::raiseMaxima(ArrayRef<Value> scores,
                                                       ArrayRef<Value> maxima,
                                                       Carried carried) {
   int64_t rows = shape.paddedRows();
-  Value none = negativeInfinity(),
-        scale = f32(shape.scale * 1.4426950408889634);
+  Value none = negativeInfinity();
+  Values scales = rowScales();
   for (int64_t n = 0; n < blocks(); ++n)
     for (int64_t e = 0; e < 2; ++e) {
       Value max = maxF(scores[n * 4 + e], scores[n * 4 + e + 2]);
@@ -222,7 +261,7 @@ std::pair<Values, Carried> DecodeEmitter::raiseMaxima(ArrayRef<Value> scores,
         max = maxF(max, shuffleXor(max, distance));
       ifThen(isEqual(laneRow, 0), [&] {
         Value column = add(mul(groupWarp, rows), rowOf(n, e));
-        storeShared(mulF(max, scale), add(reduction, mul(column, 4)));
+        storeShared(reference(mulF(max, scales[n * 2 + e])), add(reduction, mul(column, 4)));
       });
     }
   syncGroup();
@@ -244,7 +283,7 @@ std::pair<Values, Carried> DecodeEmitter::raiseMaxima(ArrayRef<Value> scores,
       shifts.push_back(shift);
       Value factor = exp2(subF(maxima[i], shift));
       carried.sums[i] = mulF(carried.sums[i], factor);
-      for (int64_t box = 0; box < shape.widthBoxes(); ++box)
+      for (int64_t box = 0; box < shape.outputBlocks(); ++box)
         for (int64_t half : {0, 2}) {
           Value &sum = carried.outputs[(box * blocks() + n) * 4 + e + half];
           sum = mulF(sum, factor);
@@ -328,19 +367,13 @@ Carried DecodeEmitter::subTile(const Item &item, Value firstKey,
       partial, [&] { return maskScores(item, raw, firstKey); },
       [&] { return raw; });
 
-  Values rowMaxima;
-  auto pair = VectorType::get({2}, b.getF32Type());
-  for (int64_t n = 0; n < blocks(); ++n) {
-    Value both = loadShared(pair, add(maxima, mul(rowOf(n, 0), 4)));
-    for (int64_t e = 0; e < 2; ++e)
-      rowMaxima.push_back(LLVM::ExtractElementOp::create(b, both, i32(e)));
-  }
+  Values rowMaxima = rowValues(maxima);
   Values scaled = relative(raw, rowMaxima);
   Value most = scaled.front();
   for (Value score : ArrayRef<Value>(scaled).drop_front())
     most = maxF(most, score);
   Value grows = barrierAny(groupBarrier, 128,
-                           orOf(carried.unseen, isGreaterF(most, f32(slack))));
+                           orOf(carried.unseen, isGreaterF(most, f32(slack + headroom()))));
   Values state = ifElse(
       grows,
       [&] {
