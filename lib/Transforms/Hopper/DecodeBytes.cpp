@@ -187,7 +187,7 @@ void DecodeEmitter::wgmmaFromRegisters(MutableArrayRef<Value> accumulators,
     accumulators[i] = LLVM::ExtractValueOp::create(b, op.getResult(0), i);
 }
 
-/// S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
+/// Starts S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
 Values DecodeEmitter::byteScores(Value keyOffset) {
   constexpr int64_t batch = 4; // steps that are converted at a time
   int64_t rows = shape.paddedRows(), steps = llvm::divideCeil(shape.depth, 16);
@@ -216,20 +216,20 @@ Values DecodeEmitter::byteScores(Value keyOffset) {
                          queries, /*accumulate=*/k > 0);
     }
   }
-  wgmmaWait();
-  pin(sums);
   return sums;
 }
 
-/// O^T += V^T P^T of 64 keys, whose values stand from `valueOffset` on.
+/// O^T += V^T P^T of a round's keys, whose values stand from `valueOffset` on.
 void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
   int64_t perBlock = blocks() * 4;
   pin(outputs);
-  for (int64_t block = 0; block < shape.outputBlocks(); ++block) {
+  for (int64_t i = 0; i < shape.outputBlocks() * shape.keyBlocks; ++i) {
+    int64_t block = i / shape.keyBlocks, half = i % shape.keyBlocks;
     // 64 columns are half a box; each warp has a chunk of 16.
     Value chunk = xorOf(add(groupWarp, block % 2 * 4), rem(lane, 8));
     Value first = add(valueOffset, block / 2 * shape.keyTile * 128);
     first = add(add(first, mul(lane, 128)), mul(chunk, 16));
+    first = add(first, half * 8192);
     Values operands;
     for (int64_t keys = 0; keys < 64; keys += 32)
       for (Value word : loadFragments(add(first, keys * 128), /*turned=*/true)) {
@@ -246,7 +246,8 @@ void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
       wgmmaFromRegisters(
           MutableArrayRef<Value>(outputs).slice(block * perBlock, perBlock),
           ArrayRef<Value>(operands).slice(k * 4, 4),
-          descriptor(add(weightsOffset, k * 32)), /*accumulate=*/true);
+          descriptor(add(weightsOffset, weightsAt(half * 4 + k))),
+          /*accumulate=*/true);
   }
   wgmmaWait();
   pin(outputs);

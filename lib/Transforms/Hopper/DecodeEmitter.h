@@ -93,7 +93,7 @@ private:
   // A tile (DecodeTile.cpp).
   Carried tile(const Item &item, mlir::Value tileIndex, mlir::Value stage,
                mlir::Value phase, Carried carried);
-  Carried subTile(const Item &item, mlir::Value firstKey, mlir::Value subOffset,
+  Carried round(const Item &item, mlir::Value firstKey, mlir::Value subOffset,
                   mlir::Value stage, mlir::Value phase, bool isLast,
                   Carried carried);
   Values scores(mlir::Value keyOffset);
@@ -103,14 +103,17 @@ private:
   mlir::Value evaluate(mlir::AffineExpr expression,
                        llvm::ArrayRef<mlir::Value> rowLetters, mlir::Value key);
   Values relative(llvm::ArrayRef<mlir::Value> scores,
-                  llvm::ArrayRef<mlir::Value> maxima);
-  std::pair<Values, Carried> raiseMaxima(llvm::ArrayRef<mlir::Value> scores,
-                                         llvm::ArrayRef<mlir::Value> maxima,
-                                         Carried carried);
+                  llvm::ArrayRef<mlir::Value> references);
+  mlir::Value largest(llvm::ArrayRef<mlir::Value> values);
+  void storeMaxima(llvm::ArrayRef<mlir::Value> scores);
+  std::pair<Values, Carried> raiseMaxima(
+      llvm::ArrayRef<mlir::Value> scores,
+      llvm::ArrayRef<mlir::Value> references, Carried carried);
   mlir::Value reference(mlir::Value max);
   double headroom() const;
   Values rowScales();
   Values rowValues(mlir::Value offset);
+  int64_t weightsAt(int64_t step) const;
   void storeWeights(llvm::ArrayRef<mlir::Value> weights);
   void clearValues(const Item &item, mlir::Value valueOffset,
                    mlir::Value firstKey);
@@ -123,6 +126,8 @@ private:
   mlir::Value columnOf(int64_t half);
   /// The row (in the unit) of accumulator element `e` of column block `n`.
   mlir::Value rowOf(int64_t n, int64_t e);
+  /// Which of the thread's rows element `i` of scores or weights is of.
+  int64_t rowIndex(int64_t i) const { return i / 4 % blocks() * 2 + i % 2; }
 
   // Key and value of bytes (DecodeBytes.cpp).
   void loadScaledQueries(const Item &item);
@@ -164,7 +169,7 @@ private:
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it
   // has in an accumulator and twice the column pair.
   mlir::Value group, groupWarp, laneRow, lanePair, groupBarrier;
-  mlir::Value weightsOffset, maxima, reduction;
+  mlir::Value weightsOffset, maxima, references, reduction;
 };
 
 } // namespace einhead::hopper

@@ -13,7 +13,7 @@ using namespace einhead::hopper;
 static constexpr int64_t producerRegisters = 24;
 
 int64_t DecodeShape::fullOffset() const {
-  int64_t products = (queryBoxes() + groups) * paddedRows() * 128;
+  int64_t products = (queryBoxes() + groups * keyBlocks) * paddedRows() * 128;
   int64_t joined = groups * rows * (width + 2) * 4;
   int64_t merged = consumers() * 6 * 4;
   return queryOffset() +
@@ -211,8 +211,10 @@ void DecodeEmitter::consume() {
   lanePair = mul(rem(lane, 4), 2);
   groupBarrier = add(group, 2);
   int64_t rows = shape.paddedRows();
-  weightsOffset = add(mul(group, rows * 128), shape.weightOffset());
+  weightsOffset =
+      add(mul(group, shape.keyBlocks * rows * 128), shape.weightOffset());
   maxima = add(mul(group, rows * 4), shape.maximaOffset());
+  references = add(mul(group, rows * 4), shape.referenceOffset());
   reduction = add(mul(group, rows * 16), shape.reductionOffset());
 
   // How many tiles of the items so far are behind this group's next one.
@@ -225,6 +227,7 @@ void DecodeEmitter::consume() {
     loop(
         thread, i32(shape.groups * rows), i32(shape.consumers()), [&](Value i) {
           storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
+          storeShared(f32(0), add(mul(i, 4), shape.referenceOffset()));
         });
     fenceAsync();
     syncConsumers();

@@ -46,7 +46,8 @@ struct DecodeShape {
   mlir::Type output;      ///< f32, f16 or bf16
   double scale;           ///< of the scores, > 0
   int64_t groups, stages; ///< stages are a multiple of the groups
-  int64_t keyTile;        ///< a multiple of 64
+  int64_t keyTile;        ///< a multiple of roundKeys()
+  int64_t keyBlocks = 1;  ///< of 64 keys, that a group computes at a time
   int64_t blocksPerSM;
 
   int64_t rowBlocks() const { return llvm::divideCeil(totalRows, rows); }
@@ -58,6 +59,7 @@ struct DecodeShape {
   /// Queries have boxes of 64 columns; a wgmma computes 64 columns of outputs.
   int64_t queryBoxes() const { return llvm::divideCeil(depth, 64); }
   int64_t outputBlocks() const { return llvm::divideCeil(width, 64); }
+  int64_t roundKeys() const { return keyBlocks * 64; }
   int64_t consumers() const { return groups * 128; }
   /// The producer is one thread.  Where there are several groups, its warp has
   /// the company of three: registers move between whole warpgroups alone.
@@ -92,8 +94,11 @@ struct DecodeShape {
   int64_t reductionOffset() const {
     return maximaOffset() + groups * paddedRows() * 4;
   }
-  int64_t factorOffset() const {
+  int64_t referenceOffset() const {
     return reductionOffset() + groups * 4 * paddedRows() * 4;
+  }
+  int64_t factorOffset() const {
+    return referenceOffset() + groups * paddedRows() * 4;
   }
   int64_t sharedBytes() const {
     return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);

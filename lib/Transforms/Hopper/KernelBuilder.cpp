@@ -361,7 +361,11 @@ void KernelBuilder::pin(MutableArrayRef<Value> accumulators) {
 
 void KernelBuilder::wgmmaFence() { NVVM::WgmmaFenceAlignedOp::create(b); }
 
-void KernelBuilder::wgmmaWait() {
+void KernelBuilder::wgmmaCommit() {
   NVVM::WgmmaGroupSyncAlignedOp::create(b);
+}
+
+void KernelBuilder::wgmmaWait() {
+  wgmmaCommit();
   NVVM::WgmmaWaitGroupSyncOp::create(b, 0);
 }

@@ -129,7 +129,8 @@ public:
   /// Keeps uses of accumulators behind this point: a wait names none of them.
   void pin(llvm::MutableArrayRef<mlir::Value> accumulators);
   void wgmmaFence();
-  void wgmmaWait();
+  void wgmmaCommit();
+  void wgmmaWait(); ///< commits, and waits for all
 
   mlir::ImplicitLocOpBuilder b;
   mlir::Value sharedBase; ///< pointer to the start of shared memory
