@@ -56,6 +56,7 @@ static void addDeviceLLVM(OpPassManager &pm) {
   kernels.addPass(createLowerAffinePass());
   addCleanup(kernels);
   kernels.addPass(createDeviceMathPass());
+  kernels.addPass(createExpandFloat8Pass());
   // LLVM converts bf16 by itself, and every chip that has an instruction for it
   // has it.
   kernels.addPass(arith::createArithExpandOpsPass());

@@ -44,7 +44,7 @@
 // RUN: einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/rows.json' | FileCheck %t/graph.mlir --check-prefix=MODEL
 // RUN: sed 's/"f32", "f32", "f32"/"i8", "f32", "f32"/' %t/good.json > %t/query.json
 // RUN: not einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/query.json' 2>&1 | FileCheck %s --check-prefix=QUERY
-// QUERY: error: schedules: types are f32, f16 or bf16, of key and value i8 too, got "i8"
+// QUERY: error: schedules: types are f32, f16 or bf16, of key and value f8E4M3FN or i8 too, got "i8"
 
 // RUN: sed 's/"y": 4,/"z": 4,/' %t/good.json > %t/letter.json
 // RUN: not einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/letter.json' 2>&1 | FileCheck %s --check-prefix=LETTER

@@ -99,9 +99,9 @@ protected:
   // A tile (DecodeTile.cpp).
   Carried tile(const Item &item, mlir::Value tileIndex, mlir::Value stage,
                mlir::Value phase, Carried carried);
-  Carried subTile(const Item &item, mlir::Value firstKey, mlir::Value subOffset,
-                  mlir::Value stage, mlir::Value phase, bool isLast,
-                  Carried carried);
+  Carried round(const Item &item, mlir::Value firstKey, mlir::Value subOffset,
+                mlir::Value stage, mlir::Value phase, bool isLast,
+                Carried carried);
   Values scores(mlir::Value keyOffset);
   Values maskScores(const Item &item, Values scores, mlir::Value firstKey);
   mlir::Value isPartial(const Item &item, mlir::Value firstKey);
@@ -109,10 +109,17 @@ protected:
   mlir::Value evaluate(mlir::AffineExpr expression,
                        llvm::ArrayRef<mlir::Value> rowLetters, mlir::Value key);
   Values relative(llvm::ArrayRef<mlir::Value> scores,
-                  llvm::ArrayRef<mlir::Value> maxima);
+                  llvm::ArrayRef<mlir::Value> references);
+  mlir::Value largest(llvm::ArrayRef<mlir::Value> values);
+  void storeMaxima(llvm::ArrayRef<mlir::Value> scores);
   std::pair<Values, Carried> raiseMaxima(llvm::ArrayRef<mlir::Value> scores,
-                                         llvm::ArrayRef<mlir::Value> maxima,
+                                         llvm::ArrayRef<mlir::Value> references,
                                          Carried carried);
+  mlir::Value reference(mlir::Value max);
+  double headroom() const;
+  Values rowScales();
+  Values rowValues(mlir::Value offset);
+  int64_t weightsAt(int64_t step) const;
   void storeWeights(llvm::ArrayRef<mlir::Value> weights);
   void clearValues(const Item &item, mlir::Value valueOffset,
                    mlir::Value firstKey);
@@ -123,8 +130,25 @@ protected:
   mlir::Value packPair(mlir::Value low, mlir::Value high);
   mlir::Value toStruct(llvm::ArrayRef<mlir::Value> values);
   Values fromStruct(mlir::Value value);
+  /// The first column of `half` of the accumulators' elements.
+  mlir::Value columnOf(int64_t half);
   /// The row (in the unit) of accumulator element `e` of column block `n`.
   mlir::Value rowOf(int64_t n, int64_t e);
+  /// Which of the thread's rows element `i` of scores or weights is of.
+  int64_t rowIndex(int64_t i) const { return i / 4 % blocks() * 2 + i % 2; }
+
+  // Key and value of bytes (DecodeBytes.cpp).
+  void loadScaledQueries(const Item &item);
+  Values loadChunk(const Item &item, mlir::Value row, mlir::Value chunk);
+  void storeQueryFactor(mlir::Value row, mlir::Value exponent);
+  mlir::Value rowExponent(const Item &item, mlir::Value row);
+  Values loadFragments(mlir::Value offset, bool turned);
+  mlir::Value toHalves(mlir::Value bytes, bool high);
+  void wgmmaFromRegisters(llvm::MutableArrayRef<mlir::Value> accumulators,
+                          llvm::ArrayRef<mlir::Value> a, mlir::Value bMatrix,
+                          bool accumulate);
+  Values byteScores(mlir::Value keyOffset);
+  void addByteValues(mlir::Value valueOffset, Values &outputs);
 
   // The end of an item (DecodeEpilogue.cpp).
   void finish(const Item &item, const Carried &carried);
@@ -158,7 +182,7 @@ protected:
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it
   // has in an accumulator and twice the column pair.
   mlir::Value group, groupWarp, laneRow, lanePair, groupBarrier;
-  mlir::Value weightsOffset, maxima, reduction;
+  mlir::Value weightsOffset, maxima, references, reduction;
 };
 
 /// The body of a kernel whose shape is `wide` (DecodeWide.cpp).

@@ -28,10 +28,9 @@ void DecodeEmitter::spill(const Carried &carried) {
       });
       Value row = rowOf(n, e);
       Value line = mul(add(mul(group, rows), row), width);
-      for (int64_t box = 0; box < shape.widthBoxes(); ++box)
+      for (int64_t box = 0; box < shape.outputBlocks(); ++box)
         for (int64_t half = 0; half < 2; ++half) {
-          Value column =
-              add(add(mul(groupWarp, 16), laneRow), box * 64 + half * 8);
+          Value column = add(columnOf(half), box * 64);
           ifThen(andOf(isLess(row, rows), isLess(column, width)), [&] {
             storeShared(
                 carried.outputs[(box * blocks() + n) * 4 + e + 2 * half],

@@ -13,7 +13,7 @@ using namespace einhead::hopper;
 static constexpr int64_t producerRegisters = 24;
 
 int64_t DecodeShape::fullOffset() const {
-  int64_t products = (depthBoxes() + groups) * paddedRows() * 128;
+  int64_t products = (queryBoxes() + groups * keyBlocks) * paddedRows() * 128;
   int64_t joined = groups * rows * (width + 2) * 4;
   int64_t merged = consumers() * 6 * 4;
   if (wide) { // outputs leave from registers, and weights may go into the ring
@@ -126,7 +126,7 @@ void DecodeEmitter::copyBoxes(const Item &item, Value firstKey, int64_t begin,
   for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
     coordinates.push_back(item.batch[letter]);
   for (int64_t box = begin; box < end; ++box) {
-    coordinates[0] = i32(box * 64);
+    coordinates[0] = i32(box * shape.boxColumns());
     Value to = LLVM::AddrSpaceCastOp::create(
         b, pointerType(clusterSpace),
         shared(add(offset, (box - begin) * shape.stageKeys() * 128)));
@@ -202,7 +202,7 @@ Value DecodeEmitter::elementPointer(const Addressed &tensor, Type type,
 /// chunks of 16 bytes, 0 where there is no row or column.
 void DecodeEmitter::loadQueries(const Item &item) {
   auto chunkType = VectorType::get({4}, b.getI32Type());
-  int64_t rows = shape.paddedRows(), chunks = shape.depthBoxes() * 8;
+  int64_t rows = shape.paddedRows(), chunks = shape.queryBoxes() * 8;
   Value zero = arith::ConstantOp::create(
       b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
   loop(thread, i32(rows * chunks), i32(shape.consumers()), [&](Value i) {
@@ -231,8 +231,10 @@ void DecodeEmitter::setUpConsumer() {
   lanePair = mul(rem(lane, 4), 2);
   groupBarrier = add(group, 2);
   int64_t rows = shape.paddedRows();
-  weightsOffset = add(mul(group, rows * 128), shape.weightOffset());
+  weightsOffset =
+      add(mul(group, shape.keyBlocks * rows * 128), shape.weightOffset());
   maxima = add(mul(group, rows * 4), shape.maximaOffset());
+  references = add(mul(group, rows * 4), shape.referenceOffset());
   reduction = add(mul(group, rows * 16), shape.reductionOffset());
 }
 
@@ -242,17 +244,21 @@ void DecodeEmitter::consume() {
   // How many tiles of the items so far are behind this group's next one.
   overItems({group, group, i32(0)}, [&](const Item &item, ValueRange ring) {
     syncConsumers(); // the last item's outputs stood where the queries go
-    loadQueries(item);
+    if (shape.byteKeys)
+      loadScaledQueries(item);
+    else
+      loadQueries(item);
     loop(
         thread, i32(shape.groups * rows), i32(shape.consumers()), [&](Value i) {
           storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
+          storeShared(f32(0), add(mul(i, 4), shape.referenceOffset()));
         });
     fenceAsync();
     syncConsumers();
     Carried start;
     start.unseen = arith::ConstantIntOp::create(b, 1, 1);
     start.sums.assign(blocks() * 2, f32(0));
-    start.outputs.assign(shape.widthBoxes() * blocks() * 4, f32(0));
+    start.outputs.assign(shape.outputBlocks() * blocks() * 4, f32(0));
     Values state(ring);
     llvm::append_range(state, start.pack());
     Value count = sub(item.end, item.begin);

@@ -34,15 +34,20 @@ namespace einhead::hopper {
 
 /// What a kernel is generated for.
 struct DecodeShape {
-  int64_t totalRows;      ///< query rows that share K and V
-  int64_t rows;           ///< those of one thread block: all, or some of them
-  int64_t depth, width;   ///< multiples of 8
-  bool valueInKey;        ///< the value is the key's first columns
-  mlir::Type element;     ///< of query, key and value: bf16 or f16
+  int64_t totalRows;    ///< query rows that share K and V
+  int64_t rows;         ///< those of one thread block: all, or some of them
+  int64_t depth, width; ///< multiples of 8
+  bool valueInKey;      ///< the value is the key's first columns
+  mlir::Type element;   ///< of the products' operands: bf16 or f16
+  mlir::Type query;     ///< bf16 or f16; `element`, unless keys are bytes
+  /// Key and value are f8E4M3FN; consumers convert them to f16, in which each
+  /// of their numbers is exact (DecodeBytes.cpp).
+  bool byteKeys = false;
   mlir::Type output;      ///< f32, f16 or bf16
   double scale;           ///< of the scores, > 0
   int64_t groups, stages; ///< stages are a multiple of the groups
-  int64_t keyTile;        ///< a multiple of 64
+  int64_t keyTile;        ///< a multiple of roundKeys()
+  int64_t keyBlocks = 1;  ///< of 64 keys, that a group computes at a time
   int64_t blocksPerSM;
   /// Many rows and wide values, which stand in the key (DecodeWide.cpp).
   bool wide = false;
@@ -52,8 +57,13 @@ struct DecodeShape {
   int64_t rowBlocks() const { return llvm::divideCeil(totalRows, rows); }
   int64_t paddedRows() const { return llvm::alignTo(rows, wide ? 64 : 8); }
   /// A TMA box has rows of 128 bytes.
-  int64_t depthBoxes() const { return llvm::divideCeil(depth, 64); }
-  int64_t widthBoxes() const { return llvm::divideCeil(width, 64); }
+  int64_t boxColumns() const { return byteKeys ? 128 : 64; }
+  int64_t depthBoxes() const { return llvm::divideCeil(depth, boxColumns()); }
+  int64_t widthBoxes() const { return llvm::divideCeil(width, boxColumns()); }
+  /// Queries have boxes of 64 columns; a wgmma computes 64 columns of outputs.
+  int64_t queryBoxes() const { return llvm::divideCeil(depth, 64); }
+  int64_t outputBlocks() const { return llvm::divideCeil(width, 64); }
+  int64_t roundKeys() const { return keyBlocks * 64; }
   int64_t consumers() const { return groups * 128; }
   /// The producer is one thread.  Where there are several groups, its warp has
   /// the company of three: registers move between whole warpgroups alone.
@@ -76,7 +86,7 @@ struct DecodeShape {
   int64_t stageBytes() const { return keyBytes() + valueBytes(); }
   int64_t queryOffset() const { return stages * stageBytes(); }
   int64_t weightOffset() const {
-    return queryOffset() + depthBoxes() * paddedRows() * 128;
+    return queryOffset() + queryBoxes() * paddedRows() * 128;
   }
   /// Whether the weights of wide values stand where columns of the key do that
   /// are no value's.
@@ -95,8 +105,14 @@ struct DecodeShape {
     int64_t notes = wide ? 4 * paddedRows() + 8 : groups * paddedRows();
     return maximaOffset() + notes * 4;
   }
-  int64_t sharedBytes() const {
+  int64_t referenceOffset() const {
     return reductionOffset() + groups * 4 * paddedRows() * 4;
+  }
+  int64_t factorOffset() const {
+    return referenceOffset() + groups * paddedRows() * 4;
+  }
+  int64_t sharedBytes() const {
+    return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);
   }
   /// A block leaves the states of at most two units that it does not compute
   /// whole: that of its first one, and that of its last one.

@@ -126,7 +126,7 @@ static bool takeStages(DecodeShape &shape) {
 /// a wgmma.  512 columns are what two groups have registers for.
 static bool isWide(const DecodeShape &shape) {
   constexpr int64_t fewRows = 32, mostBoxes = 8;
-  return shape.valueInKey && shape.totalRows > fewRows &&
+  return shape.valueInKey && !shape.byteKeys && shape.totalRows > fewRows &&
          shape.widthBoxes() > mostBoxes / 2 &&
          shape.widthBoxes() <= mostBoxes && shape.depthBoxes() <= mostBoxes + 1;
 }

@@ -260,9 +260,11 @@ void KernelBuilder::barrier(Value id, int64_t threads) {
                           NVVM::BarrierReductionAttr(), Value());
 }
 
-static LLVM::InlineAsmOp inlineAssembly(ImplicitLocOpBuilder &b,
-                                        TypeRange results, ValueRange operands,
-                                        StringRef text, StringRef constraints) {
+LLVM::InlineAsmOp einhead::hopper::inlineAssembly(ImplicitLocOpBuilder &b,
+                                                  TypeRange results,
+                                                  ValueRange operands,
+                                                  StringRef text,
+                                                  StringRef constraints) {
   return LLVM::InlineAsmOp::create(
       b, results, operands, text, constraints,
       /*has_side_effects=*/true, /*is_align_stack=*/false,

@@ -23,6 +23,13 @@ namespace einhead::hopper {
 
 using Values = llvm::SmallVector<mlir::Value>;
 
+/// Assembly that is neither moved nor left out.
+mlir::LLVM::InlineAsmOp inlineAssembly(mlir::ImplicitLocOpBuilder &b,
+                                       mlir::TypeRange results,
+                                       mlir::ValueRange operands,
+                                       llvm::StringRef text,
+                                       llvm::StringRef constraints);
+
 class KernelBuilder {
 public:
   KernelBuilder(mlir::OpBuilder &builder, mlir::Location loc)
