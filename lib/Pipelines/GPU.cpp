@@ -91,11 +91,6 @@ void einhead::buildGPULevelPipeline(OpPassManager &pm, Level level,
 
 void einhead::buildGPUPipeline(OpPassManager &pm,
                                const GPUPipelineOptions &options) {
-  Level last = lastLevel(options, "einhead-to-gpu");
-  buildGraphPipeline(pm, options);
-  for (Level level : levels) {
-    buildGPULevelPipeline(pm, level, options);
-    if (level == last)
-      return;
-  }
+  buildLevels(pm, options, "einhead-to-gpu",
+              [&](Level level) { buildGPULevelPipeline(pm, level, options); });
 }

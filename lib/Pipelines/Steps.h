@@ -28,8 +28,11 @@ void addBufferization(mlir::OpPassManager &pm);
 /// with the entry points that the runtime calls.
 void addHostLLVM(mlir::OpPassManager &pm);
 
-/// The last level of a pipeline's options; ends the process where it is none.
-Level lastLevel(const CPUPipelineOptions &options, llvm::StringRef pipeline);
+/// Builds one level after the other, up to the last one of the options; ends
+/// the process where that is none.
+void buildLevels(mlir::OpPassManager &pm, const CPUPipelineOptions &options,
+                 llvm::StringRef pipeline,
+                 llvm::function_ref<void(Level)> build);
 
 } // namespace einhead
 
