@@ -74,6 +74,7 @@ public:
 
 private:
   int64_t leastBytes() const;
+  int64_t operations() const;
   void compare();
   void compareSequence(StepCheck &check, int64_t sequence);
   void rerun();
@@ -90,10 +91,11 @@ private:
 };
 } // namespace
 
+/// Keys before the call; of a step without caches nobody asks.
 static int64_t lengthOf(const Request &request) {
-  if (request.lengths.size() != 1)
+  if (request.lengths.size() > 1)
     throw std::runtime_error("a step has one length for all sequences");
-  return request.lengths[0];
+  return request.lengths.empty() ? 0 : request.lengths[0];
 }
 
 StepSet::StepSet(Gpu &gpu, const Request &request, const Signature &signature,
@@ -193,6 +195,33 @@ void StepSet::clearOutputs() {
       gpu.zero(address(argument), argument.bytes());
 }
 
+/// Of the einsums: a multiplication and an addition for each point of all
+/// letters.
+int64_t StepMeasurement::operations() const {
+  std::map<char, int64_t> extents;
+  int64_t sum = 0;
+  for (const StepOp &op : request.steps) {
+    reference::Spec spec = reference::Spec::parse(op.spec);
+    for (size_t i = 0; i < spec.inputs.size(); ++i)
+      for (const Operand &argument : signature.arguments)
+        if (i < op.of.size() && argument.name == op.of[i])
+          for (size_t k = 0; k < spec.inputs[i].size(); ++k)
+            extents[spec.inputs[i][k]] = argument.extents.at(k);
+    if (op.kind != StepOp::Kind::Einsum)
+      continue;
+    std::string letters = spec.output;
+    for (const std::string &input : spec.inputs)
+      for (char letter : input)
+        if (letters.find(letter) == std::string::npos)
+          letters += letter;
+    int64_t points = 2;
+    for (char letter : letters)
+      points *= extents.at(letter);
+    sum += points;
+  }
+  return sum;
+}
+
 /// What a step must read and write: inputs and outputs once, of caches the rows
 /// that count.
 int64_t StepMeasurement::leastBytes() const {
@@ -236,8 +265,8 @@ void StepMeasurement::compare() {
       [&](const Operand &operand) { return sets.front()->address(operand); });
   int64_t last = 0;
   for (const Operand &argument : signature.arguments)
-    if (argument.kind == "length")
-      last = argument.count() - 1;
+    if (check.isOfSequence(argument.name))
+      last = argument.extents.at(0) - 1;
   std::vector<int64_t> sequences = {0, last / 3, last};
   sequences.erase(std::unique(sequences.begin(), sequences.end()),
                   sequences.end());
@@ -289,6 +318,7 @@ void StepMeasurement::timeGraph() {
 
 Result StepMeasurement::run() {
   result.bytes = leastBytes();
+  result.operations = operations();
   result.sets = setCount(gpu, result.bytes);
   for (const Operand &argument : signature.arguments)
     if (argument.kind == "length")

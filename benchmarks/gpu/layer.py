@@ -42,7 +42,22 @@ def layer(kind, batch=1024, keys=128, heads=8, depth=128, model=1024):
         published=PUBLISHED_US[kind])
 
 
+def projection(rows, model, columns, spec="bd, dn -> bn"):
+    """One einsum; the floor is reading the weights."""
+    _, weights = spec.split("->")[0].replace(" ", "").split(",")
+    return dict(name=f"projection {rows} x {model} to {columns}, {spec}",
+                extent=dict(b=rows, d=model, n=columns),
+                arguments=[("x", "input", "bd"), ("w", "input", weights)],
+                steps=[dict(einsum=spec, of=["x", "w"], to="y")],
+                shifts=dict(w=5))
+
+
 LAYERS = [layer("MHA"), layer("MQA")]
+# The weights of a 70B model's attention, few rows and many; with the columns
+# neighbours in memory, and with the sums.
+LAYERS += [projection(rows, 8192, 8192) for rows in (1, 16, 64, 1024)]
+LAYERS += [projection(rows, 8192, 8192, "bd, nd -> bn") for rows in (1, 1024)]
+LAYERS += [projection(rows, 1024, 1024) for rows in (16, 1024)]
 
 
 def type_of(term, extent, element="bf16"):
@@ -95,9 +110,11 @@ class Printer:
         self.of_type = {
             name: self.type(name, "i64" if kind == "length" else "bf16")
             for name, kind, _ in self.layer["arguments"]}
-        length = self.of_type["length"]
-        self.lines = [f"%one = arith.constant dense<1> : {length}",
-                      f"%valid = arith.addi %length, %one : {length}"]
+        self.lines = []
+        if "length" in self.of_type:
+            length = self.of_type["length"]
+            self.lines = [f"%one = arith.constant dense<1> : {length}",
+                          f"%valid = arith.addi %length, %one : {length}"]
         for step in self.layer["steps"]:
             more = {k: v for k, v in step.items() if k in ("of", "to", "of_cache")}
             kind = next(k for k in step if k not in more)
@@ -126,4 +143,5 @@ def graph(layer):
 def entry(layer):
     """What the benchmark's list says of it."""
     keys = ("name", "steps", "lengths", "shifts", "published")
-    return dict({key: layer[key] for key in keys}, function="step")
+    return dict({key: layer[key] for key in keys if key in layer},
+                function="step")

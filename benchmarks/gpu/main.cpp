@@ -84,6 +84,10 @@ static json report(const Request &request, const Result &result, double rate) {
               static_cast<double>(result.bytes) / result.microseconds / 1e6,
               100 * floor / result.microseconds, result.worstRatio, result.rows,
               result.sets);
+  if (result.operations)
+    std::printf("%-36s %9.1f TFLOP/s of einsums\n", "",
+                static_cast<double>(result.operations) / result.microseconds /
+                    1e6);
   std::fflush(stdout);
   json row = {
       {"name", request.name},
@@ -95,6 +99,8 @@ static json report(const Request &request, const Result &result, double rate) {
       {"error_over_bound", result.worstRatio},
       {"rows", result.rows},
       {"sets", result.sets}};
+  if (result.operations)
+    row["operations"] = result.operations;
   if (result.tokens) {
     row["tokens"] = result.tokens;
     row["us_per_token"] =

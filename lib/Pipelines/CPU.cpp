@@ -71,11 +71,13 @@ void einhead::addLinalg(OpPassManager &pm) {
   addCleanup(pm);
 }
 
-void einhead::addBufferization(OpPassManager &pm) {
+void einhead::addBufferization(OpPassManager &pm, bool ownFills) {
   // A private function that nobody calls is no entry, only work.
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createDestinationResultsPass());
   addCleanup(pm);
+  if (ownFills)
+    pm.addNestedPass<func::FuncOp>(createOwnFillsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;

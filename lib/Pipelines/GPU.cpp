@@ -32,8 +32,9 @@ static void addTiled(OpPassManager &pm) {
 /// All work on tensors becomes kernels; the host computes extents and launches.
 static void addKernels(OpPassManager &pm) {
   addLinalg(pm);
-  addBufferization(pm);
+  addBufferization(pm, /*ownFills=*/true);
   pm.addPass(createAttnToGPUPass());
+  pm.addPass(createContractionsToGPUPass());
   pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
   pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());
   addCleanup(pm);

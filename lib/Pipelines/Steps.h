@@ -21,8 +21,9 @@ void addScheduled(mlir::OpPassManager &pm, const CPUPipelineOptions &options,
 /// Everything on tensors but tiled attention becomes linalg.
 void addLinalg(mlir::OpPassManager &pm);
 
-/// Functions get destinations, tensors become buffers.
-void addBufferization(mlir::OpPassManager &pm);
+/// Functions get destinations, tensors become buffers.  With `ownFills` no two
+/// sums share the memory that is filled for them.
+void addBufferization(mlir::OpPassManager &pm, bool ownFills = false);
 
 /// Code on buffers, without loops that are parallel, becomes the LLVM dialect,
 /// with the entry points that the runtime calls.
