@@ -12,6 +12,8 @@ import pathlib
 import subprocess
 import sys
 
+import layer
+
 SPEC = "bgrk, bgmk, bgmv -> bgrv"
 TOKENS = "bgrnk, bgmk, bgmv -> bgrnv"
 LATENT = "bhk, bmk, bmv -> bhv"
@@ -74,6 +76,19 @@ def run(command):
     return done.stdout
 
 
+def works(einhead):
+    """Names, functions that print graphs, and entries of the list."""
+    for i, shape in enumerate(SHAPES):
+        entry = {key: shape[key] for key in ("name", "spec", "mask", "lengths")
+                 if key in shape}
+        command = [einhead, "bench", "--print-graph"] + flags(shape)
+        yield (shape["name"], lambda command=command: run(command),
+               dict(entry, module=f"shape{i}"))
+    for i, one in enumerate(layer.LAYERS):
+        yield (one["name"], lambda one=one: layer.graph(one),
+               dict(layer.entry(one), module=f"layer{i}"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("out", type=pathlib.Path)
@@ -85,23 +100,20 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     entries, failures = [], 0
-    for i, shape in enumerate(SHAPES):
-        if arguments.only not in shape["name"]:
+    for name, write, entry in works(arguments.einhead):
+        if arguments.only not in name:
             continue
-        graph = arguments.out / f"shape{i}.mlir"
-        module = arguments.out / f"shape{i}.einhead"
+        graph = arguments.out / f"{entry['module']}.mlir"
+        module = arguments.out / f"{entry['module']}.einhead"
         try:
-            graph.write_text(
-                run([arguments.einhead, "bench", "--print-graph"] + flags(shape)))
+            graph.write_text(write())
             run([arguments.einhead, "compile", "--target=cuda",
                  "--chip=" + arguments.chip, *arguments.option, str(graph), "-o",
                  str(module)])
         except RuntimeError as error:
             failures += 1
-            print(f"{shape['name']}: {error}", file=sys.stderr)
+            print(f"{name}: {error}", file=sys.stderr)
             continue
-        entry = {key: shape[key] for key in ("name", "spec", "mask", "lengths")
-                 if key in shape}
         entries.append(dict(entry, module=module.name))
     (arguments.out / "list.json").write_text(json.dumps(entries, indent=1) + "\n")
     print(f"{len(entries)} modules, {failures} failed: {arguments.out}/list.json")

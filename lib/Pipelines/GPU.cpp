@@ -32,8 +32,9 @@ static void addTiled(OpPassManager &pm) {
 /// All work on tensors becomes kernels; the host computes extents and launches.
 static void addKernels(OpPassManager &pm) {
   addLinalg(pm);
-  addBufferization(pm);
+  addBufferization(pm, /*ownFills=*/true);
   pm.addPass(createAttnToGPUPass());
+  pm.addPass(createContractionsToGPUPass());
   pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
   pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());
   addCleanup(pm);
@@ -94,11 +95,6 @@ void einhead::buildGPULevelPipeline(OpPassManager &pm, Level level,
 
 void einhead::buildGPUPipeline(OpPassManager &pm,
                                const GPUPipelineOptions &options) {
-  Level last = lastLevel(options, "einhead-to-gpu");
-  buildGraphPipeline(pm, options);
-  for (Level level : levels) {
-    buildGPULevelPipeline(pm, level, options);
-    if (level == last)
-      return;
-  }
+  buildLevels(pm, options, "einhead-to-gpu",
+              [&](Level level) { buildGPULevelPipeline(pm, level, options); });
 }

@@ -162,7 +162,7 @@ void Launcher::addWorkspace(Value unitCount, Value isCut) {
   auto type = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
   Value memory = memref::AllocOp::create(
       b, type, ValueRange{select(isCut, states, index(1))});
-  partials = parameter(pointerTo(memory));
+  partials = parameter(einhead::pointerTo(b, memory));
   counters = parameter(call("einhead_host_zeroed",
                             LLVM::LLVMPointerType::get(b.getContext()),
                             times(unitCount, 4 * shape.rowBlocks())));

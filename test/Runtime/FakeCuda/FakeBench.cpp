@@ -57,10 +57,12 @@ void fillKernel(const fake::Launch &launch) {
   for (uint64_t i = 0; i < launch.get<uint64_t>(1); ++i) {
     uint32_t h = hash(i + launch.get<uint64_t>(2));
     int sum = (h & 63) + (h >> 6 & 63) + (h >> 12 & 63) + (h >> 18 & 63);
-    float x = static_cast<float>(sum - 126) / 32;
+    const uint32_t kind = launch.get<uint32_t>(3);
+    float x = std::ldexp(static_cast<float>(sum - 126) / 32,
+                         -static_cast<int>(kind >> 8));
     uint32_t bits;
     std::memcpy(&bits, &x, sizeof(bits));
-    if (launch.get<uint32_t>(3) == 0)
+    if ((kind & 255) == 0)
       reinterpret_cast<uint16_t *>(to)[i] = static_cast<uint16_t>(bits >> 16);
     else
       reinterpret_cast<float *>(to)[i] = x;
