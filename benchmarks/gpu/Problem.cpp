@@ -170,7 +170,8 @@ private:
 
 Signature einhead::bench::readSignature(const Request &request,
                                         const char *manifest) {
-  for (const json &function : json::parse(manifest).at("functions")) {
+  const json parsed = json::parse(manifest); // outlives the loop over it
+  for (const json &function : parsed.at("functions")) {
     if (function.at("name") != request.function)
       continue;
     Signature signature;

@@ -41,7 +41,7 @@ static constexpr int64_t largestExponent = 14, exponentBias = 127;
 /// Eight columns of a row as f32, 0 where there is no row or column.
 Values DecodeEmitter::loadChunk(const Item &item, Value row, Value chunk) {
   auto wordsType = VectorType::get({4}, b.getI32Type());
-  Value exists = andOf(hasRow(item, row), isLess(chunk, shape.depth / 8));
+  Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
   Value words = ifElse(
       exists,
       [&] {
