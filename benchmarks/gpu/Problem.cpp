@@ -167,7 +167,8 @@ private:
 
 Signature einhead::bench::readSignature(const Request &request,
                                         const char *manifest) {
-  for (const json &function : json::parse(manifest).at("functions")) {
+  const json all = json::parse(manifest);
+  for (const json &function : all.at("functions")) {
     if (function.at("name") != request.function)
       continue;
     Signature signature;
