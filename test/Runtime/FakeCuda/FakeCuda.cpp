@@ -340,7 +340,7 @@ Result cuModuleLoadDataEx(Handle *module, const void *image, unsigned count,
   // run.
   if (std::strstr(text, ".maxntid") || std::strstr(text, "ld.param")) {
     try {
-      loaded->kernels = ptx::parse(text);
+      loaded->kernels = ptx::parse(text, setting("FAKE_CUDA_LOST", ""));
     } catch (const std::exception &error) {
       std::fprintf(stderr, "%s\n", error.what());
       return InvalidPTX;
