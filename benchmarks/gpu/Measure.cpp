@@ -42,6 +42,7 @@ public:
 
   Result run() {
     result.bytes = problem.leastBytes();
+    result.operations = problem.operations();
     makeSets();
     callEach();
     if (options.check)

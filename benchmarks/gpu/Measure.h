@@ -29,7 +29,7 @@ struct Result {
   size_t rows = 0;                    // that were compared
   int sets = 0;                       // of inputs
   int64_t tokens = 0;                 // of a step: sequences of the batch
-  int64_t operations = 0;             // of the einsums of a step
+  int64_t operations = 0;             // of both products; of a step's einsums
 };
 
 /// A result that is not what it must be.

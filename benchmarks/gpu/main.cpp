@@ -78,16 +78,15 @@ Options parse(int count, char **arguments) {
 
 static json report(const Request &request, const Result &result, double rate) {
   double floor = static_cast<double>(result.bytes) / rate;
-  std::printf("%-36s %9.2f us (least %9.2f)  floor %9.2f  %6.3f TB/s  %5.1f %% "
-              "of the read stream  error/bound %.3f of %zu rows  %d sets\n",
-              request.name.c_str(), result.microseconds, result.least, floor,
-              static_cast<double>(result.bytes) / result.microseconds / 1e6,
-              100 * floor / result.microseconds, result.worstRatio, result.rows,
-              result.sets);
-  if (result.operations)
-    std::printf("%-36s %9.1f TFLOP/s of einsums\n", "",
-                static_cast<double>(result.operations) / result.microseconds /
-                    1e6);
+  std::printf(
+      "%-36s %9.2f us (least %9.2f)  floor %9.2f  %6.3f TB/s  %5.1f %% "
+      "of the read stream  %6.1f TFLOP/s  error/bound %.3f of %zu rows  "
+      "%d sets\n",
+      request.name.c_str(), result.microseconds, result.least, floor,
+      static_cast<double>(result.bytes) / result.microseconds / 1e6,
+      100 * floor / result.microseconds,
+      static_cast<double>(result.operations) / result.microseconds / 1e6,
+      result.worstRatio, result.rows, result.sets);
   std::fflush(stdout);
   json row = {
       {"name", request.name},
