@@ -69,6 +69,8 @@ class Case:
                   else random(self.batch, self.groups, self.keys, self.width))
         self.scale = 1 / math.sqrt(self.depth)
         self.allowed = self.allow()
+        self.few = sorted({0, self.batch // 2, self.batch - 1})
+        self.expected = self.attend()
 
     def allow(self):
         """Which keys count: [B or 1, 1, T, N], or None for all."""
@@ -84,16 +86,20 @@ class Case:
             allowed = valid if allowed is None else allowed & valid
         return allowed
 
-    def error(self, output):
-        """Relative, of a few sequences; output [B, KV, G, T, V]."""
-        few = sorted({0, self.batch // 2, self.batch - 1})
+    def attend(self):
+        """What is right for a few sequences, in fp64."""
+        few = self.few
         q, k, v = (x[few].double() for x in (self.q[0], self.k[0], self.v[0]))
         scores = torch.einsum("bgrtd,bgnd->bgrtn", q, k) * self.scale
         if self.allowed is not None:
             allowed = self.allowed.expand(self.batch, 1, self.tokens, self.keys)[few]
             scores = scores.masked_fill(~allowed[:, :, None], -math.inf)
-        expected = torch.einsum("bgrtn,bgnv->bgrtv", torch.softmax(scores, -1), v)
-        return ((output[few].double() - expected).norm() / expected.norm()).item()
+        return torch.einsum("bgrtn,bgnv->bgrtv", torch.softmax(scores, -1), v)
+
+    def error(self, output):
+        """Relative; output [B, KV, G, T, V]."""
+        difference = output[self.few].double() - self.expected
+        return (difference.norm() / self.expected.norm()).item()
 
 
 def heads_of(case):

@@ -8,7 +8,7 @@
 
 // Twenty rows, 120 columns that are neighbours in memory, 96 sums; fill, sums
 // and rounding are one kernel.
-// REMARK: tensor cores: tiles of 32 rows by 64 columns, 128 threads, 6 stages of 12288 bytes, sums rounded as they are stored
+// REMARK: tensor cores: tiles of 32 rows by 64 columns, 128 threads, 8 stages of 12288 bytes, sums rounded as they are stored
 // CHECK-LABEL: func.func @rounded
 // CHECK-NOT: linalg
 // CHECK: %[[MULTIPROCESSORS:.*]] = call @einhead_host_multiprocessors
@@ -22,7 +22,7 @@
 // CHECK: nvvm.cp.async.shared.global {{.*}} 16, cache =  cg
 // CHECK: nvvm.cp.async.commit.group
 // CHECK: scf.for
-// CHECK: nvvm.cp.async.wait.group 4
+// CHECK: nvvm.cp.async.wait.group 6
 // CHECK: nvvm.barrier
 // CHECK: nvvm.ldmatrix {{.*}}layout = #nvvm.mma_layout<row>
 // CHECK: nvvm.ldmatrix {{.*}}layout = #nvvm.mma_layout<col>
@@ -60,7 +60,7 @@ func.func @rounded(%x: memref<20x96xbf16, strided<[?, 1]>>, %w: memref<3x96x40xb
 
 // The sums are used twice: they are stored as they are, and rounded later.
 // Without a fill they start with what is there.
-// REMARK: tensor cores: tiles of 128 rows by 64 columns, 128 threads, 4 stages of 24576 bytes"
+// REMARK: tensor cores: tiles of 128 rows by 64 columns, 256 threads, 4 stages of 24576 bytes"
 // CHECK-LABEL: func.func @kept
 // CHECK: gpu.launch_func @kernels::@kept_product_0
 // CHECK: linalg.generic
