@@ -148,7 +148,7 @@ optionsAt(const Problem &problem, const Host &host, const Point &point) {
   options.output = referenceType(problem.output.type);
   // Weights meet the values in the type that these are multiplied in.
   Element stored = problem.keys.type;
-  options.weights = stored == Element::U8 || stored == Element::I8
+  options.weights = stored == Element::F8E4M3 || stored == Element::I8
                         ? referenceType(problem.query.type)
                         : referenceType(stored);
   options.independentErrors = true; // the data are random

@@ -28,7 +28,7 @@ Fill einhead::bench::fillKind(const Operand &operand) {
   case Element::F32:
     return operand.name.find("scale") == std::string::npos ? Fill::F32
                                                            : Fill::Scale;
-  case Element::U8:
+  case Element::F8E4M3:
     return Fill::E4M3;
   case Element::I8:
     return Fill::I8;
@@ -61,14 +61,8 @@ double einhead::bench::loadElement(Element type, const char *data) {
     return single;
   case Element::I8:
     return static_cast<int8_t>(byte);
-  case Element::U8: { // e4m3: bias 7, no infinities
-    int exponent = byte >> 3 & 15, mantissa = byte & 7;
-    if ((byte & 0x7f) == 0x7f)
-      return NAN;
-    double x = exponent == 0 ? std::ldexp(mantissa, -9)
-                             : std::ldexp(mantissa + 8, exponent - 10);
-    return byte & 0x80 ? -x : x;
-  }
+  case Element::F8E4M3:
+    return reference::fromE4M3(byte);
   default:
     throw std::runtime_error("no number of this type");
   }

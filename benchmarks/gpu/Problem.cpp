@@ -30,12 +30,15 @@ struct ElementEntry {
   DLDataType type;
 };
 
+/// DLPack's code of f8E4M3FN, which older headers lack.
+constexpr uint8_t dlFloat8E4M3FN = 10;
+
 /// In the order of Element.
 const ElementEntry elements[] = {
-    {"f32", {kDLFloat, 32, 1}},   {"f16", {kDLFloat, 16, 1}},
-    {"bf16", {kDLBfloat, 16, 1}}, {"i64", {kDLInt, 64, 1}},
-    {"i32", {kDLInt, 32, 1}},     {"i8", {kDLInt, 8, 1}},
-    {"u8", {kDLUInt, 8, 1}}};
+    {"f32", {kDLFloat, 32, 1}},        {"f16", {kDLFloat, 16, 1}},
+    {"bf16", {kDLBfloat, 16, 1}},      {"i64", {kDLInt, 64, 1}},
+    {"i32", {kDLInt, 32, 1}},          {"i8", {kDLInt, 8, 1}},
+    {"f8e4m3", {dlFloat8E4M3FN, 8, 1}}};
 
 Element parseElement(const std::string &name) {
   for (size_t i = 0; i < std::size(elements); ++i)
@@ -167,8 +170,8 @@ private:
 
 Signature einhead::bench::readSignature(const Request &request,
                                         const char *manifest) {
-  const json all = json::parse(manifest);
-  for (const json &function : all.at("functions")) {
+  const json parsed = json::parse(manifest); // outlives the loop over it
+  for (const json &function : parsed.at("functions")) {
     if (function.at("name") != request.function)
       continue;
     Signature signature;

@@ -18,8 +18,8 @@
 
 namespace einhead::bench {
 
-/// Types of elements, by their names in a manifest; U8 is taken for fp8 e4m3.
-enum class Element { F32, F16, BF16, I64, I32, I8, U8 };
+/// Types of elements, by their names in a manifest.
+enum class Element { F32, F16, BF16, I64, I32, I8, F8E4M3 };
 
 int64_t sizeOf(Element type);
 DLDataType toDLPack(Element type);

@@ -20,14 +20,20 @@ LATENT = "bhk, bmk, bmv -> bhv"
 
 
 def attention(name, batch, heads, groups, keys, depth, **more):
-    """bf16 attention of one new token by batch, query and KV heads."""
+    """Attention of one new token by batch, query and KV heads, of bf16."""
     tokens = more.pop("tokens", 1)
     sizes = dict(b=batch, g=groups, r=heads // groups, m=keys, k=depth, v=depth)
+    more.setdefault("type", "bf16")
     if tokens > 1:
         sizes["n"] = tokens
         more.setdefault("mask", "causal")
     return dict(name=name, spec=TOKENS if tokens > 1 else SPEC, sizes=sizes,
-                type="bf16", **more)
+                **more)
+
+
+def float8(name, *sizes, **more):
+    """The same with keys and values of f8E4M3FN."""
+    return attention("fp8 " + name, *sizes, type="f8e4m3", **more)
 
 
 def latent(heads, batch, keys):
@@ -53,6 +59,14 @@ SHAPES = [
     latent(128, 128, 4096),
     attention("GQA 32/8/128, 8 x 2K, ragged", 8, 32, 8, 2048, 128,
               lengths=[2048, 1, 17, 300, 1024, 2047, 257, 64]),
+    float8("GQA 32/8/128, 64 x 8K", 64, 32, 8, 8192, 128),
+    float8("MQA 64/1/128, 64 x 32K", 64, 64, 1, 32768, 128),
+    float8("GQA 32/8/128, 8 x 2K, ragged", 8, 32, 8, 2048, 128,
+           lengths=[2048, 1, 17, 300, 1024, 2047, 257, 64]),
+    float8("GQA 15/3/40, 3 x 257, ragged", 3, 15, 3, 257, 40,
+           lengths=[257, 3, 130]),
+    float8("MQA 7/1/65, 2 x 77", 2, 7, 1, 77, 65),
+    float8("GQA 6/2/64, 2 x 129, 4 tokens", 2, 6, 2, 129, 64, tokens=4),
 ]
 
 

@@ -63,14 +63,16 @@ private:
 };
 } // namespace
 
-/// i8 rows times their scales, which no einsum takes as they are.
+/// 8-bit rows times their scales; of i8 no einsum takes them as they are.
 Value Decomposition::widened(Value rows, llvm::StringRef term, Value scale,
                              llvm::StringRef scaleTerm) {
   if (!scale)
     return rows;
   auto wide = cast<RankedTensorType>(
       cast<RankedTensorType>(rows.getType()).clone(b.getF32Type()));
-  Value floats = arith::SIToFPOp::create(b, loc, wide, rows);
+  Value floats = rows;
+  if (getElementTypeOrSelf(rows).isInteger())
+    floats = arith::SIToFPOp::create(b, loc, wide, rows);
   return EinsumOp::create(b, loc, wide,
                           (term + ", " + scaleTerm + " -> " + term).str(),
                           ValueRange{floats, scale});

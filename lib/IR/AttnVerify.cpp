@@ -262,7 +262,13 @@ static LogicalResult verifyScore(AttentionLike op,
   return success();
 }
 
-/// Keys or values, with a scale for each row where they are i8.
+/// What every operand may be of; keys and values may be narrower.
+static bool isWideFloat(Type element) {
+  return isa<Float64Type, Float32Type, Float16Type, BFloat16Type>(element);
+}
+
+/// Keys or values, with a scale for each row where they are i8, and maybe where
+/// they are f8E4M3FN.
 static LogicalResult verifyScaled(AttentionLike op, llvm::StringRef name,
                                   Value rows, Value scale,
                                   llvm::StringRef letters,
@@ -272,13 +278,18 @@ static LogicalResult verifyScaled(AttentionLike op, llvm::StringRef name,
     return op->emitOpError()
            << "the " << name << " is i8 and has no " << name
            << "_scale, which says what its numbers are multiplied by";
-  if (!scale && !isa<FloatType>(element))
-    return op->emitOpError() << "is on floating-point numbers, got " << element;
+  bool isNarrow = isa<Float8E4M3FNType>(element);
+  if (!scale && !isNarrow && !isWideFloat(element))
+    return op->emitOpError()
+           << "takes a " << name
+           << " of f64, f32, f16, bf16 or f8E4M3FN, or of i8 with a scale, got "
+           << element;
   if (!scale)
     return success();
-  if (!element.isInteger(8))
-    return op->emitOpError() << "a " << name << "_scale is of an i8 " << name
-                             << ", this one is of " << element;
+  if (!element.isInteger(8) && !isNarrow)
+    return op->emitOpError()
+           << "a " << name << "_scale is of an i8 or f8E4M3FN " << name
+           << ", this one is of " << element;
   if (!getElementTypeOrSelf(scale).isF32())
     return op->emitOpError() << "the " << name << "_scale is f32, got "
                              << getElementTypeOrSelf(scale);
@@ -317,9 +328,10 @@ static LogicalResult verifyAttention(AttentionLike op, LetterExtents &extents,
       return op->emitOpError("mixes tensors and buffers");
     bool isRow = operand == op.getKey() || operand == op.getValue();
     if (shaped && !isRow && operand != op.getValid() &&
-        operand != op.getBlocks() && !isa<FloatType>(shaped.getElementType()))
-      return op->emitOpError()
-             << "is on floating-point numbers, got " << shaped.getElementType();
+        operand != op.getBlocks() && !isWideFloat(shaped.getElementType()))
+      return op->emitOpError() // attention_c20
+             << "is on f64, f32, f16 or bf16, got " << shaped.getElementType()
+             << "; only key and value may have 8 bits";
   }
   if (failed(extents.bind("the query", roles.queryTerm,
                           op.getQuery().getType())) || // attention_c1, c4

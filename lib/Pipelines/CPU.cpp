@@ -141,6 +141,7 @@ void einhead::addHostLLVM(OpPassManager &pm) {
   vector.x86Vector = true;
   vector.amx = true;
   pm.addPass(createConvertVectorToLLVMPass(vector));
+  pm.addPass(createExpandFloat8Pass());
   arith::ArithExpandOpsPassOptions expand;
   // Not every CPU rounds to bf16, and those that can flush denormals.
   expand.includeBf16 = true;

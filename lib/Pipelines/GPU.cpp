@@ -49,12 +49,15 @@ static void addKernels(OpPassManager &pm) {
 static void addDeviceLLVM(OpPassManager &pm) {
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
   kernels.addPass(createConvertVectorToSCFPass());
-  kernels.addPass(createLoopInvariantCodeMotionPass());
+  // Kernels of the LLVM dialect are as they should be: what would leave their
+  // loops, descriptors of matrices above all, would cost registers.
+  kernels.addNestedPass<gpu::GPUFuncOp>(createLoopInvariantCodeMotionPass());
   kernels.addPass(createLowerAffinePass());
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createLowerAffinePass());
   addCleanup(kernels);
   kernels.addPass(createDeviceMathPass());
+  kernels.addPass(createExpandFloat8Pass());
   // LLVM converts bf16 by itself, and every chip that has an instruction for it
   // has it.
   kernels.addPass(arith::createArithExpandOpsPass());

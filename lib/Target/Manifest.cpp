@@ -28,6 +28,8 @@ static StringRef typeName(Type type) {
     return "f16";
   if (type.isBF16())
     return "bf16";
+  if (isa<Float8E4M3FNType>(type))
+    return "f8e4m3";
   if (type.isIndex())
     return "index";
   if (type.isSignlessInteger(64))
@@ -70,7 +72,8 @@ static LogicalResult describeType(func::FuncOp function, const Twine &which,
   if (argument.type.empty())
     return function.emitOpError()
            << which << " has type " << type << "; a module takes tensors and "
-           << "numbers of f64, f32, f16, bf16, i64, i32, i8, ui8, i1 or index";
+           << "numbers of f64, f32, f16, bf16, f8E4M3FN, i64, i32, i8, ui8, i1 "
+           << "or index";
   if (!tensor) {
     argument.scalar = true;
     return success();

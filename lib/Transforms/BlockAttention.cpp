@@ -42,10 +42,10 @@ LogicalResult BlockAttention::checkTypes() {
   for (Value operand : {op.getQuery(), op.getKey(), op.getValue()}) {
     Type element = getElementTypeOrSelf(operand);
     if (!element.isF32() && !element.isF16() && !element.isBF16() &&
-        !element.isInteger(8))
-      return op.emitOpError()
-             << "has an operand of " << element
-             << ", which kernels do not read; f32, f16, bf16 and i8 can be";
+        !isa<Float8E4M3FNType>(element) && !element.isInteger(8))
+      return op.emitOpError() << "has an operand of " << element
+                              << ", which kernels do not read; f32, f16, bf16, "
+                                 "f8E4M3FN and i8 can be";
   }
   return success();
 }

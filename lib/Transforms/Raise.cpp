@@ -164,6 +164,8 @@ static Reason matchRoles(Chain &chain) {
       chain.spec(), [&]() { return emitError(chain.softmax.getLoc()); });
   if (failed(roles))
     return why;
+  if (isa<Float8E4M3FNType>(getElementTypeOrSelf(chain.query)))
+    return "the query is f8E4M3FN, which key and value alone may be; widen it";
   Value valid = chain.softmax.getValid();
   if (valid && !valid.getType().isIndex() &&
       (roles->queryTerm.front() != chain.scoreTerm.front() ||

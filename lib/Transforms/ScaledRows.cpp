@@ -1,4 +1,4 @@
-//===- ScaledRows.cpp - Read keys and values as i8 --------------*- C++ -*-===//
+//===- ScaledRows.cpp - Read keys and values of 8 bits ----------*- C++ -*-===//
 //
 // Part of the Einhead project, under the Apache License v2.0 with LLVM
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,11 +10,12 @@
 //   %wide = arith.sitofp %rows : tensor<...xi8> to tensor<...xf32>
 //   %key = attn.einsum "bgmk, bgm -> bgmk"(%wide, %scales)
 //
-// An attention to that product reads the i8 rows instead and takes the scales
-// as operands.  The letters of both may stand in another order than those of
-// the product; those of the scales are the letters of the rows but the depth's
-// or the value's, since that is what the attention takes.  A slice of the
-// product is the product of slices.
+// (with rows of f8E4M3FN arith.extf, or nothing: an einsum takes them.)
+// An attention to that product reads the rows of 8 bits instead and takes the
+// scales as operands.  The letters of both may stand in another order than
+// those of the product; those of the scales are the letters of the rows but the
+// depth's or the value's, since that is what the attention takes.  A slice of
+// the product is the product of slices.
 
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Attn.h"
@@ -29,7 +30,7 @@ using namespace einhead;
 using namespace einhead::attn;
 
 namespace {
-/// i8 rows and the scales that they are multiplied with.
+/// Rows of 8 bits and the scales that they are multiplied with.
 struct ScaledRows {
   tensor::ExtractSliceOp slice; ///< of the product, or null
   EinsumOp product;
@@ -38,12 +39,26 @@ struct ScaledRows {
 };
 } // namespace
 
-/// The i8 tensor that `value` is as floats, or null.
-static Value asIntegers(Value value) {
+static bool isFloat8(Value value) {
+  return isa<Float8E4M3FNType>(getElementTypeOrSelf(value));
+}
+
+/// The tensor of 8 bits that `value` is as floats, or null.
+static Value narrowOf(Value value) {
+  if (isFloat8(value))
+    return value;
+  if (auto widened = value.getDefiningOp<arith::ExtFOp>())
+    return isFloat8(widened.getIn()) ? widened.getIn() : Value();
   auto widened = value.getDefiningOp<arith::SIToFPOp>();
   if (!widened || !getElementTypeOrSelf(widened.getIn()).isInteger(8))
     return nullptr;
   return widened.getIn();
+}
+
+static std::string typeOf(Value rows) {
+  std::string text;
+  llvm::raw_string_ostream(text) << getElementTypeOrSelf(rows);
+  return text;
 }
 
 static std::string sorted(std::string letters) {
@@ -62,7 +77,7 @@ static std::string renamed(llvm::StringRef text, llvm::StringRef from,
 
 /// Fills in what `operand`, with the letters `term`, is a product of; the
 /// first reason why it is none of rows and scales, or "".  Where it is not even
-/// one of i8, `found` has no rows.
+/// one of 8 bits, `found` has no rows.
 static std::string match(Value operand, llvm::StringRef term,
                          llvm::StringRef columns, ScaledRows &found) {
   found.slice = operand.getDefiningOp<tensor::ExtractSliceOp>();
@@ -71,8 +86,8 @@ static std::string match(Value operand, llvm::StringRef term,
   found.product = operand.getDefiningOp<EinsumOp>();
   if (!found.product || found.product.getInputs().size() != 2)
     return "";
-  unsigned at = asIntegers(found.product.getInputs()[0]) ? 0 : 1;
-  found.rows = asIntegers(found.product.getInputs()[at]);
+  unsigned at = narrowOf(found.product.getInputs()[0]) ? 0 : 1;
+  found.rows = narrowOf(found.product.getInputs()[at]);
   if (!found.rows)
     return "";
   found.scales = found.product.getInputs()[1 - at];
@@ -92,7 +107,8 @@ static std::string match(Value operand, llvm::StringRef term,
   std::string wanted = lettersWithout(found.term, columns);
   if (scales != wanted)
     return "its scale is by \"" + scales + "\", which has to be \"" + wanted +
-           "\", a number for each row, in the order of the i8 tensor";
+           "\", a number for each row, in the order of the " +
+           typeOf(found.rows) + " tensor";
   return "";
 }
 
@@ -133,13 +149,14 @@ static void readExtentsOfRows(RewriterBase &rewriter, const ScaledRows &found,
     rewriter.replaceOpWithNewOp<tensor::DimOp>(
         dim, found.rows, indexOf(found.term, term[*index]));
   }
-  Operation *widened = product.getInputs()[0].getDefiningOp();
-  if (!isa_and_nonnull<arith::SIToFPOp>(widened))
-    widened = product.getInputs()[1].getDefiningOp();
+  unsigned at = narrowOf(product.getInputs()[0]) ? 0 : 1;
+  auto *widened = product.getInputs()[at] == found.rows
+                      ? nullptr
+                      : product.getInputs()[at].getDefiningOp();
   if (!product->use_empty())
     return;
   rewriter.eraseOp(product);
-  if (widened->use_empty())
+  if (widened && widened->use_empty())
     rewriter.eraseOp(widened);
 }
 
@@ -155,8 +172,8 @@ void einhead::readScaledRows(RewriterBase &rewriter, AttentionOp op,
         match(operand.get(), term, isKey ? roles.depth : roles.value, found);
     if (!why.empty() && saysWhyNot)
       remarkMissed(op.getLoc(), pass, "ScaledRows",
-                   "the " + name +
-                       " is i8, but multiplied in memory first: " + why);
+                   "the " + name + " is " + typeOf(found.rows) +
+                       ", but multiplied in memory first: " + why);
     if (!why.empty() || !found.rows)
       continue;
     term = found.term;
@@ -173,7 +190,7 @@ void einhead::readScaledRows(RewriterBase &rewriter, AttentionOp op,
     });
     readExtentsOfRows(rewriter, found, old);
     remarkPassed(op.getLoc(), pass, "ScaledRows",
-                 "the " + name + " is read as i8 \"" + term +
+                 "the " + name + " is read as " + typeOf(rows) + " \"" + term +
                      "\" and multiplied by its scale where it is used");
   }
 }

@@ -57,8 +57,8 @@ std::string einhead::whyNotTiled(AttentionOp op) {
        {op.getQuery(), op.getKey(), op.getValue(), op.getBias()}) {
     Type element = operand ? getElementTypeOrSelf(operand) : Type();
     // A verified key or value of integers is i8 with a scale.
-    if (element &&
-        !isa<Float32Type, Float16Type, BFloat16Type, IntegerType>(element))
+    if (element && !isa<Float32Type, Float16Type, BFloat16Type,
+                        Float8E4M3FNType, IntegerType>(element))
       return "its operands are not f32, f16 or bf16";
   }
   // Loops over lists read K from its first row on.

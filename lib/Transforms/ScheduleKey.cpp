@@ -162,9 +162,10 @@ std::string ScheduleKey::canonicalize(MLIRContext *context) {
     return "types are those of query, key and value, got " +
            std::to_string(types.size());
   for (auto [i, type] : llvm::enumerate(types)) {
-    bool isScaled = i > 0 && type == "i8";
-    if (type != "f32" && type != "f16" && type != "bf16" && !isScaled)
-      return "types are f32, f16 or bf16, of key and value i8 too, got \"" +
+    bool isNarrow = i > 0 && (type == "i8" || type == "f8E4M3FN");
+    if (type != "f32" && type != "f16" && type != "bf16" && !isNarrow)
+      return "types are f32, f16 or bf16, of key and value f8E4M3FN or i8 too, "
+             "got \"" +
              type + "\"";
   }
   llvm::sort(with);

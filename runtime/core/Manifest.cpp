@@ -25,16 +25,22 @@ struct TypeEntry {
   DLDataType type;
 };
 
-/// DLPack's code of booleans, which older headers lack.
-constexpr uint8_t dlBool = 6;
+/// DLPack's codes of booleans and of f8E4M3FN, which older headers lack.
+constexpr uint8_t dlBool = 6, dlFloat8E4M3FN = 10;
 
 /// In the order of ElementType.
 const TypeEntry typeEntries[] = {
-    {"f64", {kDLFloat, 64, 1}}, {"f32", {kDLFloat, 32, 1}},
-    {"f16", {kDLFloat, 16, 1}}, {"bf16", {kDLBfloat, 16, 1}},
-    {"i64", {kDLInt, 64, 1}},   {"i32", {kDLInt, 32, 1}},
-    {"i8", {kDLInt, 8, 1}},     {"u8", {kDLUInt, 8, 1}},
-    {"bool", {dlBool, 8, 1}},   {"index", {kDLInt, 64, 1}},
+    {"f64", {kDLFloat, 64, 1}},
+    {"f32", {kDLFloat, 32, 1}},
+    {"f16", {kDLFloat, 16, 1}},
+    {"bf16", {kDLBfloat, 16, 1}},
+    {"f8e4m3", {dlFloat8E4M3FN, 8, 1}},
+    {"i64", {kDLInt, 64, 1}},
+    {"i32", {kDLInt, 32, 1}},
+    {"i8", {kDLInt, 8, 1}},
+    {"u8", {kDLUInt, 8, 1}},
+    {"bool", {dlBool, 8, 1}},
+    {"index", {kDLInt, 64, 1}},
 };
 
 const char *const kindNames[] = {"input", "output", "length", "cache",

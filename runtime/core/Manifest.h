@@ -16,7 +16,19 @@
 
 namespace einhead::runtime {
 
-enum class ElementType { F64, F32, F16, BF16, I64, I32, I8, U8, Bool, Index };
+enum class ElementType {
+  F64,
+  F32,
+  F16,
+  BF16,
+  F8E4M3,
+  I64,
+  I32,
+  I8,
+  U8,
+  Bool,
+  Index
+};
 
 /// The name in a manifest.
 const char *elementTypeName(ElementType type);

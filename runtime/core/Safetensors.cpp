@@ -35,11 +35,11 @@ struct StoredType {
 };
 
 const StoredType storedTypes[] = {
-    {"F64", 8, "f64"},       {"F32", 4, "f32"},       {"F16", 2, "f16"},
-    {"BF16", 2, "bf16"},     {"I64", 8, "i64"},       {"I32", 4, "i32"},
-    {"I8", 1, "i8"},         {"U8", 1, "u8"},         {"I16", 2, nullptr},
-    {"U16", 2, nullptr},     {"U32", 4, nullptr},     {"U64", 8, nullptr},
-    {"BOOL", 1, nullptr},    {"F8_E4M3", 1, nullptr}, {"F8_E5M2", 1, nullptr},
+    {"F64", 8, "f64"},       {"F32", 4, "f32"},        {"F16", 2, "f16"},
+    {"BF16", 2, "bf16"},     {"I64", 8, "i64"},        {"I32", 4, "i32"},
+    {"I8", 1, "i8"},         {"U8", 1, "u8"},          {"I16", 2, nullptr},
+    {"U16", 2, nullptr},     {"U32", 4, nullptr},      {"U64", 8, nullptr},
+    {"BOOL", 1, nullptr},    {"F8_E4M3", 1, "f8e4m3"}, {"F8_E5M2", 1, nullptr},
     {"F8_E8M0", 1, nullptr},
 };
 

@@ -18,9 +18,11 @@ namespace {
 constexpr uint64_t maxByteOffset = uint64_t(1) << 60;
 
 std::string typeText(DLDataType type) {
-  DLDataType boolean = elementDLType(ElementType::Bool);
-  if (type.code == boolean.code && type.bits == 8 && type.lanes == 1)
-    return "bool";
+  for (ElementType named : {ElementType::Bool, ElementType::F8E4M3}) {
+    DLDataType known = elementDLType(named);
+    if (type.code == known.code && type.bits == 8 && type.lanes == 1)
+      return elementTypeName(named);
+  }
   const char *kind = type.code == kDLInt      ? "i"
                      : type.code == kDLUInt   ? "u"
                      : type.code == kDLFloat  ? "f"

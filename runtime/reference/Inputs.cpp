@@ -110,6 +110,27 @@ double einhead::reference::fromF16(uint16_t bits) {
   return number16(bits, 10, -24);
 }
 
+uint8_t einhead::reference::toE4M3(double x) {
+  uint8_t sign = std::signbit(x) ? 0x80 : 0;
+  if (std::isnan(x))
+    return sign | 0x7f;
+  // A number has 4 bits, the first of which counts at least 2^-6.
+  double magnitude = std::fabs(roundTo(x, Type::F8E4M3));
+  int exponent = -6;
+  if (magnitude >= std::ldexp(1, exponent))
+    exponent = std::ilogb(magnitude);
+  auto mantissa = static_cast<int>(std::ldexp(magnitude, 3 - exponent));
+  return sign | static_cast<uint8_t>((exponent + 6) * 8 + mantissa);
+}
+double einhead::reference::fromE4M3(uint8_t bits) {
+  int exponent = bits >> 3 & 15, mantissa = bits & 7;
+  double x = exponent ? std::ldexp(mantissa + 8, exponent - 10)
+                      : std::ldexp(mantissa, -9);
+  if ((bits & 0x7f) == 0x7f)
+    x = std::numeric_limits<double>::quiet_NaN();
+  return bits & 0x80 ? -x : x;
+}
+
 Tensor einhead::reference::random(const std::vector<int64_t> &shape,
                                   Distribution distribution, uint64_t seed,
                                   Type type) {

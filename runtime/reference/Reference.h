@@ -33,15 +33,17 @@ namespace einhead::reference {
 //===----------------------------------------------------------------------===//
 
 /// The type that an implementation stores elements in.
-enum class Type { F64, F32, F16, BF16 };
+enum class Type { F64, F32, F16, BF16, F8E4M3 };
 
-/// Largest relative error of one rounding to `type`: 2^-53, 2^-24, 2^-11, 2^-8.
+/// Largest relative error of one rounding to `type`: 2^-53, 2^-24, 2^-11, 2^-8,
+/// 2^-4.
 double unitRoundoff(Type type);
 /// Smallest positive (subnormal) number of `type`.
 double smallestPositive(Type type);
 /// Largest finite number of `type`.
 double largestFinite(Type type);
-/// `x` rounded to `type`, to nearest even, with subnormals and overflow.
+/// `x` rounded to `type`, to nearest even, with subnormals and overflow: to
+/// infinity, of f8E4M3FN, which has none, to its largest number.
 double roundTo(double x, Type type);
 
 /// Row-major elements, and how far each may be off (0 for exact inputs).
@@ -295,6 +297,10 @@ uint16_t toBF16(double x);
 double fromBF16(uint16_t bits);
 uint16_t toF16(double x);
 double fromF16(uint16_t bits);
+/// The same of f8E4M3FN, which has no infinity: what is larger than 448
+/// becomes 448.
+uint8_t toE4M3(double x);
+double fromE4M3(uint8_t bits);
 
 } // namespace einhead::reference
 

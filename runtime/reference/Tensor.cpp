@@ -34,6 +34,8 @@ Format formatOf(Type type) {
     return {11, -24, 16};
   case Type::BF16:
     return {8, -133, 128};
+  case Type::F8E4M3:
+    return {4, -9, 9};
   }
   throw std::invalid_argument("unknown type");
 }
@@ -50,10 +52,14 @@ double einhead::reference::smallestPositive(Type type) {
 double einhead::reference::largestFinite(Type type) {
   if (type == Type::F64)
     return std::numeric_limits<double>::max();
+  if (type == Type::F8E4M3) // the one above is NaN
+    return 448;
   return (1 - unitRoundoff(type)) * std::ldexp(1.0, formatOf(type).overflow);
 }
 
 double einhead::reference::roundTo(double x, Type type) {
+  if (type == Type::F8E4M3 && std::fabs(x) > largestFinite(type))
+    return std::copysign(largestFinite(type), x);
   if (type == Type::F64 || !std::isfinite(x) || x == 0)
     return x;
   Format format = formatOf(type);
@@ -67,6 +73,16 @@ double einhead::reference::roundTo(double x, Type type) {
 }
 
 Number einhead::reference::store(Number x, Type type) {
+  // So coarse that what is known exactly has to be rounded exactly.
+  if (type == Type::F8E4M3 && (x.bound == 0 || !std::isfinite(x.value)))
+    return {roundTo(x.value, type), 0};
+  if (type == Type::F8E4M3) {
+    double limit = largestFinite(type);
+    x.value = std::clamp(x.value, -limit, limit);
+    double size = std::min(std::fabs(x.value) + x.bound, limit);
+    return {x.value,
+            x.bound + unitRoundoff(type) * size + smallestPositive(type) / 2};
+  }
   if (!std::isfinite(x.value))
     return {x.value, 0};
   double size = std::fabs(x.value) + x.bound;

@@ -322,7 +322,7 @@ func.func @attention_c10_offset_letter_twice(
 
 func.func @attention_of_integers(
     %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xf32>, %v: tensor<2x128x32xi32>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.attention' op is on floating-point numbers, got 'i32'}}
+  // expected-error @+1 {{'attn.attention' op takes a value of f64, f32, f16, bf16 or f8E4M3FN, or of i8 with a scale, got 'i32'}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xf32>)
       value(%v : tensor<2x128x32xi32>) scale 1.0
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>

@@ -26,7 +26,7 @@ func.func @attention_c15_key_without_scale(
 
 func.func @attention_c15_scale_of_floats(
     %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xbf16>, %v: tensor<2x128x32xf32>, %s: tensor<2x128xf32>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.attention' op a key_scale is of an i8 key, this one is of 'bf16'}}
+  // expected-error @+1 {{'attn.attention' op a key_scale is of an i8 or f8E4M3FN key, this one is of 'bf16'}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xbf16>)
       value(%v : tensor<2x128x32xf32>) scale 1.0 key_scale(%s : tensor<2x128xf32>)
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>
@@ -70,7 +70,7 @@ func.func @attention_c15_scale_by_column(
 
 func.func @attention_of_i16(
     %q: tensor<2x8x64xf32>, %k: tensor<2x128x64xi16>, %v: tensor<2x128x32xf32>, %s: tensor<2x128xf32>, %out: tensor<2x8x32xf32>) {
-  // expected-error @+1 {{'attn.attention' op is on floating-point numbers, got 'i16'}}
+  // expected-error @+1 {{'attn.attention' op takes a key of f64, f32, f16, bf16 or f8E4M3FN, or of i8 with a scale, got 'i16'}}
   %0 = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x8x64xf32>) key(%k : tensor<2x128x64xi16>)
       value(%v : tensor<2x128x32xf32>) scale 1.0
       outs(%out : tensor<2x8x32xf32>) -> tensor<2x8x32xf32>

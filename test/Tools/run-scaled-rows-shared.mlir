@@ -39,7 +39,7 @@ func.func @after(%q: tensor<2x12x24xf32>, %k: tensor<2x4x77x24xi8>, %v: tensor<2
 
 // Rows that repeat before: their scales do not.
 // CHECK-LABEL: @before
-// CHECK: missed{{.*}} K and V repeat as i8, but each of their rows has its own scale; repeat the products with the scales instead
+// CHECK: missed{{.*}} K and V repeat in 8 bits, but each of their rows has its own scale; repeat the products with the scales instead
 // CHECK-NEXT: K/V bytes: 133056 (
 func.func @before(%q: tensor<2x12x24xf32>, %k: tensor<2x4x77x24xi8>, %v: tensor<2x4x77x40xi8>,
                   %ks: tensor<2x12x77xf32>, %vs: tensor<2x12x77xf32>) -> tensor<2x12x40xf32> {

@@ -197,17 +197,18 @@ static void makeBlocks(Problem &p, Random &random) {
   p.blocks = lists;
 }
 
-/// Keys, values or both in i8, with a scale for each row.
+/// Keys, values or both in 8 bits, with a scale for each row.
 static void makeScales(Problem &p, Random &random) {
   if (!random.percent(12))
     return;
+  std::string element = p.seed % 3 ? "i8" : "f8E4M3FN";
   auto scaleOf = [&](Operand &rows, Operand &appended, StringRef name,
                      StringRef columns) {
     std::string letters;
     for (char letter : rows.letters)
       if (!columns.contains(letter))
         letters += letter;
-    rows.element = appended.element = "i8";
+    rows.element = appended.element = element;
     return makeOperand(p, name, letters, "f32", random);
   };
   bool both = p.valueIsKey || random.percent(70);
@@ -215,7 +216,7 @@ static void makeScales(Problem &p, Random &random) {
   if (isKey)
     p.keyScale = scaleOf(p.keys, p.newKeys, "kscale", p.depth);
   if (p.valueIsKey)
-    p.values.element = "i8";
+    p.values.element = element;
   else if (both || !isKey)
     p.valueScale = scaleOf(p.values, p.newValues, "vscale", p.value);
 }

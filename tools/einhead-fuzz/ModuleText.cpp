@@ -422,17 +422,17 @@ Writer::Term Writer::scaledScores() {
   return {at, type};
 }
 
-/// i8 rows times their scales.
+/// Rows of 8 bits times scales: of key and value, even of one tensor, apart.
 Writer::Term Writer::product(const Term &rows, StringRef letters,
                              const Operand &scale) {
-  // Of one tensor, key and value are two products.
   std::string name = rows.name + letters.take_back(1).str();
-  std::string wide = StringRef(rows.type).drop_back(3).str() + "f32>";
-  os << formatv("  {0}w = arith.sitofp {1} : {2} to {3}\n"
+  StringRef type = rows.type, op = type.ends_with("i8>") ? "sitofp" : "extf";
+  std::string wide = type.take_front(type.rfind('x') + 1).str() + "f32>";
+  os << formatv("  {0}w = arith.{8} {1} : {2} to {3}\n"
                 "  {0} = attn.einsum \"{4}, {5} -> {4}\"({0}w, %{6})\n"
                 "    : ({3}, {7}) -> {3}\n",
                 name, rows.name, rows.type, wide, letters, scale.letters,
-                scale.name, scale.type());
+                scale.name, scale.type(), op);
   return {name, wide};
 }
 

@@ -70,8 +70,9 @@ static void changeRank(Problem &p, Random &random) {
 }
 
 static void changeType(Problem &p, Random &random) {
-  anyOperand(p, random).element = random.pick<const char *>(
-      {"f64", "i32", "i64", "i1", "f32", "bf16", "f16", "index", "i8"});
+  anyOperand(p, random).element =
+      random.pick<const char *>({"f64", "i32", "i64", "i1", "f32", "bf16",
+                                 "f16", "index", "i8", "f8E4M3FN"});
 }
 
 static void changeMask(Problem &p, Random &random) {

@@ -66,7 +66,9 @@ std::string Problem::traits() const {
   add(append, "append");
   add(valid.has_value(), valid && valid->isScalar ? "valid" : "lengths");
   add(valueIsKey, "latent");
-  add(keyScale || valueScale, "i8");
+  add(keys.element == "i8" || values.element == "i8", "i8");
+  add(keys.element == "f8E4M3FN" || values.element == "f8E4M3FN", "f8");
+  add(keyScale || valueScale, "scales");
   add(bias.has_value(), "bias");
   add(!maskLetters.empty(), "mask");
   add(score != Score::None, "score");
@@ -268,6 +270,8 @@ static void makeTypes(Random &random, std::string &query, std::string &keys,
     keys = random.percent(60) ? "bf16" : "f16";
   if (kind >= 70)
     query = keys;
+  if ((kind >= 62 && kind < 70) || (kind >= 80 && kind < 85))
+    keys = "f8E4M3FN";
   if (kind >= 85)
     output = any();
   if (kind >= 95)

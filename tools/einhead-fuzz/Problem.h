@@ -67,7 +67,7 @@ struct Problem {
 
   // The operands.
   Operand query, keys, values;
-  /// Of i8 rows; one for both where `valueIsKey`.
+  /// Of rows of 8 bits; one for both where `valueIsKey`.
   std::optional<Operand> keyScale, valueScale;
   bool valueIsKey = false;    ///< one operand for both
   int64_t keyColumns = 0;     ///< not 0: V is a slice of K's last dimension
@@ -119,7 +119,7 @@ struct Problem {
 /// The problem of a seed, always the same.
 Problem makeProblem(uint64_t seed, Extents extents);
 
-/// Bias, mask, score region, block lists, sink, i8 rows.
+/// Bias, mask, score region, block lists, sink, scales of rows.
 void addFeatures(Problem &problem, Random &random);
 
 /// Makes one thing wrong, or at least other.

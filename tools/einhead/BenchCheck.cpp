@@ -101,7 +101,8 @@ static reference::AttentionOptions referenceOptions(const BenchProblem &problem,
   options.scale = problem.scale;
   options.output = problem.outputType() == DataType::F64 ? reference::Type::F64
                                                          : reference::Type::F32;
-  options.weights = fused && problem.type == DataType::BF16
+  options.weights = fused && (problem.type == DataType::BF16 ||
+                              problem.type == DataType::F8E4M3)
                         ? reference::Type::BF16
                         : options.output;
   options.independentErrors = true; // the data are random

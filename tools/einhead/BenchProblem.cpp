@@ -197,7 +197,7 @@ llvm::Expected<BenchProblem> BenchProblem::create(const Request &request) {
   std::optional<DataType> type = parseDataType(request.type);
   if (!type || (!isFloat(*type) && *type != DataType::I8))
     return failure(Exit::Usage, "no type '" + request.type + "'",
-                   "the types are f32, f16, bf16, f64 and i8");
+                   "the types are f32, f16, bf16, f64, f8e4m3 and i8");
   problem.type = *type;
   problem.scale = static_cast<float>(
       request.scale ? request.scale
@@ -317,7 +317,8 @@ static std::string typeText(llvm::ArrayRef<int64_t> shape, DataType type) {
   std::string text = "tensor<";
   for (int64_t dimension : shape)
     text += std::to_string(dimension) + "x";
-  return text + nameOf(type).str() + ">";
+  return text + (type == DataType::F8E4M3 ? "f8E4M3FN" : nameOf(type).str()) +
+         ">";
 }
 
 /// "0, 0, 0": the same number for each dimension.

@@ -25,7 +25,7 @@ struct BenchProblem {
   attn::AttentionRoles roles;
   std::map<char, int64_t> extent;
   /// Of query, key and value; with i8 the query is f32, and each row of key and
-  /// value has a scale.
+  /// value has a scale; with f8e4m3 the query is bf16.
   DataType type = DataType::F32;
   double scale = 1;
   /// The value is the first columns of the key: there is no tensor of it.
@@ -55,7 +55,11 @@ struct BenchProblem {
   /// In the order of the function's arguments, the key first.
   std::vector<BenchTensor> tensors() const;
   bool isScaled() const { return type == DataType::I8; }
-  DataType queryType() const { return isScaled() ? DataType::F32 : type; }
+  DataType queryType() const {
+    return isScaled()                 ? DataType::F32
+           : type == DataType::F8E4M3 ? DataType::BF16
+                                      : type;
+  }
   DataType outputType() const {
     return type == DataType::F64 ? DataType::F64 : DataType::F32;
   }

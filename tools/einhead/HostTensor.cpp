@@ -25,6 +25,7 @@ std::optional<DataType> parseDataType(llvm::StringRef name) {
       .Case("f32", DataType::F32)
       .Case("f16", DataType::F16)
       .Case("bf16", DataType::BF16)
+      .Case("f8e4m3", DataType::F8E4M3)
       .Cases({"i64", "index"}, DataType::I64)
       .Case("i32", DataType::I32)
       .Case("i8", DataType::I8)
@@ -34,22 +35,24 @@ std::optional<DataType> parseDataType(llvm::StringRef name) {
 }
 
 llvm::StringRef nameOf(DataType type) {
-  static const char *const names[] = {"f64", "f32", "f16", "bf16", "i64",
-                                      "i32", "i8",  "u8",  "bool"};
+  static const char *const names[] = {"f64", "f32", "f16", "bf16", "f8e4m3",
+                                      "i64", "i32", "i8",  "u8",   "bool"};
   return names[static_cast<int>(type)];
 }
 
 size_t sizeOf(DataType type) {
-  static const size_t sizes[] = {8, 4, 2, 2, 8, 4, 1, 1, 1};
+  static const size_t sizes[] = {8, 4, 2, 2, 1, 8, 4, 1, 1, 1};
   return sizes[static_cast<int>(type)];
 }
 
-bool isFloat(DataType type) { return type <= DataType::BF16; }
+bool isFloat(DataType type) { return type <= DataType::F8E4M3; }
 
 DLDataType toDLPack(DataType type) {
   uint8_t code = kDLInt;
   if (type == DataType::BF16)
     code = kDLBfloat;
+  else if (type == DataType::F8E4M3)
+    code = 10; // kDLFloat8_e4m3fn, which older headers lack
   else if (isFloat(type))
     code = kDLFloat;
   else if (type == DataType::U8)
@@ -60,9 +63,10 @@ DLDataType toDLPack(DataType type) {
 }
 
 std::optional<DataType> fromDLPack(DLDataType type) {
-  for (DataType known : {DataType::F64, DataType::F32, DataType::F16,
-                         DataType::BF16, DataType::I64, DataType::I32,
-                         DataType::I8, DataType::U8, DataType::Bool}) {
+  for (DataType known :
+       {DataType::F64, DataType::F32, DataType::F16, DataType::BF16,
+        DataType::F8E4M3, DataType::I64, DataType::I32, DataType::I8,
+        DataType::U8, DataType::Bool}) {
     DLDataType have = toDLPack(known);
     if (have.code == type.code && have.bits == type.bits && type.lanes == 1)
       return known;
@@ -70,16 +74,18 @@ std::optional<DataType> fromDLPack(DLDataType type) {
   return std::nullopt;
 }
 
-static double widen16(const llvm::fltSemantics &semantics, uint16_t bits) {
-  llvm::APFloat value(semantics, llvm::APInt(16, bits));
+template <typename Bits>
+static double widened(const llvm::fltSemantics &semantics, Bits bits) {
+  llvm::APFloat value(semantics, llvm::APInt(sizeof(Bits) * 8, bits));
   return value.convertToDouble();
 }
 
-static uint16_t narrow16(const llvm::fltSemantics &semantics, double wide) {
+template <typename Bits>
+static Bits narrowed(const llvm::fltSemantics &semantics, double wide) {
   llvm::APFloat value(wide);
   bool losesInfo;
   value.convert(semantics, llvm::APFloat::rmNearestTiesToEven, &losesInfo);
-  return static_cast<uint16_t>(value.bitcastToAPInt().getZExtValue());
+  return static_cast<Bits>(value.bitcastToAPInt().getZExtValue());
 }
 
 template <typename T> static T get(const void *data) {
@@ -99,9 +105,11 @@ double loadElement(DataType type, const void *data) {
   case DataType::F32:
     return get<float>(data);
   case DataType::F16:
-    return widen16(llvm::APFloat::IEEEhalf(), get<uint16_t>(data));
+    return widened(llvm::APFloat::IEEEhalf(), get<uint16_t>(data));
   case DataType::BF16:
     return llvm::bit_cast<float>(uint32_t(get<uint16_t>(data)) << 16);
+  case DataType::F8E4M3:
+    return widened(llvm::APFloat::Float8E4M3FN(), get<uint8_t>(data));
   case DataType::I64:
     return static_cast<double>(get<int64_t>(data));
   case DataType::I32:
@@ -122,9 +130,13 @@ void storeElement(DataType type, void *data, double value) {
   case DataType::F32:
     return put<float>(data, static_cast<float>(value));
   case DataType::F16:
-    return put<uint16_t>(data, narrow16(llvm::APFloat::IEEEhalf(), value));
+    return put(data, narrowed<uint16_t>(llvm::APFloat::IEEEhalf(), value));
   case DataType::BF16:
-    return put<uint16_t>(data, narrow16(llvm::APFloat::BFloat(), value));
+    return put(data, narrowed<uint16_t>(llvm::APFloat::BFloat(), value));
+  case DataType::F8E4M3: // there is no infinity: larger ones become the largest
+    if (std::abs(value) > 448)
+      value = std::copysign(448.0, value);
+    return put(data, narrowed<uint8_t>(llvm::APFloat::Float8E4M3FN(), value));
   case DataType::I64:
     return put<int64_t>(data, static_cast<int64_t>(value));
   case DataType::I32:

@@ -19,7 +19,7 @@
 
 namespace einhead::tool {
 
-enum class DataType { F64, F32, F16, BF16, I64, I32, I8, U8, Bool };
+enum class DataType { F64, F32, F16, BF16, F8E4M3, I64, I32, I8, U8, Bool };
 
 /// By the manifest's name ("f32", "index", ...).
 std::optional<DataType> parseDataType(llvm::StringRef name);

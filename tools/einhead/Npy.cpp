@@ -92,10 +92,10 @@ llvm::Expected<HostTensor> readNpy(llvm::StringRef path) {
 }
 
 llvm::Error writeNpy(llvm::StringRef path, const HostTensor &tensor) {
-  static const char *const descriptors[] = {"<f8", "<f4", "<f2", nullptr, "<i8",
-                                            "<i4", "|i1", "|u1", "|b1"};
+  static const char *const descriptors[] = {
+      "<f8", "<f4", "<f2", nullptr, nullptr, "<i8", "<i4", "|i1", "|u1", "|b1"};
   HostTensor widened = tensor;
-  if (tensor.type == DataType::BF16) { // numpy has no bf16
+  if (!descriptors[static_cast<int>(tensor.type)]) { // numpy has no bf16, f8
     widened = HostTensor(DataType::F32, tensor.shape);
     for (int64_t i = 0, e = tensor.elementCount(); i < e; ++i)
       widened.set(i, tensor.at(i));

@@ -100,6 +100,8 @@ reference::Type storageOf(Type type) {
     return reference::Type::F16;
   if (element.isBF16())
     return reference::Type::BF16;
+  if (isa<Float8E4M3FNType>(element))
+    return reference::Type::F8E4M3;
   return reference::Type::F64;
 }
 

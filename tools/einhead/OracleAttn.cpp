@@ -59,10 +59,12 @@ static bool isWeights(Value value) {
          isWeights(op->getOperand(0));
 }
 
-/// Whether attention on `operands` may round its weights to bf16: all are.
+/// Whether attention on `operands` may round its weights to bf16: all are, or
+/// narrower.
 static bool mayRoundWeights(ValueRange operands) {
   return llvm::all_of(operands, [](Value operand) {
-    return storageOf(operand.getType()) == reference::Type::BF16;
+    reference::Type type = storageOf(operand.getType());
+    return type == reference::Type::BF16 || type == reference::Type::F8E4M3;
   });
 }
 

@@ -23,7 +23,8 @@ def Attn_Shaped : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
 def Attn_Length : AnyTypeOf<[Index, 1DTensorOf<[I64]>, MemRefRankOf<[I64], [1]>],
                             "an index, or i64 for each sequence">;
 def Attn_FloatTensor : RankedTensorOf<[F64, F32, F16, BF16]>;
-def Attn_CacheTensor : RankedTensorOf<[F64, F32, F16, BF16, I8]>;
+def Attn_ReadTensor : RankedTensorOf<[F64, F32, F16, BF16, F8E4M3FN]>;
+def Attn_CacheTensor : RankedTensorOf<[F64, F32, F16, BF16, F8E4M3FN, I8]>;
 
 //===----------------------------------------------------------------------===//
 // Level 0: the graph
@@ -56,7 +57,7 @@ def Attn_EinsumOp : Attn_Op<"einsum", [Pure,
       : (tensor<1x8x4x128xf32>, tensor<1x8x?x128xf32>) -> tensor<1x8x4x?xf32>
     ```
   }];
-  let arguments = (ins StrAttr:$spec, Variadic<Attn_FloatTensor>:$inputs);
+  let arguments = (ins StrAttr:$spec, Variadic<Attn_ReadTensor>:$inputs);
   let results = (outs Attn_FloatTensor:$result);
   let assemblyFormat = [{
     $spec `(` $inputs `)` attr-dict `:` functional-type($inputs, $result)
@@ -185,9 +186,10 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
     and value lack is a row: its K/V loads are shared.  `offsets` says where a
     tile starts in the letters that a mask looks at.
 
-    Keys, values or both may be i8, each with a scale for each row, in f32, over
-    its letters without the depth or the value letters: `key` stands for key *
-    key_scale, `value` for value * value_scale.
+    Keys, values or both may be f8E4M3FN or i8.  They may have a scale for each
+    row, which i8 must have, in f32, over their letters without the depth or the
+    value letters: `key` stands for key * key_scale, `value` for value *
+    value_scale.
 
     What shapes the scores beside `mask`:
     - `bias`: added.
@@ -219,8 +221,10 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention", [
       its ops have no effects but reads.
     - (C13) the sink's letters are batch or row letters; it is f32.
     - (C14) `lse` has the output's letters without the value letters; it is f32.
-    - (C15) a key or value is i8 where it has a scale, and only there; the scale
-      is f32 and has the term's letters without the depth or value letters.
+    - (C15) a key or value that is i8 has a scale, one that is f8E4M3FN may have
+      one, others have none; the scale is f32 and has the term's letters without
+      the depth or value letters.
+    - (C20) no other operand is of 8-bit floats; they are f64, f32, f16 or bf16.
 
     `shared_kv` says that all rows of a tile share its K/V loads
     (`--attn-fuse-shared-kv`); without it each row walks K and V by itself.

@@ -312,8 +312,8 @@ def ForallToGPUPass : Pass<"attn-forall-to-gpu", "::mlir::func::FuncOp"> {
     Nested loops become `scf.for`.  Attention outside of every loop is a launch
     of one block.
 
-    Any scores (mask, bias, score region, lists of keys, scales of i8 rows), any
-    extents, and keys and values of f32, f16, bf16 and i8.  `math.exp2` must be
+    Any scores (mask, bias, score region, lists of keys, scales of 8-bit rows), any
+    extents, and keys and values of f32, f16, bf16, f8E4M3FN and i8.  `math.exp2` must be
     good to 2 ulp, and 0 for -inf.
 
     Refused: memory of a dynamic size in a body, more shared memory than
@@ -391,6 +391,20 @@ def DeviceMathPass : Pass<"attn-device-math"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
+}
+
+def ExpandFloat8Pass : Pass<"attn-expand-float8"> {
+  let summary = "Write conversions of f8E4M3FN as integer operations";
+  let description = [{
+    `arith.extf` from f8E4M3FN is exact, NaN included.  `arith.truncf` to it
+    rounds to the nearest, ties to even; what is larger than 448, infinities
+    included, becomes 448 of the same sign, and NaN stays NaN.  Numbers and vectors,
+    f32, f16 and bf16 on the other side.
+
+    Refused: other arithmetic on f8E4M3FN, which is to be widened first, and
+    `arith.truncf` from f64, which would round twice.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 
 def LaunchThroughHostPass : Pass<"attn-launch-through-host", "::mlir::ModuleOp"> {

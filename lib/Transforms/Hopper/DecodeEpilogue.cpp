@@ -28,10 +28,9 @@ void DecodeEmitter::spill(const Carried &carried) {
       });
       Value row = rowOf(n, e);
       Value line = mul(add(mul(group, rows), row), width);
-      for (int64_t box = 0; box < shape.widthBoxes(); ++box)
+      for (int64_t box = 0; box < shape.outputBlocks(); ++box)
         for (int64_t half = 0; half < 2; ++half) {
-          Value column =
-              add(add(mul(groupWarp, 16), laneRow), box * 64 + half * 8);
+          Value column = add(columnOf(half), box * 64);
           ifThen(andOf(isLess(row, rows), isLess(column, width)), [&] {
             storeShared(
                 carried.outputs[(box * blocks() + n) * 4 + e + 2 * half],
@@ -70,16 +69,23 @@ Value DecodeEmitter::ownState(const Item &item) {
       })[0];
 }
 
+/// The block of another team that has the same rows.
+Value DecodeEmitter::blockOf(Value team) {
+  return add(mul(team, shape.rowBlocks()), rank);
+}
+
 /// The state of a unit's part.
 Value DecodeEmitter::stateOf(const Contributors &contributors, Value part) {
   return ifElse(
       isCluster,
       [&] {
         Value own = LLVM::AddrSpaceCastOp::create(b, pointerType(), sharedBase);
-        return Values{NVVM::MapaOp::create(b, pointerType(), own, part)};
+        return Values{
+            NVVM::MapaOp::create(b, pointerType(), own, blockOf(part))};
       },
       [&] {
-        Value state = mul(add(contributors.first, part), shape.statesPerBlock);
+        Value state =
+            mul(blockOf(add(contributors.first, part)), shape.statesPerBlock);
         state = add(state,
                     select(isEqual(part, 0), contributors.firstState, i32(0)));
         Value first = mul64(widen(state), i64(shape.stateFloats()));
@@ -111,15 +117,19 @@ void DecodeEmitter::writeOutput(const Item &item, Value row, Value column,
   if (shape.totalRows % shape.rows == 0)
     put();
   else
-    ifThen(hasRow(item, row), put);
-  if (!p.lse.base)
-    return;
-  ifThen(andOf(isEqual(column, 0), hasRow(item, row)), [&] {
-    // lse = ln(2) * (max + log2(sum))
-    Value logarithm = mulF(addF(max, log2(sum)), f32(0.6931471805599453));
-    store(select(some, logarithm, negativeInfinity()),
-          elementPointer(p.lse, b.getF32Type(), item, row, Value()), 4);
-  });
+    ifThen(hasRow(row), put);
+  if (p.lse.base)
+    ifThen(andOf(isEqual(column, 0), hasRow(row)),
+           [&] { writeLse(item, row, max, sum); });
+}
+
+/// lse = ln(2) * (max + log2(sum))
+void DecodeEmitter::writeLse(const Item &item, Value row, Value max,
+                             Value sum) {
+  Value logarithm = mulF(addF(max, log2(sum)), f32(0.6931471805599453));
+  Value some = isGreaterF(sum, f32(0));
+  store(select(some, logarithm, negativeInfinity()),
+        elementPointer(p.lse, b.getF32Type(), item, row, Value()), 4);
 }
 
 /// The states of the groups of this block become the output, or the state of
@@ -258,7 +268,7 @@ void DecodeEmitter::announce(const Item &item) {
     // The barrier orders the block's stores before the fence, and the fence
     // before the counter's change.
     LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
-    increment(*this, at(p.counters, b.getI32Type(), widen(item.unit)));
+    increment(*this, at(p.counters, b.getI32Type(), widen(item.counter)));
   });
 }
 
@@ -266,7 +276,7 @@ void DecodeEmitter::announce(const Item &item) {
 void DecodeEmitter::mergeUnit(const Item &item) {
   Type i32Type = b.getI32Type();
   Contributors contributors = contributorsOf(item);
-  Value counter = at(p.counters, i32Type, widen(item.unit));
+  Value counter = at(p.counters, i32Type, widen(item.counter));
   ifThen(isEqual(thread, 0), [&] {
     whileLoop(
         Values{i32(0)},
@@ -280,7 +290,7 @@ void DecodeEmitter::mergeUnit(const Item &item) {
     LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
   });
   syncConsumers();
-  mergeShare(item, contributors, sub(block, contributors.first));
+  mergeShare(item, contributors, sub(team, contributors.first));
   ifThen(isEqual(thread, 0), [&] {
     Value before = increment(*this, counter);
     Value last = sub(mul(contributors.count, 2), i32(1));
@@ -303,7 +313,7 @@ void DecodeEmitter::mergeParts() {
         syncCluster(); // the others' states are in place
         ifShared(mine.firstUnit, [&](const Item &item) {
           mergeShare(item, contributorsOf(item),
-                     sub(block, mul(item.unit, p.parts)));
+                     sub(team, mul(item.unit, p.parts)));
         });
         syncCluster(); // nobody reads this block's any more
         return Values();

@@ -73,7 +73,7 @@ size_t Launcher::tensorMap(Value memref, StringRef term, char column,
   };
   Value bytes = index(2);
   SmallVector<Value> sizes = {extent(column), extent(roles.key[0])}, strides,
-                     box = {index(64), index(shape.keyTile)};
+                     box = {index(64), index(shape.stageKeys())};
   auto addStride = [&](char letter) {
     Value stride = getValueOrCreateConstantIndexOp(
         b, b.getLoc(), metadata.getConstifiedMixedStrides()[term.find(letter)]);

@@ -66,6 +66,8 @@ private:
   mlir::Value countUnits();
   mlir::Value countParts(mlir::Value unitCount, mlir::Value tiles,
                          mlir::Value processors, mlir::Value places);
+  int64_t clusterTeams() const;
+  mlir::Value clustersAtOnce(mlir::Value multiprocessors, mlir::Value size);
   void shareOut();
   void addWorkspace(mlir::Value unitCount, mlir::Value isCut);
   void launch(llvm::StringRef name);

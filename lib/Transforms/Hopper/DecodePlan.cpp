@@ -122,6 +122,15 @@ static bool takeStages(DecodeShape &shape) {
   return shape.stages >= 2 * shape.groups || shape.groups == 1;
 }
 
+/// Whether rows are so many and the value so wide that rows should be the M of
+/// a wgmma.  512 columns are what two groups have registers for.
+static bool isWide(const DecodeShape &shape) {
+  constexpr int64_t fewRows = 32, mostBoxes = 8;
+  return shape.valueInKey && !shape.byteKeys && shape.totalRows > fewRows &&
+         shape.widthBoxes() > mostBoxes / 2 &&
+         shape.widthBoxes() <= mostBoxes && shape.depthBoxes() <= mostBoxes + 1;
+}
+
 DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   auto like = cast<AttentionLike>(op.getOperation());
   AttentionRoles roles = rolesOf(like);
@@ -135,8 +144,18 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   shape.element = getElementTypeOrSelf(op.getKey());
   shape.output = getElementTypeOrSelf(op.getOutput());
   shape.scale = op.getScale().convertToDouble();
-  shape.rows = rowsOfUnit(shape.totalRows, shape.widthBoxes());
   shape.keyTile = 64;
+  if (isWide(shape)) {
+    int64_t blocks = llvm::divideCeil(shape.totalRows, 64);
+    shape.wide = true;
+    shape.rows =
+        std::min<int64_t>(llvm::divideCeil(shape.totalRows, blocks), 64);
+    shape.keyTile = 128;
+    shape.groups = shape.stages = 2;
+    shape.blocksPerSM = 1;
+    return shape;
+  }
+  shape.rows = rowsOfUnit(shape.totalRows, shape.widthBoxes());
 
   // Few rows wait for memory: two small blocks overlap their ends.  Many rows
   // need groups that compute while others wait.

@@ -19,6 +19,14 @@ using namespace einhead::hopper;
 /// is far from overflow, and so is the sum over as many keys as there can be.
 static constexpr double slack = 8;
 
+/// Weights as f16 are up to 2^15, to have few that it has no exponent for.
+double DecodeEmitter::headroom() const { return shape.byteKeys ? 7 : 0; }
+
+/// What weights refer to where `max` is the largest score.
+Value DecodeEmitter::reference(Value max) {
+  return shape.byteKeys ? subF(max, f32(headroom())) : max;
+}
+
 Values Carried::pack() const {
   Values values = {unseen};
   llvm::append_range(values, sums);
@@ -30,6 +38,13 @@ Carried Carried::unpack(ValueRange values, const DecodeShape &shape) {
   size_t sums = shape.paddedRows() / 8 * 2;
   return {values[0], Values(values.slice(1, sums)),
           Values(values.drop_front(1 + sums))};
+}
+
+/// Of bytes, even columns stand in the upper rows (DecodeBytes.cpp).
+Value DecodeEmitter::columnOf(int64_t half) {
+  Value first = mul(groupWarp, 16);
+  return shape.byteKeys ? add(add(first, mul(laneRow, 2)), half)
+                        : add(add(first, laneRow), half * 8);
 }
 
 Value DecodeEmitter::rowOf(int64_t n, int64_t e) {
@@ -57,24 +72,29 @@ Values DecodeEmitter::fromStruct(Value value) {
   return values;
 }
 
-/// One m64nNk16 step.  `turned`: A lies with its 64 rows contiguous.
+/// One m64nNk16 step, n = `columns`.  `turnedA`: A lies with its 64 rows
+/// contiguous; `turnedB`: B lies with its columns contiguous.
 Value DecodeEmitter::wgmma(Value accumulators, Value a, Value bMatrix,
-                           bool accumulate, bool turned) {
+                           int64_t columns, bool accumulate, bool turnedA,
+                           bool turnedB) {
   MLIRContext *context = b.getContext();
   auto element =
       shape.element.isBF16() ? NVVM::WGMMATypes::bf16 : NVVM::WGMMATypes::f16;
   return NVVM::WgmmaMmaAsyncOp::create(
       b, accumulators.getType(), accumulators, a, bMatrix,
-      NVVM::MMAShapeAttr::get(context, 64, shape.paddedRows(), 16), element,
-      element, NVVM::WGMMATypes::f32,
+      NVVM::MMAShapeAttr::get(context, 64, columns, 16), element, element,
+      NVVM::WGMMATypes::f32,
       accumulate ? NVVM::WGMMAScaleOut::one : NVVM::WGMMAScaleOut::zero,
       NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,
-      turned ? NVVM::MMALayout::col : NVVM::MMALayout::row,
-      NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
+      turnedA ? NVVM::MMALayout::col : NVVM::MMALayout::row,
+      turnedB ? NVVM::MMALayout::row : NVVM::MMALayout::col,
+      NVVM::MMAIntOverflowAttr());
 }
 
-/// S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
+/// Starts S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
 Values DecodeEmitter::scores(Value keyOffset) {
+  if (shape.byteKeys)
+    return byteScores(keyOffset);
   int64_t rows = shape.paddedRows();
   SmallVector<Type> types(blocks() * 4, b.getF32Type());
   Value sums = LLVM::UndefOp::create(
@@ -85,16 +105,15 @@ Values DecodeEmitter::scores(Value keyOffset) {
     Value keys = descriptor(add(keyOffset, box * shape.keyTile * 128 + step));
     Value queries =
         descriptor(i32(shape.queryOffset() + box * rows * 128 + step));
-    sums = wgmma(sums, keys, queries, /*accumulate=*/k > 0, /*turned=*/false);
+    sums = wgmma(sums, keys, queries, rows, /*accumulate=*/k > 0);
   }
-  wgmmaWait();
-  Values result = fromStruct(sums);
-  pin(result);
-  return result;
+  return fromStruct(sums);
 }
 
-/// O^T += V^T P^T of 64 keys, whose values stand from `valueOffset` on.
+/// O^T += V^T P^T of a round's keys, whose values stand from `valueOffset` on.
 void DecodeEmitter::addValues(Value valueOffset, Values &outputs) {
+  if (shape.byteKeys)
+    return addByteValues(valueOffset, outputs);
   int64_t perBox = blocks() * 4, boxes = shape.widthBoxes();
   pin(outputs);
   wgmmaFence();
@@ -102,14 +121,16 @@ void DecodeEmitter::addValues(Value valueOffset, Values &outputs) {
   for (int64_t box = 0; box < boxes; ++box)
     sums.push_back(
         toStruct(ArrayRef<Value>(outputs).slice(box * perBox, perBox)));
-  for (int64_t k = 0; k < 4; ++k) {
-    Value weights = descriptor(add(weightsOffset, k * 32));
+  for (int64_t k = 0; k < 4 * shape.keyBlocks; ++k) {
+    Value weights = descriptor(add(weightsOffset, weightsAt(k)));
     for (int64_t box = 0; box < boxes; ++box) {
       Value values =
           descriptor(add(valueOffset, box * shape.keyTile * 128 + k * 2048));
-      sums[box] = wgmma(sums[box], values, weights, true, /*turned=*/true);
+      sums[box] = wgmma(sums[box], values, weights, shape.paddedRows(),
+                        /*accumulate=*/true, /*turnedA=*/true);
     }
   }
+  wgmmaCommit();
   wgmmaWait();
   outputs.clear();
   for (Value sum : sums)
@@ -121,9 +142,9 @@ void DecodeEmitter::addValues(Value valueOffset, Values &outputs) {
 // Softmax
 //===----------------------------------------------------------------------===//
 
-/// Whether some row of the unit leaves out some of the 64 keys.
+/// Whether some row of the unit leaves out some of the round's keys.
 Value DecodeEmitter::isPartial(const Item &item, Value firstKey) {
-  Value end = add(firstKey, 64);
+  Value end = add(firstKey, shape.roundKeys());
   Value result = isLess(item.limit, end);
   if (p.mask) {
     result = orOf(result, isLess(firstKey, p.mask->fullBegin));
@@ -179,102 +200,155 @@ Values DecodeEmitter::maskScores(const Item &item, Values scores,
                                  Value firstKey) {
   Value none = negativeInfinity();
   Value lower = add(add(firstKey, mul(groupWarp, 16)), laneRow);
-  Value keys[] = {lower, add(lower, 8)};
-  Value valid[] = {isLess(keys[0], item.limit), isLess(keys[1], item.limit)};
+  Values keys, valid;
+  for (int64_t i = 0; i < 2 * shape.keyBlocks; ++i) {
+    keys.push_back(add(lower, i / 2 * 64 + i % 2 * 8));
+    valid.push_back(isLess(keys.back(), item.limit));
+  }
   for (int64_t n = 0; n < blocks(); ++n)
     for (int64_t e = 0; e < 2; ++e) {
       Values letters;
       if (p.mask)
-        letters = rowLetters(item, rowOf(n, e));
-      for (int64_t half = 0; half < 2; ++half) {
-        Value counts = valid[half];
+        letters = rowLetters(rowOf(n, e));
+      for (auto [i, key] : llvm::enumerate(keys)) {
+        Value counts = valid[i];
         if (p.mask)
-          counts = andOf(counts, isLive(letters, keys[half]));
-        Value &score = scores[n * 4 + half * 2 + e];
+          counts = andOf(counts, isLive(letters, key));
+        Value &score = scores[(i / 2 * blocks() + n) * 4 + i % 2 * 2 + e];
         score = select(counts, score, none);
       }
     }
   return scores;
 }
 
-/// Scores in units of log2, less the maximum of their row.
-Values DecodeEmitter::relative(ArrayRef<Value> scores, ArrayRef<Value> maxima) {
-  Value scale = f32(shape.scale * 1.4426950408889634);
+/// What a row's scores are multiplied by, into units of log2.
+Values DecodeEmitter::rowScales() {
+  double scale = shape.scale * 1.4426950408889634;
+  return shape.byteKeys ? rowValues(i32(shape.factorOffset()))
+                        : Values(blocks() * 2, f32(scale));
+}
+
+/// A number for each row that the thread has, of those in shared memory.
+Values DecodeEmitter::rowValues(Value offset) {
   Values result;
-  for (size_t i = 0; i < scores.size(); ++i)
-    result.push_back(fma(scores[i], scale, negF(maxima[i / 4 * 2 + i % 2])));
+  auto pair = VectorType::get({2}, b.getF32Type());
+  for (int64_t n = 0; n < blocks(); ++n) {
+    Value both = loadShared(pair, add(offset, mul(rowOf(n, 0), 4)));
+    for (int64_t e = 0; e < 2; ++e)
+      result.push_back(LLVM::ExtractElementOp::create(b, both, i32(e)));
+  }
   return result;
 }
 
-/// Rare: raises the reference maxima to those of this tile's scores, and
+/// Scores in units of log2, less what the weights of their row refer to: its
+/// maximum so far, or 0.
+Values DecodeEmitter::relative(ArrayRef<Value> scores,
+                               ArrayRef<Value> references) {
+  Values scales = rowScales(), result;
+  for (auto [i, score] : llvm::enumerate(scores))
+    result.push_back(
+        fma(score, scales[rowIndex(i)], negF(references[rowIndex(i)])));
+  return result;
+}
+
+Value DecodeEmitter::largest(ArrayRef<Value> values) {
+  if (values.size() == 1)
+    return values.front();
+  size_t half = values.size() / 2;
+  return maxF(largest(values.take_front(half)),
+              largest(values.drop_front(half)));
+}
+
+/// Each warp's largest scores of its keys, to where the group finds them.
+void DecodeEmitter::storeMaxima(ArrayRef<Value> scores) {
+  for (int64_t row = 0; row < blocks() * 2; ++row) {
+    Values ofRow;
+    for (auto [i, score] : llvm::enumerate(scores))
+      if (rowIndex(i) == row)
+        ofRow.push_back(score);
+    Value max = largest(ofRow);
+    for (int64_t distance : {4, 8, 16})
+      max = maxF(max, shuffleXor(max, distance));
+    ifThen(isEqual(laneRow, 0), [&] {
+      Value column =
+          add(mul(groupWarp, shape.paddedRows()), rowOf(row / 2, row % 2));
+      storeShared(max, add(reduction, mul(column, 4)));
+    });
+  }
+}
+
+/// Rare: raises the maxima to those of this round's relative scores, and
 /// rescales what was summed with the old ones.  A row without a key keeps -inf
 /// and counts from 0.
-std::pair<Values, Carried> DecodeEmitter::raiseMaxima(ArrayRef<Value> scores,
-                                                      ArrayRef<Value> maxima,
-                                                      Carried carried) {
+std::pair<Values, Carried>
+DecodeEmitter::raiseMaxima(ArrayRef<Value> scores, ArrayRef<Value> references,
+                           Carried carried) {
   int64_t rows = shape.paddedRows();
-  Value none = negativeInfinity(),
-        scale = f32(shape.scale * 1.4426950408889634);
-  for (int64_t n = 0; n < blocks(); ++n)
-    for (int64_t e = 0; e < 2; ++e) {
-      Value max = maxF(scores[n * 4 + e], scores[n * 4 + e + 2]);
-      for (int64_t distance : {4, 8, 16})
-        max = maxF(max, shuffleXor(max, distance));
-      ifThen(isEqual(laneRow, 0), [&] {
-        Value column = add(mul(groupWarp, rows), rowOf(n, e));
-        storeShared(mulF(max, scale), add(reduction, mul(column, 4)));
-      });
-    }
+  Value none = negativeInfinity();
+  Values oldMaxima = rowValues(maxima), changes;
+  storeMaxima(scores);
   syncGroup();
   Value first = andOf(isEqual(groupWarp, 0), isEqual(laneRow, 0));
   Value unseen = arith::ConstantIntOp::create(b, 0, 1);
-  Values shifts;
-  for (int64_t n = 0; n < blocks(); ++n)
-    for (int64_t e = 0; e < 2; ++e) {
-      int64_t i = n * 2 + e;
-      Value column = mul(rowOf(n, e), 4);
-      Value max = maxima[i];
-      for (int64_t w = 0; w < 4; ++w)
-        max = maxF(max, loadShared(b.getF32Type(),
+  for (int64_t i = 0; i < blocks() * 2; ++i) {
+    Value column = mul(rowOf(i / 2, i % 2), 4);
+    Values ofWarps;
+    for (int64_t w = 0; w < 4; ++w)
+      ofWarps.push_back(loadShared(b.getF32Type(),
                                    add(add(reduction, w * rows * 4), column)));
-      ifThen(first, [&] { storeShared(max, add(this->maxima, column)); });
-      Value empty = isEqualF(max, none);
-      unseen = orOf(unseen, empty);
-      Value shift = select(empty, f32(0), max);
-      shifts.push_back(shift);
-      Value factor = exp2(subF(maxima[i], shift));
-      carried.sums[i] = mulF(carried.sums[i], factor);
-      for (int64_t box = 0; box < shape.widthBoxes(); ++box)
-        for (int64_t half : {0, 2}) {
-          Value &sum = carried.outputs[(box * blocks() + n) * 4 + e + half];
-          sum = mulF(sum, factor);
-        }
-    }
+    Value max =
+        maxF(oldMaxima[i], reference(addF(largest(ofWarps), references[i])));
+    Value empty = isEqualF(max, none);
+    unseen = orOf(unseen, empty);
+    Value shift = select(empty, f32(0), max);
+    ifThen(first, [&] {
+      storeShared(max, add(maxima, column));
+      storeShared(shift, add(this->references, column));
+    });
+    changes.push_back(subF(references[i], shift));
+    Value factor = exp2(subF(oldMaxima[i], shift));
+    carried.sums[i] = mulF(carried.sums[i], factor);
+    for (int64_t box = 0; box < shape.outputBlocks(); ++box)
+      for (int64_t half : {0, 2}) {
+        Value &sum =
+            carried.outputs[(box * blocks() + i / 2) * 4 + i % 2 + half];
+        sum = mulF(sum, factor);
+      }
+  }
   carried.unseen = warpAny(unseen);
-  return {relative(scores, shifts), std::move(carried)};
+  Values result;
+  for (auto [i, score] : llvm::enumerate(scores))
+    result.push_back(addF(score, changes[rowIndex(i)]));
+  return {std::move(result), std::move(carried)};
 }
 
-/// P^T as [query row][64 keys], rows of 128 bytes with swizzled chunks.
+/// Two f32 rounded to the element type, in an i32.
+Value DecodeEmitter::packPair(Value low, Value high) {
+  auto pair = VectorType::get({2}, b.getF32Type());
+  Value both = LLVM::UndefOp::create(b, pair);
+  both = LLVM::InsertElementOp::create(b, both, low, i32(0));
+  both = LLVM::InsertElementOp::create(b, both, high, i32(1));
+  both = LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
+  return LLVM::BitcastOp::create(b, b.getI32Type(), both);
+}
+
+/// Where the weights of 16 keys stand, of a group's.
+int64_t DecodeEmitter::weightsAt(int64_t step) const {
+  return step / 4 * shape.paddedRows() * 128 + step % 4 * 32;
+}
+
+/// P^T as [64 keys][query row][key], rows of 128 bytes with swizzled chunks.
 void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
-  auto pack = [&](Value low, Value high) -> Value {
-    auto pair = VectorType::get({2}, b.getF32Type());
-    Value both = LLVM::UndefOp::create(b, pair);
-    both = LLVM::InsertElementOp::create(b, both, low, i32(0));
-    both = LLVM::InsertElementOp::create(b, both, high, i32(1));
-    both =
-        LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
-    return LLVM::BitcastOp::create(b, b.getI32Type(), both);
-  };
   MLIRContext *context = b.getContext();
   Value matrix = div(lane, 8), row = rem(lane, 8);
   Value chunk = add(mul(groupWarp, 2), rem(matrix, 2));
   Value inRow = add(mul(row, 128), mul(xorOf(chunk, row), 16));
-  for (int64_t n = 0; n < blocks(); n += 2) {
-    bool two = n + 1 < blocks();
+  for (int64_t n = 0; n < blocks() * shape.keyBlocks; n += 2) {
+    bool two = n + 1 < blocks() * shape.keyBlocks;
     Values sources;
     for (int64_t i = n; i < n + (two ? 2 : 1); ++i) {
-      sources.push_back(pack(weights[i * 4], weights[i * 4 + 1]));
-      sources.push_back(pack(weights[i * 4 + 2], weights[i * 4 + 3]));
+      sources.push_back(packPair(weights[i * 4], weights[i * 4 + 1]));
+      sources.push_back(packPair(weights[i * 4 + 2], weights[i * 4 + 3]));
     }
     Value offset = add(add(weightsOffset, inRow), n * 1024);
     // Lanes 16 to 31 say where the matrices of the second block go.
@@ -293,15 +367,16 @@ void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
   auto chunkType = VectorType::get({4}, b.getI32Type());
   Value zero = arith::ConstantOp::create(
       b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
-  loop(rem(thread, 128), i32(64 * 8 * shape.widthBoxes()), i32(128),
+  int64_t keys = shape.roundKeys(), boxBytes = shape.stageKeys() * 128;
+  loop(rem(thread, 128), i32(keys * 8 * shape.widthBoxes()), i32(128),
        [&](Value i) {
-         Value row = rem(div(i, 8), 64), box = div(i, 512);
+         Value row = rem(div(i, 8), keys), box = div(i, keys * 8);
          Value key = add(firstKey, row);
          Value isOut = isLess(item.limit, add(key, 1));
          if (p.mask)
            isOut = orOf(isOut, isLess(key, p.mask->begin));
          ifThen(isOut, [&] {
-           Value offset = add(mul(box, shape.keyTile * 128), mul(row, 128));
+           Value offset = add(mul(box, boxBytes), mul(row, 128));
            offset = add(add(offset, mul(rem(i, 8), 16)), valueOffset);
            storeShared(zero, offset, 16);
          });
@@ -312,15 +387,20 @@ void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
 // All of it
 //===----------------------------------------------------------------------===//
 
-Carried DecodeEmitter::subTile(const Item &item, Value firstKey,
-                               Value subOffset, Value stage, Value phase,
-                               bool isLast, Carried carried) {
+Carried DecodeEmitter::round(const Item &item, Value firstKey,
+                             Value offsetInTile, Value stage, Value phase,
+                             bool isLast, Carried carried) {
   auto release = [&](bool ofValue) {
     if (isLast)
       ifThen(isEqual(lane, 0), [&] { arrive(emptyBarrier(stage, ofValue)); });
   };
-  Value keyOffset = add(mul(stage, shape.stageBytes()), subOffset);
-  Values raw = scores(keyOffset);
+  Value keyOffset = add(mul(stage, shape.stageBytes()), offsetInTile);
+  Values raw;
+  for (int64_t i = 0; i < shape.keyBlocks; ++i)
+    llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
+  wgmmaCommit();
+  wgmmaWait();
+  pin(raw);
   if (!shape.valueInKey)
     release(false);
   Value partial = isPartial(item, firstKey);
@@ -328,23 +408,14 @@ Carried DecodeEmitter::subTile(const Item &item, Value firstKey,
       partial, [&] { return maskScores(item, raw, firstKey); },
       [&] { return raw; });
 
-  Values rowMaxima;
-  auto pair = VectorType::get({2}, b.getF32Type());
-  for (int64_t n = 0; n < blocks(); ++n) {
-    Value both = loadShared(pair, add(maxima, mul(rowOf(n, 0), 4)));
-    for (int64_t e = 0; e < 2; ++e)
-      rowMaxima.push_back(LLVM::ExtractElementOp::create(b, both, i32(e)));
-  }
-  Values scaled = relative(raw, rowMaxima);
-  Value most = scaled.front();
-  for (Value score : ArrayRef<Value>(scaled).drop_front())
-    most = maxF(most, score);
-  Value grows = barrierAny(groupBarrier, 128,
-                           orOf(carried.unseen, isGreaterF(most, f32(slack))));
+  Values rowReferences = rowValues(references);
+  Values scaled = relative(raw, rowReferences);
+  Value exceeds = isGreaterF(largest(scaled), f32(slack + headroom()));
+  Value grows = barrierAny(groupBarrier, 128, orOf(carried.unseen, exceeds));
   Values state = ifElse(
       grows,
       [&] {
-        auto [weights, raised] = raiseMaxima(raw, rowMaxima, carried);
+        auto [weights, raised] = raiseMaxima(scaled, rowReferences, carried);
         llvm::append_range(weights, raised.pack());
         return weights;
       },
@@ -357,7 +428,7 @@ Carried DecodeEmitter::subTile(const Item &item, Value firstKey,
   Values weights(ArrayRef<Value>(state).take_front(raw.size()));
   for (auto [i, weight] : llvm::enumerate(weights)) {
     weight = exp2(weight);
-    Value &sum = carried.sums[i / 4 * 2 + i % 2];
+    Value &sum = carried.sums[rowIndex(i)];
     sum = addF(sum, weight);
   }
   storeWeights(weights);
@@ -376,8 +447,9 @@ Carried DecodeEmitter::tile(const Item &item, Value tileIndex, Value stage,
                             Value phase, Carried carried) {
   Value firstKey = mul(add(item.firstOfUnit, tileIndex), shape.keyTile);
   wait(fullBarrier(stage, false), phase);
-  for (int64_t start = 0; start < shape.keyTile; start += 64)
-    carried = subTile(item, add(firstKey, start), i32(start * 128), stage,
-                      phase, start + 64 == shape.keyTile, std::move(carried));
+  for (int64_t start = 0; start < shape.keyTile; start += shape.roundKeys())
+    carried =
+        round(item, add(firstKey, start), i32(start * 128), stage, phase,
+              start + shape.roundKeys() == shape.keyTile, std::move(carried));
   return carried;
 }

@@ -260,9 +260,11 @@ void KernelBuilder::barrier(Value id, int64_t threads) {
                           NVVM::BarrierReductionAttr(), Value());
 }
 
-static LLVM::InlineAsmOp inlineAssembly(ImplicitLocOpBuilder &b,
-                                        TypeRange results, ValueRange operands,
-                                        StringRef text, StringRef constraints) {
+LLVM::InlineAsmOp einhead::hopper::inlineAssembly(ImplicitLocOpBuilder &b,
+                                                  TypeRange results,
+                                                  ValueRange operands,
+                                                  StringRef text,
+                                                  StringRef constraints) {
   return LLVM::InlineAsmOp::create(
       b, results, operands, text, constraints,
       /*has_side_effects=*/true, /*is_align_stack=*/false,
@@ -325,13 +327,15 @@ void KernelBuilder::fenceAsync() {
 //===----------------------------------------------------------------------===//
 
 // PTX ISA, "Matrix descriptor": bits 0-13 the address / 16, 16-29 the leading
-// offset / 16 (of no use in one swizzled atom), 32-45 the stride between
-// groups of 8 rows / 16, 62-63 the swizzle (1: 128 bytes).
-Value KernelBuilder::descriptor(Value offset) {
+// offset / 16 (between swizzled atoms of 64 columns, where rows of B are k),
+// 32-45 the stride between groups of 8 rows / 16, 62-63 the swizzle (1: 128
+// bytes).
+Value KernelBuilder::descriptor(Value offset, int64_t leadingBytes) {
   Value address = LLVM::PtrToIntOp::create(b, b.getI32Type(), shared(offset));
   address = andOf(address, i32(0x3FFFF));
   address = b.createOrFold<arith::ShRUIOp>(address, i32(4));
-  constexpr uint64_t constant = 1ull << 16 | 64ull << 32 | 1ull << 62;
+  const uint64_t constant =
+      uint64_t(leadingBytes / 16) << 16 | 64ull << 32 | 1ull << 62;
   return b.createOrFold<arith::OrIOp>(widen(address),
                                       i64(static_cast<int64_t>(constant)));
 }
@@ -359,7 +363,8 @@ void KernelBuilder::pin(MutableArrayRef<Value> accumulators) {
 
 void KernelBuilder::wgmmaFence() { NVVM::WgmmaFenceAlignedOp::create(b); }
 
-void KernelBuilder::wgmmaWait() {
-  NVVM::WgmmaGroupSyncAlignedOp::create(b);
-  NVVM::WgmmaWaitGroupSyncOp::create(b, 0);
+void KernelBuilder::wgmmaCommit() { NVVM::WgmmaGroupSyncAlignedOp::create(b); }
+
+void KernelBuilder::wgmmaWait(int64_t pending) {
+  NVVM::WgmmaWaitGroupSyncOp::create(b, pending);
 }

@@ -23,6 +23,13 @@ namespace einhead::hopper {
 
 using Values = llvm::SmallVector<mlir::Value>;
 
+/// Assembly that is neither moved nor left out.
+mlir::LLVM::InlineAsmOp inlineAssembly(mlir::ImplicitLocOpBuilder &b,
+                                       mlir::TypeRange results,
+                                       mlir::ValueRange operands,
+                                       llvm::StringRef text,
+                                       llvm::StringRef constraints);
+
 class KernelBuilder {
 public:
   KernelBuilder(mlir::OpBuilder &builder, mlir::Location loc)
@@ -117,12 +124,15 @@ public:
   void fenceAsync();
 
   // Tensor cores.
-  /// The descriptor of a matrix in rows of 128 bytes, swizzled by 128.
-  mlir::Value descriptor(mlir::Value offset);
+  /// The descriptor of a matrix in rows of 128 bytes, swizzled by 128.  Where
+  /// 64 columns are not all, the next ones begin `leadingBytes` on.
+  mlir::Value descriptor(mlir::Value offset, int64_t leadingBytes = 16);
   /// Keeps uses of accumulators behind this point: a wait names none of them.
   void pin(llvm::MutableArrayRef<mlir::Value> accumulators);
   void wgmmaFence();
-  void wgmmaWait();
+  void wgmmaCommit();
+  /// Until no more than `pending` of the committed groups are under way.
+  void wgmmaWait(int64_t pending = 0);
 
   mlir::ImplicitLocOpBuilder b;
   mlir::Value sharedBase; ///< pointer to the start of shared memory

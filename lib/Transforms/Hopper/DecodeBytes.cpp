@@ -1,0 +1,253 @@
+//===- DecodeBytes.cpp - Keys and values of 8 bits --------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+// K and V of f8E4M3FN become f16 on their way from shared memory to registers,
+// which is exact, and multiply as the operand A of a wgmma, which may stand in
+// registers: rows are as in an accumulator (DecodeTile.cpp), a lane has four
+// pairs along k:
+//
+//   a0 (row r, k 2c and 2c + 1)       r = lane / 4, c = lane % 4
+//   a1 (row r + 8, the same)          a2, a3 (the same rows, k + 8)
+//
+// A matrix of ldmatrix is 8 rows of 16 bytes, four bytes a lane.  As they are,
+// these are bytes 4c to 4c + 3 of key r: the first two are taken for k 2c and
+// 2c + 1, the others for k + 8, and the queries are stored in that order.
+// Turned, they are columns 2r and 2r + 1 of keys 2c and 2c + 1: even columns
+// are taken for rows r, odd ones for rows r + 8, and outputs are written so.
+//
+// A copy of the tile as f16 in shared memory would be written and read there at
+// four bytes an element, and with the queries for each wgmma take more than the
+// 128 bytes a clock that there are.
+
+#include "DecodeEmitter.h"
+
+using namespace mlir;
+using namespace einhead::hopper;
+
+//===----------------------------------------------------------------------===//
+// Queries
+//===----------------------------------------------------------------------===//
+
+// A row of queries is multiplied by a power of two that brings its largest
+// magnitude to [2^14, 2^15), and its scores are multiplied by the inverse: f16
+// has fewer exponents than bf16.
+
+static constexpr int64_t largestExponent = 14, exponentBias = 127;
+
+/// Eight columns of a row as f32, 0 where there is no row or column.
+Values DecodeEmitter::loadChunk(const Item &item, Value row, Value chunk) {
+  auto wordsType = VectorType::get({4}, b.getI32Type());
+  Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
+  Value words = ifElse(
+      exists,
+      [&] {
+        return Values{
+            load(wordsType,
+                 elementPointer(p.query, shape.query, item, row, mul(chunk, 8)),
+                 16)};
+      },
+      [&] {
+        return Values{arith::ConstantOp::create(
+            b, DenseElementsAttr::get(wordsType, b.getI32IntegerAttr(0)))};
+      })[0];
+  Value halves =
+      LLVM::BitcastOp::create(b, VectorType::get({8}, shape.query), words);
+  Value wide =
+      LLVM::FPExtOp::create(b, VectorType::get({8}, b.getF32Type()), halves);
+  Values result;
+  for (int64_t i = 0; i < 8; ++i)
+    result.push_back(LLVM::ExtractElementOp::create(b, wide, i32(i)));
+  return result;
+}
+
+/// The exponent of the row's largest magnitude, as f32 stores it, as far as
+/// there is a factor for it; the lanes of a warp share the row.
+Value DecodeEmitter::rowExponent(const Item &item, Value row) {
+  Values most = loop(lane, i32(shape.depth / 8), i32(32), Values{i32(0)},
+                     [&](Value chunk, ValueRange now) {
+                       Value max = now[0];
+                       for (Value value : loadChunk(item, row, chunk)) {
+                         Value bits =
+                             LLVM::BitcastOp::create(b, b.getI32Type(), value);
+                         max = maxOf(max, andOf(bits, i32(0x7FFFFFFF)));
+                       }
+                       return Values{max};
+                     });
+  for (int64_t distance : {1, 2, 4, 8, 16})
+    most[0] = maxOf(most[0], shuffleXor(most[0], distance));
+  Value exponent = b.createOrFold<arith::ShRUIOp>(most[0], i32(23));
+  return minOf(maxOf(exponent, i32(largestExponent + 1)), i32(254));
+}
+
+void DecodeEmitter::storeQueryFactor(Value row, Value exponent) {
+  Value inverse = b.createOrFold<arith::ShLIOp>(
+      sub(exponent, i32(largestExponent)), i32(23));
+  inverse = LLVM::BitcastOp::create(b, b.getF32Type(), inverse);
+  Value factor = mulF(inverse, f32(shape.scale * 1.4426950408889634));
+  ifThen(isEqual(lane, 0),
+         [&] { storeShared(factor, add(mul(row, 4), shape.factorOffset())); });
+}
+
+/// The queries of the unit as `loadQueries` stores them, but for their factors
+/// and the order of columns: of 16, chunk 0 has 0, 1, 4, 5, 8, 9 and so on.
+void DecodeEmitter::loadScaledQueries(const Item &item) {
+  int64_t rows = shape.paddedRows(), chunks = shape.queryBoxes() * 8;
+  auto pairs = VectorType::get({4}, b.getF16Type());
+  loop(warp, i32(rows), i32(shape.groups * 4), [&](Value row) {
+    Value exponent = rowExponent(item, row);
+    storeQueryFactor(row, exponent);
+    Value factor = b.createOrFold<arith::ShLIOp>(
+        sub(i32(largestExponent + 2 * exponentBias), exponent), i32(23));
+    factor = LLVM::BitcastOp::create(b, b.getF32Type(), factor);
+    loop(lane, i32(chunks), i32(32), [&](Value chunk) {
+      Values values = loadChunk(item, row, chunk);
+      for (int64_t i = 0; i < 2; ++i) {
+        Value vector = LLVM::UndefOp::create(b, pairs);
+        for (int64_t k = 0; k < 4; ++k) {
+          Value scaled = mulF(values[k / 2 * 4 + i * 2 + k % 2], factor);
+          vector = LLVM::InsertElementOp::create(
+              b, vector, LLVM::FPTruncOp::create(b, b.getF16Type(), scaled),
+              i32(k));
+        }
+        Value to = add(mul(div(rem(chunk, 8), 2), 2), i);
+        Value swizzled = mul(xorOf(to, rem(row, 8)), 16);
+        Value offset = add(mul(div(chunk, 8), rows * 128), mul(row, 128));
+        offset = add(add(offset, swizzled), mul(rem(chunk, 2), 8));
+        storeShared(vector, add(offset, shape.queryOffset()), 8);
+      }
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// Four matrices, each of 8 rows of 16 bytes, whose rows the lanes point at.
+Values DecodeEmitter::loadFragments(Value offset, bool turned) {
+  MLIRContext *context = b.getContext();
+  SmallVector<Type> words(4, b.getI32Type());
+  Value all = NVVM::LdMatrixOp::create(
+      b, LLVM::LLVMStructType::getLiteral(context, words), shared(offset), 4,
+      turned ? NVVM::MMALayout::col : NVVM::MMALayout::row,
+      NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+      NVVM::LdStMatrixEltType::B16);
+  Values result;
+  for (int64_t i = 0; i < 4; ++i)
+    result.push_back(LLVM::ExtractValueOp::create(b, all, i));
+  return result;
+}
+
+/// Two of four bytes as f16, in 32 bits.
+Value DecodeEmitter::toHalves(Value bytes, bool high) {
+  if (high)
+    bytes = b.createOrFold<arith::ShRUIOp>(bytes, i32(16));
+  Value two = LLVM::TruncOp::create(b, b.getI16Type(), bytes);
+  auto pair = VectorType::get({2}, b.getF16Type());
+  Value halves = LLVM::CallIntrinsicOp::create(
+                     b, pair, b.getStringAttr("llvm.nvvm.e4m3x2.to.f16x2.rn"),
+                     ValueRange{two})
+                     .getResult(0);
+  return LLVM::BitcastOp::create(b, b.getI32Type(), halves);
+}
+
+/// One m64nNk16 step whose operand A is the four words `a`.
+void DecodeEmitter::wgmmaFromRegisters(MutableArrayRef<Value> accumulators,
+                                       ArrayRef<Value> a, Value bMatrix,
+                                       bool accumulate) {
+  size_t count = accumulators.size();
+  std::string results, constraints, tied;
+  for (size_t i = 0; i < count; ++i) {
+    results += (i ? ", $" : "$") + std::to_string(i);
+    constraints += "=f,";
+    tied += std::to_string(i) + ",";
+  }
+  auto operand = [&](size_t i) { return "$" + std::to_string(2 * count + i); };
+  std::string text =
+      "{\n.reg .pred %adds;\nsetp.ne.b32 %adds, " + std::to_string(accumulate) +
+      ", 0;\nwgmma.mma_async.sync.aligned.m64n" +
+      std::to_string(shape.paddedRows()) + "k16.f32.f16.f16 {" + results +
+      "}, {" + operand(0) + ", " + operand(1) + ", " + operand(2) + ", " +
+      operand(3) + "}, " + operand(4) + ", %adds, 1, 1, 0;\n}";
+  Values operands(accumulators);
+  llvm::append_range(operands, a);
+  operands.push_back(bMatrix);
+  SmallVector<Type> types(count, b.getF32Type());
+  auto op =
+      inlineAssembly(b, LLVM::LLVMStructType::getLiteral(b.getContext(), types),
+                     operands, text, constraints + tied + "r,r,r,r,l");
+  for (size_t i = 0; i < count; ++i)
+    accumulators[i] = LLVM::ExtractValueOp::create(b, op.getResult(0), i);
+}
+
+/// Starts S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
+Values DecodeEmitter::byteScores(Value keyOffset) {
+  constexpr int64_t batch = 4; // steps that are converted at a time
+  int64_t rows = shape.paddedRows(), steps = llvm::divideCeil(shape.depth, 16);
+  Values sums(blocks() * 4, LLVM::UndefOp::create(b, b.getF32Type()));
+  // Lanes 0 to 15 point at 16 keys' bytes of a step, the others at the next's.
+  Value key = add(mul(groupWarp, 16), rem(lane, 16));
+  Value chunk = xorOf(div(lane, 16), rem(lane, 8));
+  Value inBox = orOf(mul(key, 128), mul(chunk, 16));
+  for (int64_t first = 0; first < steps; first += batch) {
+    Values operands;
+    for (int64_t k = first; k < std::min(first + batch, steps); k += 2) {
+      Value box = add(keyOffset, k / 8 * shape.keyTile * 128);
+      Values words = loadFragments(add(box, xorOf(inBox, i32(k % 8 * 16))),
+                                   /*turned=*/false);
+      for (int64_t i : {0, 2})
+        for (bool high : {false, true})
+          for (int64_t lower : {0, 1})
+            operands.push_back(toHalves(words[i + lower], high));
+    }
+    wgmmaFence();
+    for (int64_t k = first; k < std::min(first + batch, steps); ++k) {
+      Value queries = descriptor(
+          i32(shape.queryOffset() + k / 4 * rows * 128 + k % 4 * 32));
+      wgmmaFromRegisters(sums,
+                         ArrayRef<Value>(operands).slice((k - first) * 4, 4),
+                         queries, /*accumulate=*/k > 0);
+    }
+  }
+  return sums;
+}
+
+/// O^T += V^T P^T of a round's keys, whose values stand from `valueOffset` on.
+void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
+  int64_t perBlock = blocks() * 4;
+  pin(outputs);
+  for (int64_t i = 0; i < shape.outputBlocks() * shape.keyBlocks; ++i) {
+    int64_t block = i / shape.keyBlocks, half = i % shape.keyBlocks;
+    // 64 columns are half a box; each warp has a chunk of 16.
+    Value chunk = xorOf(add(groupWarp, block % 2 * 4), rem(lane, 8));
+    Value first = add(valueOffset, block / 2 * shape.keyTile * 128);
+    first = add(add(first, mul(lane, 128)), mul(chunk, 16));
+    first = add(first, half * 8192);
+    Values operands;
+    for (int64_t keys = 0; keys < 64; keys += 32)
+      for (Value word :
+           loadFragments(add(first, keys * 128), /*turned=*/true)) {
+        Value columns =
+            LLVM::CallIntrinsicOp::create(b, b.getI32Type(),
+                                          b.getStringAttr("llvm.nvvm.prmt"),
+                                          ValueRange{word, word, i32(0x3120)})
+                .getResult(0);
+        for (bool odd : {false, true})
+          operands.push_back(toHalves(columns, odd));
+      }
+    wgmmaFence();
+    for (int64_t k = 0; k < 4; ++k)
+      wgmmaFromRegisters(
+          MutableArrayRef<Value>(outputs).slice(block * perBlock, perBlock),
+          ArrayRef<Value>(operands).slice(k * 4, 4),
+          descriptor(add(weightsOffset, weightsAt(half * 4 + k))),
+          /*accumulate=*/true);
+  }
+  wgmmaCommit();
+  wgmmaWait();
+  pin(outputs);
+}
