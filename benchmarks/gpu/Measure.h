@@ -17,7 +17,7 @@
 namespace einhead::bench {
 
 struct MeasureOptions {
-  int replays = 25, reruns = 20;
+  int replays = 25, reruns = 20, sets = 128;
   bool check = true;
   bool spoil = false; // an element, before the check
 };
@@ -39,8 +39,8 @@ struct WrongResult : std::runtime_error {
 
 double median(std::vector<double> values);
 
-/// How many input sets of this size no cache holds.
-int setCount(const Gpu &gpu, int64_t bytes);
+/// How many input sets of this size no cache holds, up to the options' number.
+int setCount(const Gpu &gpu, int64_t bytes, const MeasureOptions &options);
 
 /// Throws WrongResult, or another exception where nothing can be measured.
 Result measure(Gpu &gpu, const Request &request, const MeasureOptions &options);

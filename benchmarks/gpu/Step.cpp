@@ -321,7 +321,7 @@ void StepMeasurement::timeGraph() {
 Result StepMeasurement::run() {
   result.bytes = leastBytes();
   result.operations = operations();
-  result.sets = setCount(gpu, result.bytes);
+  result.sets = setCount(gpu, result.bytes, options);
   for (const Operand &argument : signature.arguments)
     if (argument.kind == "length")
       result.tokens = argument.count();

@@ -36,10 +36,11 @@ struct Options : MeasureOptions {
 
 const char *const usage =
     "einhead-gpu-bench --list=FILE [--only=TEXT] [--json=FILE] [--device=N]\n"
-    "  [--replays=N] [--reruns=N] [--no-check] [--spoil]\n"
+    "  [--replays=N] [--reruns=N] [--sets=N] [--no-check] [--spoil]\n"
     "  --only     entries with this in their name\n"
     "  --replays  of the graph; the median is of them (25)\n"
     "  --reruns   of one call, whose result must stay the same (20)\n"
+    "  --sets     of inputs at most (128): fewer may stay in a cache\n"
     "  --spoil    changes an element: the check must fail\n";
 
 Options parse(int count, char **arguments) {
@@ -63,6 +64,8 @@ Options parse(int count, char **arguments) {
       options.replays = std::max(1, std::stoi(value));
     else if (name == "--reruns")
       options.reruns = std::stoi(value);
+    else if (name == "--sets")
+      options.sets = std::max(1, std::stoi(value));
     else if (name == "--spoil")
       options.spoil = true;
     else if (name == "--no-check")
