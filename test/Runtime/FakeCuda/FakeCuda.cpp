@@ -144,12 +144,7 @@ Result launchText(const ptx::Kernel *kernel, const Launch &launch,
                   void **arguments) {
   if (!kernel)
     return 719;
-  std::vector<char> parameters;
-  for (size_t i = 0; i < kernel->sizes.size(); ++i) {
-    parameters.resize(kernel->offsets[i] + kernel->sizes[i]);
-    std::memcpy(parameters.data() + kernel->offsets[i], arguments[i],
-                kernel->sizes[i]);
-  }
+  std::vector<char> parameters = ptx::pack(*kernel, arguments);
   ptx::LaunchSize size;
   std::memcpy(size.grid, launch.grid, sizeof(size.grid));
   std::memcpy(size.block, launch.block, sizeof(size.block));

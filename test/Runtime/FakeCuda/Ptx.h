@@ -89,7 +89,10 @@ struct LaunchSize {
 /// Whether these bytes are memory of the device.
 using IsMapped = std::function<bool(uint64_t, size_t)>;
 
-/// Runs all blocks; `parameters` are the bytes at Kernel::offsets.  Throws
+/// The bytes of a kernel's parameters, as Kernel::offsets says.
+std::vector<char> pack(const Kernel &kernel, void **arguments);
+
+/// Runs all blocks; `parameters` are from pack().  Throws
 /// std::runtime_error with the line of what goes wrong.
 void run(const Kernel &kernel, const LaunchSize &size,
          const std::vector<char> &parameters, const IsMapped &isMapped);
