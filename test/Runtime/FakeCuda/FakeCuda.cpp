@@ -314,8 +314,9 @@ Result cuModuleLoadDataEx(Handle *module, const void *image, unsigned count,
     return result;
   // A cubin of the tests is an ELF header with text behind it.
   const char *text = static_cast<const char *>(image);
-  constexpr int machine = 18; // of an ELF header: CUDA's code is not run
-  if (isMachineCode(text) && text[machine] == '\xbe')
+  // Sections: CUDA's machine code, which is not run.
+  constexpr int sections = 60;
+  if (isMachineCode(text) && text[sections] != 0)
     return NoBinaryForGPU;
   if (isMachineCode(text))
     text += 64;
