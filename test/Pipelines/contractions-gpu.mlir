@@ -1,5 +1,11 @@
 // RUN: einhead-opt %s -split-input-file --einhead-contractions-to-gpu | FileCheck %s
 // RUN: einhead-opt %s -split-input-file --einhead-contractions-to-gpu --remarks-filter=einhead-contractions-to-gpu --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: einhead-opt %s -split-input-file --einhead-contractions-to-gpu=chip=sm_89 --remarks-filter=einhead-contractions-to-gpu --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=SMALL
+// RUN: not einhead-opt %s -split-input-file --einhead-contractions-to-gpu=chip=abacus 2>&1 | FileCheck %s --check-prefix=CHIP
+// CHIP: error: {{.*}}abacus
+
+// A multiprocessor with less shared memory has fewer stages.
+// SMALL: tiles of 32 rows by 64 columns, 128 threads, 4 stages of 12288 bytes
 
 #x = affine_map<(b, h, d, k) -> (b, d)>
 #w = affine_map<(b, h, d, k) -> (h, d, k)>

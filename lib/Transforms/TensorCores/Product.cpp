@@ -213,7 +213,7 @@ std::optional<Product> Product::match(linalg::GenericOp op, std::string &why) {
 }
 
 /// As measured on an H200 (docs/Performance.md).
-Tile Tile::choose(const Product &product) {
+Tile Tile::ofExtents(const Product &product) {
   // Few rows: the weights are read once, as many of them at a time as shared
   // memory holds.
   std::optional<int64_t> rows = product.count(product.rows);
@@ -235,4 +235,14 @@ Tile Tile::choose(const Product &product) {
           multiprocessors)
     return {128, 128, 2, 2, 3, 1};
   return {128, 64, 4, 2, 4, 1};
+}
+
+/// As many stages as the blocks of a multiprocessor have room for.
+Tile Tile::choose(const Product &product, const GPUInfo &gpu) {
+  constexpr int64_t reserved = 1024; // of each block, by the system
+  Tile tile = ofExtents(product);
+  int64_t room = std::min(gpu.sharedBytesPerBlock,
+                          gpu.sharedBytes / tile.blocksEach - reserved);
+  tile.stages = std::clamp<int64_t>(room / tile.stageBytes(), 2, tile.stages);
+  return tile;
 }
