@@ -58,6 +58,7 @@ void DecodeEmitter::setRegisters(int64_t count,
 }
 
 void DecodeEmitter::setUp() {
+  setUpDescriptors();
   thread = NVVM::ThreadIdXOp::create(b, b.getI32Type());
   warp = div(thread, 32);
   lane = rem(thread, 32);

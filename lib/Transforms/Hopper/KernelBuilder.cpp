@@ -330,14 +330,20 @@ void KernelBuilder::fenceAsync() {
 // offset / 16 (between swizzled atoms of 64 columns, where rows of B are k),
 // 32-45 the stride between groups of 8 rows / 16, 62-63 the swizzle (1: 128
 // bytes).
-Value KernelBuilder::descriptor(Value offset, int64_t leadingBytes) {
-  Value address = LLVM::PtrToIntOp::create(b, b.getI32Type(), shared(offset));
+void KernelBuilder::setUpDescriptors() {
+  Value address = LLVM::PtrToIntOp::create(b, b.getI32Type(), shared(i32(0)));
   address = andOf(address, i32(0x3FFFF));
-  address = b.createOrFold<arith::ShRUIOp>(address, i32(4));
-  const uint64_t constant =
-      uint64_t(leadingBytes / 16) << 16 | 64ull << 32 | 1ull << 62;
-  return b.createOrFold<arith::OrIOp>(widen(address),
-                                      i64(static_cast<int64_t>(constant)));
+  descriptorBase = b.createOrFold<arith::ShRUIOp>(address, i32(4));
+}
+
+/// An addition each: shared memory ends before 2^18, so that nothing is carried
+/// out of the address.
+Value KernelBuilder::descriptor(Value offset, int64_t leadingBytes) {
+  constexpr uint64_t high = 64ull << 32 | 1ull << 62;
+  Value low = b.createOrFold<arith::ShRUIOp>(offset, i32(4));
+  low = add(low, leadingBytes / 16 << 16);
+  return b.createOrFold<arith::OrIOp>(widen(add(descriptorBase, low)),
+                                      i64(static_cast<int64_t>(high)));
 }
 
 void KernelBuilder::pin(MutableArrayRef<Value> accumulators) {

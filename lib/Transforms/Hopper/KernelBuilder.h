@@ -124,6 +124,8 @@ public:
   void fenceAsync();
 
   // Tensor cores.
+  /// Before the first of them.
+  void setUpDescriptors();
   /// The descriptor of a matrix in rows of 128 bytes, swizzled by 128.  Where
   /// 64 columns are not all, the next ones begin `leadingBytes` on.
   mlir::Value descriptor(mlir::Value offset, int64_t leadingBytes = 16);
@@ -136,6 +138,9 @@ public:
 
   mlir::ImplicitLocOpBuilder b;
   mlir::Value sharedBase; ///< pointer to the start of shared memory
+
+private:
+  mlir::Value descriptorBase; ///< i32: the address field of that start
 };
 
 } // namespace einhead::hopper
