@@ -38,28 +38,54 @@ static std::string whyNotMask(AttentionLike op, MaskAttr mask) {
   return "";
 }
 
-std::string einhead::hopper::whyNotDecodeKernel(AttentionOp op) {
-  auto like = cast<AttentionLike>(op.getOperation());
-  AttentionRoles roles = rolesOf(like);
-  Type element = getElementTypeOrSelf(op.getQuery());
-  if (!element.isBF16() && !element.isF16())
+/// Whether key and value are bytes that consumers convert.
+static bool hasByteKeys(AttentionOp op) {
+  return isa<Float8E4M3FNType>(getElementTypeOrSelf(op.getKey()));
+}
+
+static std::string whyNotTypes(AttentionOp op) {
+  Type query = getElementTypeOrSelf(op.getQuery());
+  if (!query.isBF16() && !query.isF16())
     return "the query is neither bf16 nor f16";
-  for (Value operand : {op.getKey(), op.getValue()})
-    if (getElementTypeOrSelf(operand) != element)
-      return "query, key and value differ in element type";
+  Type key = getElementTypeOrSelf(op.getKey());
+  if (getElementTypeOrSelf(op.getValue()) != key)
+    return "key and value differ in element type";
+  if (key != query && !hasByteKeys(op))
+    return "key and value are neither f8E4M3FN nor of the query's type";
+  if (op.getKeyScale() || op.getValueScale())
+    return "key or value has a scale for each row";
   Type output = getElementTypeOrSelf(op.getOutput());
   if (!output.isF32() && !output.isBF16() && !output.isF16())
     return "the output is not f32, f16 or bf16";
+  return "";
+}
+
+/// TMA reads rows of whole 16 bytes.
+static std::string whyNotColumns(AttentionOp op, const AttentionRoles &roles) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  int64_t multiple = hasByteKeys(op) ? 16 : 8;
+  for (char letter : {roles.depth[0], roles.value[0]})
+    if (staticExtent(like, letter) % multiple)
+      return (llvm::Twine("the extent of '") + llvm::Twine(letter) +
+              "' is no multiple of " + llvm::Twine(multiple) +
+              ", so that rows are no multiples of 16 bytes")
+          .str();
+  return "";
+}
+
+std::string einhead::hopper::whyNotDecodeKernel(AttentionOp op) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  if (std::string why = whyNotTypes(op); !why.empty())
+    return why;
   if (!op.getSharedKv())
     return "its rows do not share K and V";
   for (char letter : roles.row)
     if (ShapedType::isDynamic(staticExtent(like, letter)))
       return std::string("the extent of row letter '") + letter +
              "' is dynamic";
-  for (char letter : {roles.depth[0], roles.value[0]})
-    if (staticExtent(like, letter) % 8)
-      return std::string("the extent of '") + letter +
-             "' is no multiple of 8, so that rows are no multiples of 16 bytes";
+  if (std::string why = whyNotColumns(op, roles); !why.empty())
+    return why;
   if (roles.queryTerm.back() != roles.depth[0])
     return "depth is not the last letter of the query";
   // A tensor map has at most 5 dimensions, two of which are keys and columns.

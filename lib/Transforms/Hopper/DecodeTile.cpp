@@ -392,6 +392,7 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
   Values raw;
   for (int64_t i = 0; i < shape.keyBlocks; ++i)
     llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
+  passTurn();
   wgmmaWait();
   pin(raw);
   if (!shape.valueInKey)
@@ -431,6 +432,8 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
   ifThen(partial, [&] { clearValues(item, valueOffset, firstKey); });
   fenceAsync();
   syncGroup();
+  if (!shape.byteKeys)
+    takeTurn();
   addValues(valueOffset, carried.outputs);
   release(!shape.valueInKey);
   return carried;
