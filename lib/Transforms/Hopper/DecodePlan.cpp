@@ -121,17 +121,18 @@ static bool isValueInKey(AttentionOp op) {
          keyView.getMixedOffsets() == view.getMixedOffsets();
 }
 
-/// Registers of a thread that computes `rows` rows: accumulators, scores before
-/// and after, sums, and what else it needs (what ptxas takes without spilling
-/// more than a few words).
-static int64_t registersFor(int64_t rows, int64_t widthBoxes) {
-  return rows / 8 * (4 * widthBoxes + 10) + 32;
+/// Registers of a thread that computes `rows` rows: accumulators, scores, sums,
+/// operands that were converted, and what else it needs (what ptxas takes
+/// without spilling more than a few words).
+static int64_t registersFor(const DecodeShape &shape, int64_t rows) {
+  int64_t each = 4 * shape.outputBlocks() + 4 * shape.keyBlocks + 6;
+  return rows / 8 * each + (shape.byteKeys ? 56 : 32);
 }
 
 /// As many rows as registers allow, in blocks of about the same size.
-static int64_t rowsOfUnit(int64_t rows, int64_t widthBoxes) {
-  int64_t most = 8;
-  while (registersFor(most + 8, widthBoxes) <= DecodeShape::registers(2))
+static int64_t rowsOfUnit(const DecodeShape &shape) {
+  int64_t most = 8, rows = shape.totalRows;
+  while (registersFor(shape, most + 8) <= DecodeShape::registers(2))
     most += 8;
   if (rows <= most)
     return rows;
@@ -148,9 +149,9 @@ static bool takeStages(DecodeShape &shape) {
   return shape.stages >= 2 * shape.groups || shape.groups == 1;
 }
 
-DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
+/// What there is to compute.
+static DecodeShape shapeOf(AttentionOp op, const AttentionRoles &roles) {
   auto like = cast<AttentionLike>(op.getOperation());
-  AttentionRoles roles = rolesOf(like);
   DecodeShape shape;
   shape.totalRows = 1;
   for (char letter : roles.row)
@@ -158,11 +159,36 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   shape.depth = staticExtent(like, roles.depth[0]);
   shape.width = staticExtent(like, roles.value[0]);
   shape.valueInKey = isValueInKey(op);
-  shape.element = getElementTypeOrSelf(op.getKey());
+  shape.byteKeys = hasByteKeys(op);
+  shape.query = getElementTypeOrSelf(op.getQuery());
+  shape.element =
+      shape.byteKeys ? Float16Type::get(op.getContext()) : shape.query;
   shape.output = getElementTypeOrSelf(op.getOutput());
   shape.scale = op.getScale().convertToDouble();
-  shape.rows = rowsOfUnit(shape.totalRows, shape.widthBoxes());
+  return shape;
+}
+
+/// Many rows of bytes wait for tensor cores, exponentials and barriers more
+/// than for memory: rounds of twice as many keys, and groups that take turns.
+static bool takeTurns(DecodeShape &shape) {
+  DecodeShape large = shape;
+  large.groups = 2;
+  large.keyBlocks = 2;
+  large.keyTile = large.roundKeys();
+  large.takeTurns = true;
+  if (registersFor(large, large.paddedRows()) > DecodeShape::registers(2) ||
+      !takeStages(large))
+    return false;
+  shape = large;
+  return true;
+}
+
+DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  DecodeShape shape = shapeOf(op, roles);
   shape.keyTile = 64;
+  shape.rows = rowsOfUnit(shape);
 
   // Few rows wait for memory: two small blocks overlap their ends.  Many rows
   // need groups that compute while others wait.
@@ -170,11 +196,13 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   constexpr int64_t fewRows = 16, fewKeys = 512;
   int64_t keys = staticExtent(like, roles.key[0]);
   bool isShort = !ShapedType::isDynamic(keys) && keys <= fewKeys;
-  bool isSmall = shape.paddedRows() <= fewRows && shape.widthBoxes() <= 2 &&
-                 shape.depthBoxes() <= 2;
+  bool isSmall = shape.paddedRows() <= fewRows && shape.outputBlocks() <= 2 &&
+                 shape.queryBoxes() <= 2;
   shape.blocksPerSM = !isSmall ? 1 : isShort ? 3 : 2;
   shape.groups = isSmall ? 1 : mostGroups;
-  int64_t registers = registersFor(shape.paddedRows(), shape.widthBoxes());
+  if (shape.byteKeys && !isSmall && takeTurns(shape))
+    return shape;
+  int64_t registers = registersFor(shape, shape.paddedRows());
   while (shape.groups > 1 && registers > DecodeShape::registers(shape.groups))
     --shape.groups;
   while (!takeStages(shape))

@@ -365,11 +365,7 @@ void KernelBuilder::pin(MutableArrayRef<Value> accumulators) {
 
 void KernelBuilder::wgmmaFence() { NVVM::WgmmaFenceAlignedOp::create(b); }
 
-void KernelBuilder::wgmmaCommit() {
+void KernelBuilder::wgmmaWaitBut(int64_t pending) {
   NVVM::WgmmaGroupSyncAlignedOp::create(b);
-}
-
-void KernelBuilder::wgmmaWait() {
-  wgmmaCommit();
-  NVVM::WgmmaWaitGroupSyncOp::create(b, 0);
+  NVVM::WgmmaWaitGroupSyncOp::create(b, pending);
 }

@@ -131,8 +131,9 @@ public:
   /// Keeps uses of accumulators behind this point: a wait names none of them.
   void pin(llvm::MutableArrayRef<mlir::Value> accumulators);
   void wgmmaFence();
-  void wgmmaCommit();
-  void wgmmaWait(); ///< commits, and waits for all
+  /// Ends a batch of products, and waits for all but the last `pending` ones.
+  void wgmmaWaitBut(int64_t pending);
+  void wgmmaWait() { wgmmaWaitBut(0); }
 
   mlir::ImplicitLocOpBuilder b;
   mlir::Value sharedBase; ///< pointer to the start of shared memory
