@@ -250,8 +250,6 @@ void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
         for (bool odd : {false, true})
           operands.push_back(toHalves(columns, odd));
       }
-    if (i == 0)
-      takeTurn();
     wgmmaFence();
     for (int64_t k = 0; k < 4; ++k)
       wgmmaFromRegisters(

@@ -66,9 +66,6 @@ private:
                 mlir::Value phase, bool ofValue);
   void consume();
   void loadQueries(const Item &item);
-  void takeTurn();
-  void passTurn();
-  void skipTurns(mlir::Value tiles, mlir::Value first, mlir::Value end);
   void syncConsumers() { barrier(i32(1), shape.consumers()); }
   void syncGroup() { barrier(groupBarrier, 128); }
   /// Whether the unit has that row: the last block may be short.

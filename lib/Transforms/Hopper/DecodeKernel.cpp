@@ -204,38 +204,6 @@ void DecodeEmitter::loadQueries(const Item &item) {
   });
 }
 
-// The groups' turns go round: a turn is from the values of a tile to the scores
-// of the next one.  A named barrier for each group has its own threads, which
-// wait, and those of the group before, which pass the turn on.
-
-static constexpr int64_t firstTurnBarrier = 8;
-
-void DecodeEmitter::takeTurn() {
-  if (shape.takeTurns)
-    barrier(add(group, firstTurnBarrier), 256);
-}
-
-void DecodeEmitter::passTurn() {
-  if (!shape.takeTurns)
-    return;
-  Value next = add(group, 1);
-  next = select(isLess(next, shape.groups), next, i32(0));
-  arriveAtBarrier(add(next, firstTurnBarrier), 256);
-}
-
-/// A group that had a tile less than others, of `tiles`, lets a turn pass.  Its
-/// tiles were those from `first` to `end`.
-void DecodeEmitter::skipTurns(Value tiles, Value first, Value end) {
-  if (!shape.takeTurns)
-    return;
-  Value most = div(add(tiles, shape.groups - 1), shape.groups);
-  Value own = div(sub(end, first), shape.groups);
-  ifThen(isLess(own, most), [&] {
-    takeTurn();
-    passTurn();
-  });
-}
-
 void DecodeEmitter::consume() {
   group = div(warp, 4);
   groupWarp = rem(warp, 4);
@@ -249,9 +217,6 @@ void DecodeEmitter::consume() {
   references = add(mul(group, rows * 4), shape.referenceOffset());
   reduction = add(mul(group, rows * 16), shape.reductionOffset());
 
-  Value isLast = isEqual(group, shape.groups - 1);
-  if (shape.takeTurns) // the first group's turn
-    ifThen(isLast, [&] { passTurn(); });
   // How many tiles of the items so far are behind this group's next one.
   overItems({group, group, i32(0)}, [&](const Item &item, ValueRange ring) {
     syncConsumers(); // the last item's outputs stood where the queries go
@@ -273,7 +238,6 @@ void DecodeEmitter::consume() {
     Values state(ring);
     llvm::append_range(state, start.pack());
     Value count = sub(item.end, item.begin);
-    takeTurn();
     Values end = whileLoop(
         state, [&](ValueRange now) { return isLess(now[0], count); },
         [&](ValueRange now) {
@@ -285,12 +249,8 @@ void DecodeEmitter::consume() {
           llvm::append_range(next, carried.pack());
           return next;
         });
-    passTurn();
-    skipTurns(count, ring[0], end[0]);
     finish(item, Carried::unpack(ValueRange(end).drop_front(3), shape));
     return Values{sub(end[0], count), end[1], end[2]};
   });
-  if (shape.takeTurns)
-    ifThen(isEqual(group, 0), [&] { takeTurn(); });
   mergeParts();
 }

@@ -49,9 +49,6 @@ struct DecodeShape {
   int64_t keyTile;        ///< a multiple of roundKeys()
   int64_t keyBlocks = 1;  ///< of 64 keys, that a group computes at a time
   int64_t blocksPerSM;
-  /// Groups use the tensor cores in turn, one while the others compute weights
-  /// (FlashAttention-3); otherwise all of them do the same at the same time.
-  bool takeTurns = false;
 
   int64_t rowBlocks() const { return llvm::divideCeil(totalRows, rows); }
   int64_t paddedRows() const { return llvm::alignTo(rows, 8); }

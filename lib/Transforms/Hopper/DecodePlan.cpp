@@ -169,13 +169,12 @@ static DecodeShape shapeOf(AttentionOp op, const AttentionRoles &roles) {
 }
 
 /// Many rows of bytes wait for tensor cores, exponentials and barriers more
-/// than for memory: rounds of twice as many keys, and groups that take turns.
-static bool takeTurns(DecodeShape &shape) {
+/// than for memory: rounds of twice as many keys have fewer of the latter.
+static bool takeLargeRounds(DecodeShape &shape) {
   DecodeShape large = shape;
   large.groups = 2;
   large.keyBlocks = 2;
   large.keyTile = large.roundKeys();
-  large.takeTurns = true;
   if (registersFor(large, large.paddedRows()) > DecodeShape::registers(2) ||
       !takeStages(large))
     return false;
@@ -200,7 +199,7 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
                  shape.queryBoxes() <= 2;
   shape.blocksPerSM = !isSmall ? 1 : isShort ? 3 : 2;
   shape.groups = isSmall ? 1 : mostGroups;
-  if (shape.byteKeys && !isSmall && takeTurns(shape))
+  if (shape.byteKeys && !isSmall && takeLargeRounds(shape))
     return shape;
   int64_t registers = registersFor(shape, shape.paddedRows());
   while (shape.groups > 1 && registers > DecodeShape::registers(shape.groups))

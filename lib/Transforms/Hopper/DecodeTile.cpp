@@ -409,7 +409,6 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
   Values raw;
   for (int64_t i = 0; i < shape.keyBlocks; ++i)
     llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
-  passTurn();
   wgmmaWait();
   pin(raw);
   if (!shape.valueInKey)
@@ -450,8 +449,6 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
   ifThen(partial, [&] { clearValues(item, valueOffset, firstKey); });
   fenceAsync();
   syncGroup();
-  if (!shape.byteKeys)
-    takeTurn();
   addValues(valueOffset, carried.outputs);
   release(!shape.valueInKey);
   return carried;

@@ -260,10 +260,6 @@ void KernelBuilder::barrier(Value id, int64_t threads) {
                           NVVM::BarrierReductionAttr(), Value());
 }
 
-void KernelBuilder::arriveAtBarrier(Value id, int64_t threads) {
-  NVVM::BarrierArriveOp::create(b, id, i32(threads));
-}
-
 LLVM::InlineAsmOp einhead::hopper::inlineAssembly(ImplicitLocOpBuilder &b,
                                                   TypeRange results,
                                                   ValueRange operands,

@@ -110,9 +110,7 @@ public:
   void syncWarp();
   /// All of `threads` threads wait at barrier `id`.
   void barrier(mlir::Value id, int64_t threads);
-  /// Counts among those `threads` threads, without waiting.
-  void arriveAtBarrier(mlir::Value id, int64_t threads);
-  /// The same as `barrier`, and whether `flag` holds for one of them.
+  /// The same, and whether `flag` holds for one of them.
   mlir::Value barrierAny(mlir::Value id, int64_t threads, mlir::Value flag);
   /// All threads of the cluster's blocks wait, but those that have ended.
   void syncCluster();
