@@ -22,7 +22,7 @@ import sys
 
 import bench
 import shapes
-from roofline import FAINT, INK, OWN, ROOF, dot, label, line
+from plot import FAINT, INK, OWN, ROOF, dot, label, line
 
 CLIFF = 1.3
 SWEEPS = {

@@ -19,7 +19,7 @@
 using namespace einhead::bench;
 using namespace einhead;
 
-static Fill fillKind(const Operand &operand) {
+Fill einhead::bench::fillKind(const Operand &operand) {
   switch (operand.type) {
   case Element::BF16:
     return Fill::BF16;
@@ -38,8 +38,7 @@ static Fill fillKind(const Operand &operand) {
   }
 }
 
-/// Bits that spoil whatever they meet: NaN, or the largest integer.
-static uint32_t poisonBits(Element type) {
+uint32_t einhead::bench::poisonBits(Element type) {
   return type == Element::BF16  ? 0x7fc0
          : type == Element::F16 ? 0x7e00
          : type == Element::F32 ? 0x7fc00000

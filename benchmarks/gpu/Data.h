@@ -56,6 +56,12 @@ std::shared_ptr<einhead_session_t> makeSession(Gpu &gpu, const Problem &problem,
 /// Whether each set needs a session of its own.
 bool hasCaches(const Problem &problem);
 
+/// What random elements an argument gets.
+Fill fillKind(const Operand &operand);
+
+/// Bits that spoil whatever they meet: NaN, or the largest integer.
+uint32_t poisonBits(Element type);
+
 /// An element of this type as a number.
 double loadElement(Element type, const char *data);
 

@@ -90,7 +90,7 @@ Gpu::Gpu(int ordinal) : number(ordinal) {
   check(driver->createStream(&queue, nonBlocking), "cuStreamCreate");
   check(driver->createEvent(&before, 0), "cuEventCreate");
   check(driver->createEvent(&after, 0), "cuEventCreate");
-  check(driver->loadModule(&module, kernels, 0, nullptr, nullptr),
+  check(driver->loadModule(&module, kernels().c_str(), 0, nullptr, nullptr),
         "cuModuleLoadDataEx of the benchmark's kernels");
   check(driver->getFunction(&fillKernel, module, "bench_fill"), "bench_fill");
   check(driver->getFunction(&poisonKernel, module, "bench_poison"),
@@ -136,8 +136,9 @@ void Gpu::launch(Handle kernel, unsigned blocks, unsigned threads,
         "cuLaunchKernelEx");
 }
 
-void Gpu::fill(Address to, uint64_t count, uint64_t seed, Fill kind) {
-  uint32_t code = static_cast<uint32_t>(kind);
+void Gpu::fill(Address to, uint64_t count, uint64_t seed, Fill kind,
+               unsigned shift) {
+  uint32_t code = static_cast<uint32_t>(kind) | shift << 8;
   void *arguments[] = {&to, &count, &seed, &code};
   launch(fillKernel, known.multiprocessors * 8, 256, arguments);
 }

@@ -85,7 +85,9 @@ public:
   void copyToDevice(cuda::Address to, const void *from, size_t bytes);
   /// Enqueue.
   void zero(cuda::Address to, size_t bytes);
-  void fill(cuda::Address to, uint64_t count, uint64_t seed, Fill kind);
+  /// Floats of 16 and 32 bits are multiplied by 2^-shift.
+  void fill(cuda::Address to, uint64_t count, uint64_t seed, Fill kind,
+            unsigned shift = 0);
   void poison(cuda::Address to, uint64_t count, unsigned elementBytes,
               uint32_t pattern, const Padding &padding);
   void read(cuda::Address from, uint64_t bytes, cuda::Address out);

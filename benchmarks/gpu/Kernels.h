@@ -7,17 +7,32 @@
 #ifndef EINHEAD_BENCHMARKS_GPU_KERNELS_H
 #define EINHEAD_BENCHMARKS_GPU_KERNELS_H
 
+#include <string>
+
 namespace einhead::bench {
 
 /// PTX for any GPU with half precision.
 ///  - bench_fill: element i from a hash of seed + i, about normal: a sum of
 ///  four
-///    numbers of six bits, exact in bf16 and f16 (Fill says the kinds).
+///    numbers of six bits, exact in bf16 and f16, times 2^-(kind / 256) (Fill
+///    says the kinds).
 ///  - bench_poison: a bit pattern into every element at or past its sequence's
 ///    length.
 ///  - bench_read: reads everything once, 8 x 16 bytes in flight, and writes one
 ///    word if the sum happens to be one number.
-constexpr const char *kernels = R"(
+inline std::string kernels() {
+  // %d0: the number of this thread among all; %d1: of all threads.
+  const std::string thread = R"(
+  mov.u32 %r0, %ctaid.x;
+  mov.u32 %r1, %ntid.x;
+  mov.u32 %r2, %tid.x;
+  mov.u32 %r3, %nctaid.x;
+  mul.wide.u32 %d0, %r0, %r1;
+  cvt.u64.u32 %d1, %r2;
+  add.u64 %d0, %d0, %d1;
+  mul.wide.u32 %d1, %r3, %r1;
+)";
+  return R"(
 .version 6.0
 .target sm_53
 .address_size 64
@@ -31,19 +46,17 @@ constexpr const char *kernels = R"(
   .reg .f32 %f<2>;
   .reg .b32 %r<14>;
   .reg .b64 %d<12>;
-  mov.u32 %r0, %ctaid.x;
-  mov.u32 %r1, %ntid.x;
-  mov.u32 %r2, %tid.x;
-  mov.u32 %r3, %nctaid.x;
-  mul.wide.u32 %d0, %r0, %r1;
-  cvt.u64.u32 %d1, %r2;
-  add.u64 %d0, %d0, %d1;
-  mul.wide.u32 %d1, %r3, %r1;
-  ld.param.u64 %d2, [to];
+)" + thread +
+         R"(  ld.param.u64 %d2, [to];
   cvta.to.global.u64 %d2, %d2;
   ld.param.u64 %d3, [count];
   ld.param.u64 %d4, [seed];
   ld.param.u32 %r4, [kind];
+  shr.u32 %r10, %r4, 8;
+  and.b32 %r4, %r4, 255;
+  sub.u32 %r10, 127, %r10;
+  shl.b32 %r10, %r10, 23;
+  mov.b32 %f1, %r10;
 LOOP:
   setp.ge.u64 %p, %d0, %d3;
   @%p bra DONE;
@@ -67,6 +80,7 @@ LOOP:
   sub.s32 %r6, %r6, 126;
   cvt.rn.f32.s32 %f0, %r6;
   mul.f32 %f0, %f0, 0f3D000000;
+  mul.f32 %f0, %f0, %f1;
   setp.eq.u32 %q, %r4, 0;
   @%q bra BF16;
   setp.eq.u32 %q, %r4, 1;
@@ -129,15 +143,8 @@ DONE:
   .reg .b16 %s;
   .reg .b32 %r<8>;
   .reg .b64 %d<20>;
-  mov.u32 %r0, %ctaid.x;
-  mov.u32 %r1, %ntid.x;
-  mov.u32 %r2, %tid.x;
-  mov.u32 %r3, %nctaid.x;
-  mul.wide.u32 %d0, %r0, %r1;
-  cvt.u64.u32 %d1, %r2;
-  add.u64 %d0, %d0, %d1;
-  mul.wide.u32 %d1, %r3, %r1;
-  ld.param.u64 %d2, [to];
+)" + thread +
+         R"(  ld.param.u64 %d2, [to];
   cvta.to.global.u64 %d2, %d2;
   ld.param.u64 %d3, [count];
   ld.param.u32 %r4, [bytes];
@@ -184,15 +191,8 @@ DONE:
   .reg .b32 %r<8>;
   .reg .b32 %v<32>;
   .reg .b64 %d<16>;
-  mov.u32 %r0, %ctaid.x;
-  mov.u32 %r1, %ntid.x;
-  mov.u32 %r2, %tid.x;
-  mov.u32 %r3, %nctaid.x;
-  mul.wide.u32 %d0, %r0, %r1;
-  cvt.u64.u32 %d1, %r2;
-  add.u64 %d0, %d0, %d1;
-  mul.wide.u32 %d1, %r3, %r1;
-  ld.param.u64 %d2, [from];
+)" + thread +
+         R"(  ld.param.u64 %d2, [from];
   cvta.to.global.u64 %d2, %d2;
   ld.param.u64 %d3, [count];
   mul.lo.u64 %d4, %d1, 7;
@@ -263,6 +263,7 @@ DONE:
   ret;
 }
 )";
+}
 
 } // namespace einhead::bench
 

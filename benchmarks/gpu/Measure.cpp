@@ -17,20 +17,19 @@
 using namespace einhead::bench;
 using namespace einhead;
 
-namespace {
-double median(std::vector<double> values) {
+double einhead::bench::median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
 }
 
-/// How many input sets no cache holds.
-int setCount(const Gpu &gpu, int64_t bytes) {
+int einhead::bench::setCount(const Gpu &gpu, int64_t bytes) {
   constexpr int64_t least = 400000000, most = 128;
   int64_t wanted = std::max<int64_t>(least, 4 * gpu.info().l2_bytes);
   return static_cast<int>(
       std::clamp<int64_t>((wanted + bytes - 1) / bytes, 1, most));
 }
 
+namespace {
 class Measurement {
 public:
   Measurement(Gpu &gpu, const Request &request, const MeasureOptions &options)
@@ -141,6 +140,8 @@ void Measurement::timeGraph() {
 
 Result einhead::bench::measure(Gpu &gpu, const Request &request,
                                const MeasureOptions &options) {
+  if (!request.steps.empty())
+    return measureStep(gpu, request, options);
   return Measurement(gpu, request, options).run();
 }
 

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <stdexcept>
+#include <vector>
 
 namespace einhead::bench {
 
@@ -27,6 +28,8 @@ struct Result {
   int64_t bytes = 0;                  // Problem::leastBytes()
   size_t rows = 0;                    // that were compared
   int sets = 0;                       // of inputs
+  int64_t tokens = 0;                 // of a step: sequences of the batch
+  int64_t operations = 0;             // of the einsums of a step
 };
 
 /// A result that is not what it must be.
@@ -34,8 +37,17 @@ struct WrongResult : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+double median(std::vector<double> values);
+
+/// How many input sets of this size no cache holds.
+int setCount(const Gpu &gpu, int64_t bytes);
+
 /// Throws WrongResult, or another exception where nothing can be measured.
 Result measure(Gpu &gpu, const Request &request, const MeasureOptions &options);
+
+/// The same for a step: several ops, which append to caches.
+Result measureStep(Gpu &gpu, const Request &request,
+                   const MeasureOptions &options);
 
 /// Bytes a microsecond of a stream that only reads, over far more than the L2.
 double readRate(Gpu &gpu);

@@ -83,11 +83,35 @@ int64_t Operand::stride(char letter) const {
   return 0;
 }
 
+static StepOp readStep(const json &entry) {
+  StepOp op;
+  const std::pair<const char *, StepOp::Kind> kinds[] = {
+      {"einsum", StepOp::Kind::Einsum},
+      {"append", StepOp::Kind::Append},
+      {"attention", StepOp::Kind::Attention}};
+  for (const auto &[name, kind] : kinds)
+    if (entry.contains(name)) {
+      op.kind = kind;
+      op.spec = entry.at(name);
+    }
+  if (op.spec.empty())
+    throw std::runtime_error("a step is an einsum, an append or an attention");
+  op.of = entry.at("of").get<std::vector<std::string>>();
+  op.to = entry.at("to");
+  op.isOfCache = entry.value("of_cache", false);
+  return op;
+}
+
 static Request readRequest(const json &entry, const std::string &folder) {
   Request request;
   request.name = entry.at("name");
   request.module = folder + entry.at("module").get<std::string>();
-  request.spec = entry.at("spec");
+  for (const json &step : entry.value("steps", json::array()))
+    request.steps.push_back(readStep(step));
+  if (request.steps.empty())
+    request.spec = entry.at("spec");
+  request.shifts = entry.value("shifts", request.shifts);
+  request.published = entry.value("published", request.published);
   request.function = entry.value("function", request.function);
   request.mask = entry.value("mask", request.mask);
   request.scale = entry.value("scale", request.scale);
@@ -133,7 +157,6 @@ namespace {
 class Joiner {
 public:
   explicit Joiner(Problem &problem) : problem(problem) {}
-  void readFunction(const json &manifest);
   void join();
 
 private:
@@ -145,15 +168,14 @@ private:
 };
 } // namespace
 
-void Joiner::readFunction(const json &manifest) {
-  const Request &request = problem.request;
-  for (const json &function : manifest.at("functions")) {
+Signature einhead::bench::readSignature(const Request &request,
+                                        const char *manifest) {
+  const json parsed = json::parse(manifest); // outlives the loop over it
+  for (const json &function : parsed.at("functions")) {
     if (function.at("name") != request.function)
       continue;
-    if (function.value("advance", json(0)) != 0)
-      throw std::runtime_error("'" + request.function +
-                               "' appends to its caches: each call would be "
-                               "another one");
+    Signature signature;
+    signature.advance = function.value("advance", int64_t(0));
     for (const json &argument : function.at("arguments")) {
       Operand operand;
       operand.name = argument.at("name");
@@ -161,9 +183,9 @@ void Joiner::readFunction(const json &manifest) {
       operand.type = parseElement(argument.at("type"));
       for (const json &dimension : argument.value("shape", json::array()))
         operand.extents.push_back(evaluate(dimension, request.sizes));
-      problem.arguments.push_back(std::move(operand));
+      signature.arguments.push_back(std::move(operand));
     }
-    return;
+    return signature;
   }
   throw std::runtime_error("the module has no function '" + request.function +
                            "'");
@@ -253,9 +275,13 @@ void Joiner::join() {
 Problem Problem::create(const Request &request, const char *manifest) {
   Problem problem;
   problem.request = request;
-  Joiner joiner(problem);
-  joiner.readFunction(json::parse(manifest));
-  joiner.join();
+  Signature signature = readSignature(request, manifest);
+  if (signature.advance != 0)
+    throw std::runtime_error("'" + request.function +
+                             "' appends to its caches: each call would be "
+                             "another one; say its \"steps\"");
+  problem.arguments = std::move(signature.arguments);
+  Joiner(problem).join();
   size_t given = request.lengths.size();
   if (given > 1 &&
       static_cast<int64_t>(given) != problem.extent.at(problem.sequence))

@@ -39,6 +39,15 @@ struct Operand {
   bool has(char letter) const { return term.find(letter) != std::string::npos; }
 };
 
+/// One op of a step, on tensors by their names.
+struct StepOp {
+  enum class Kind { Einsum, Append, Attention } kind = Kind::Einsum;
+  std::string spec;
+  std::vector<std::string> of; // in the order of the spec
+  std::string to;              // what it makes
+  bool isOfCache = false;      // attention: on what a step has appended to
+};
+
 /// What a list says of a measurement (README.md).
 struct Request {
   std::string name, module, function = "attention", spec;
@@ -47,10 +56,21 @@ struct Request {
   std::vector<int64_t> lengths;
   std::string mask = "none";
   double scale = 0; // 0: 1 / sqrt(depth)
+  /// Of a step: several ops, of which the function is one call.
+  std::vector<StepOp> steps;
+  std::map<std::string, int64_t> shifts; // inputs are 2^-shift of normal ones
+  double published = 0;                  // what others report, in us of a token
 };
 
 /// Reads a list; modules are relative to its folder.
 std::vector<Request> readList(const std::string &path);
+
+/// The arguments of the request's function, in its order.
+struct Signature {
+  std::vector<Operand> arguments;
+  int64_t advance = 0; // keys that a call appends
+};
+Signature readSignature(const Request &request, const char *manifest);
 
 /// A request that was joined to the manifest of its module.
 struct Problem {

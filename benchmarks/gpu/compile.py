@@ -12,20 +12,28 @@ import pathlib
 import subprocess
 import sys
 
+import layer
+
 SPEC = "bgrk, bgmk, bgmv -> bgrv"
 TOKENS = "bgrnk, bgmk, bgmv -> bgrnv"
 LATENT = "bhk, bmk, bmv -> bhv"
 
 
 def attention(name, batch, heads, groups, keys, depth, **more):
-    """bf16 attention of one new token by batch, query and KV heads."""
+    """Attention of one new token by batch, query and KV heads, of bf16."""
     tokens = more.pop("tokens", 1)
     sizes = dict(b=batch, g=groups, r=heads // groups, m=keys, k=depth, v=depth)
+    more.setdefault("type", "bf16")
     if tokens > 1:
         sizes["n"] = tokens
         more.setdefault("mask", "causal")
     return dict(name=name, spec=TOKENS if tokens > 1 else SPEC, sizes=sizes,
-                type="bf16", **more)
+                **more)
+
+
+def float8(name, *sizes, **more):
+    """The same with keys and values of f8E4M3FN."""
+    return attention("fp8 " + name, *sizes, type="f8e4m3", **more)
 
 
 def latent(heads, batch, keys):
@@ -51,6 +59,14 @@ SHAPES = [
     latent(128, 128, 4096),
     attention("GQA 32/8/128, 8 x 2K, ragged", 8, 32, 8, 2048, 128,
               lengths=[2048, 1, 17, 300, 1024, 2047, 257, 64]),
+    float8("GQA 32/8/128, 64 x 8K", 64, 32, 8, 8192, 128),
+    float8("MQA 64/1/128, 64 x 32K", 64, 64, 1, 32768, 128),
+    float8("GQA 32/8/128, 8 x 2K, ragged", 8, 32, 8, 2048, 128,
+           lengths=[2048, 1, 17, 300, 1024, 2047, 257, 64]),
+    float8("GQA 15/3/40, 3 x 257, ragged", 3, 15, 3, 257, 40,
+           lengths=[257, 3, 130]),
+    float8("MQA 7/1/65, 2 x 77", 2, 7, 1, 77, 65),
+    float8("GQA 6/2/64, 2 x 129, 4 tokens", 2, 6, 2, 129, 64, tokens=4),
 ]
 
 
@@ -74,6 +90,19 @@ def run(command):
     return done.stdout
 
 
+def works(einhead):
+    """Names, functions that print graphs, and entries of the list."""
+    for i, shape in enumerate(SHAPES):
+        entry = {key: shape[key] for key in ("name", "spec", "mask", "lengths")
+                 if key in shape}
+        command = [einhead, "bench", "--print-graph"] + flags(shape)
+        yield (shape["name"], lambda command=command: run(command),
+               dict(entry, module=f"shape{i}"))
+    for i, one in enumerate(layer.LAYERS):
+        yield (one["name"], lambda one=one: layer.graph(one),
+               dict(layer.entry(one), module=f"layer{i}"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("out", type=pathlib.Path)
@@ -85,23 +114,20 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     entries, failures = [], 0
-    for i, shape in enumerate(SHAPES):
-        if arguments.only not in shape["name"]:
+    for name, write, entry in works(arguments.einhead):
+        if arguments.only not in name:
             continue
-        graph = arguments.out / f"shape{i}.mlir"
-        module = arguments.out / f"shape{i}.einhead"
+        graph = arguments.out / f"{entry['module']}.mlir"
+        module = arguments.out / f"{entry['module']}.einhead"
         try:
-            graph.write_text(
-                run([arguments.einhead, "bench", "--print-graph"] + flags(shape)))
+            graph.write_text(write())
             run([arguments.einhead, "compile", "--target=cuda",
                  "--chip=" + arguments.chip, *arguments.option, str(graph), "-o",
                  str(module)])
         except RuntimeError as error:
             failures += 1
-            print(f"{shape['name']}: {error}", file=sys.stderr)
+            print(f"{name}: {error}", file=sys.stderr)
             continue
-        entry = {key: shape[key] for key in ("name", "spec", "mask", "lengths")
-                 if key in shape}
         entries.append(dict(entry, module=module.name))
     (arguments.out / "list.json").write_text(json.dumps(entries, indent=1) + "\n")
     print(f"{len(entries)} modules, {failures} failed: {arguments.out}/list.json")

@@ -84,8 +84,12 @@ static json report(const Request &request, const Result &result, double rate) {
               static_cast<double>(result.bytes) / result.microseconds / 1e6,
               100 * floor / result.microseconds, result.worstRatio, result.rows,
               result.sets);
+  if (result.operations)
+    std::printf("%-36s %9.1f TFLOP/s of einsums\n", "",
+                static_cast<double>(result.operations) / result.microseconds /
+                    1e6);
   std::fflush(stdout);
-  return {
+  json row = {
       {"name", request.name},
       {"us", result.microseconds},
       {"least_us", result.least},
@@ -95,6 +99,37 @@ static json report(const Request &request, const Result &result, double rate) {
       {"error_over_bound", result.worstRatio},
       {"rows", result.rows},
       {"sets", result.sets}};
+  if (result.operations)
+    row["operations"] = result.operations;
+  if (result.tokens) {
+    row["tokens"] = result.tokens;
+    row["us_per_token"] =
+        result.microseconds / static_cast<double>(result.tokens);
+    if (request.published)
+      row["published_us_per_token"] = request.published;
+  }
+  return row;
+}
+
+/// Steps that others have timed, beside each other: the first, and how much
+/// faster the rest are.
+static void comparePublished(const json &rows) {
+  const json *first = nullptr;
+  for (const json &row : rows) {
+    if (!row.contains("published_us_per_token"))
+      continue;
+    const double step = row["us"], token = row["us_per_token"],
+                 published = row["published_us_per_token"];
+    std::printf("%-36s %9.2f us a step, %7.4f us a token; published %g us",
+                row["name"].get<std::string>().c_str(), step, token, published);
+    if (first)
+      std::printf("; the first takes %.2f times as long, published %.2f",
+                  (*first)["us"].get<double>() / step,
+                  (*first)["published_us_per_token"].get<double>() / published);
+    else
+      first = &row;
+    std::printf("\n");
+  }
 }
 
 static int run(const Options &options) {
@@ -119,6 +154,7 @@ static int run(const Options &options) {
       rows.push_back({{"name", request.name}, {"error", error.what()}});
     }
   }
+  comparePublished(rows);
   if (!options.json.empty()) {
     std::ofstream stream(options.json);
     stream << json({{"gpu", gpu.info().name},

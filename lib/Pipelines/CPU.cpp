@@ -71,11 +71,13 @@ void einhead::addLinalg(OpPassManager &pm) {
   addCleanup(pm);
 }
 
-void einhead::addBufferization(OpPassManager &pm) {
+void einhead::addBufferization(OpPassManager &pm, bool ownFills) {
   // A private function that nobody calls is no entry, only work.
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createDestinationResultsPass());
   addCleanup(pm);
+  if (ownFills)
+    pm.addNestedPass<func::FuncOp>(createOwnFillsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
@@ -213,23 +215,24 @@ void einhead::buildLevelPipeline(OpPassManager &pm, Level level,
   }
 }
 
-Level einhead::lastLevel(const CPUPipelineOptions &options,
-                         llvm::StringRef pipeline) {
+void einhead::buildLevels(OpPassManager &pm, const CPUPipelineOptions &options,
+                          llvm::StringRef pipeline,
+                          llvm::function_ref<void(Level)> build) {
   std::optional<Level> last = parseLevel(options.stopAfter);
   if (!last)
     llvm::report_fatal_error(llvm::Twine(pipeline) + ": unknown level " +
                                  options.stopAfter,
                              /*gen_crash_diag=*/false);
-  return *last;
+  buildGraphPipeline(pm, options);
+  for (Level level : levels) {
+    build(level);
+    if (level == *last)
+      return;
+  }
 }
 
 void einhead::buildCPUPipeline(OpPassManager &pm,
                                const CPUPipelineOptions &options) {
-  Level last = lastLevel(options, "einhead-to-cpu");
-  buildGraphPipeline(pm, options);
-  for (Level level : levels) {
-    buildLevelPipeline(pm, level, options);
-    if (level == last)
-      return;
-  }
+  buildLevels(pm, options, "einhead-to-cpu",
+              [&](Level level) { buildLevelPipeline(pm, level, options); });
 }

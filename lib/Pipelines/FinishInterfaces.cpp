@@ -116,6 +116,8 @@ void einhead::registerPipelinePasses() {
   PassRegistration<FinishInterfacesPass>();
   registerPass(createFuseElementwisePass);
   registerPass([] { return createContractionsToVectorPass(); });
+  registerPass(createContractionsToGPUPass);
+  registerPass(createOwnFillsPass);
   registerPass(createLinalgReductionsToLoopsPass);
   registerPass(createNameKernelsPass);
   registerPass(createCheckHostMemoryPass);

@@ -32,8 +32,9 @@ static void addTiled(OpPassManager &pm) {
 /// All work on tensors becomes kernels; the host computes extents and launches.
 static void addKernels(OpPassManager &pm) {
   addLinalg(pm);
-  addBufferization(pm);
+  addBufferization(pm, /*ownFills=*/true);
   pm.addPass(createAttnToGPUPass());
+  pm.addPass(createContractionsToGPUPass());
   pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
   pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());
   addCleanup(pm);
@@ -48,7 +49,9 @@ static void addKernels(OpPassManager &pm) {
 static void addDeviceLLVM(OpPassManager &pm) {
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
   kernels.addPass(createConvertVectorToSCFPass());
-  kernels.addPass(createLoopInvariantCodeMotionPass());
+  // Kernels of the LLVM dialect are as they should be: what would leave their
+  // loops, descriptors of matrices above all, would cost registers.
+  kernels.addNestedPass<gpu::GPUFuncOp>(createLoopInvariantCodeMotionPass());
   kernels.addPass(createLowerAffinePass());
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createLowerAffinePass());
@@ -92,11 +95,6 @@ void einhead::buildGPULevelPipeline(OpPassManager &pm, Level level,
 
 void einhead::buildGPUPipeline(OpPassManager &pm,
                                const GPUPipelineOptions &options) {
-  Level last = lastLevel(options, "einhead-to-gpu");
-  buildGraphPipeline(pm, options);
-  for (Level level : levels) {
-    buildGPULevelPipeline(pm, level, options);
-    if (level == last)
-      return;
-  }
+  buildLevels(pm, options, "einhead-to-gpu",
+              [&](Level level) { buildGPULevelPipeline(pm, level, options); });
 }

@@ -29,6 +29,13 @@ std::unique_ptr<mlir::Pass> createFinishInterfacesPass();
 std::unique_ptr<mlir::Pass>
 createContractionsToVectorPass(llvm::StringRef cpu = "host");
 
+/// On buffers: sums of products of 16-bit numbers become kernels of tensor
+/// cores, with the rounding of their results.  Others stay, with a remark.
+std::unique_ptr<mlir::Pass> createContractionsToGPUPass();
+
+/// On tensors: each sum gets a fill of its own, so that none is copied.
+std::unique_ptr<mlir::Pass> createOwnFillsPass();
+
 /// On buffers: sums in the bodies of linalg ops may be reassociated, and
 /// reductions over the innermost loops are kept in registers.  Upstream's
 /// convert-linalg-to-loops stores each partial sum, and LLVM cannot vectorize

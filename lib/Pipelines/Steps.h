@@ -21,15 +21,19 @@ void addScheduled(mlir::OpPassManager &pm, const CPUPipelineOptions &options,
 /// Everything on tensors but tiled attention becomes linalg.
 void addLinalg(mlir::OpPassManager &pm);
 
-/// Functions get destinations, tensors become buffers.
-void addBufferization(mlir::OpPassManager &pm);
+/// Functions get destinations, tensors become buffers.  With `ownFills` no two
+/// sums share the memory that is filled for them.
+void addBufferization(mlir::OpPassManager &pm, bool ownFills = false);
 
 /// Code on buffers, without loops that are parallel, becomes the LLVM dialect,
 /// with the entry points that the runtime calls.
 void addHostLLVM(mlir::OpPassManager &pm);
 
-/// The last level of a pipeline's options; ends the process where it is none.
-Level lastLevel(const CPUPipelineOptions &options, llvm::StringRef pipeline);
+/// Builds one level after the other, up to the last one of the options; ends
+/// the process where that is none.
+void buildLevels(mlir::OpPassManager &pm, const CPUPipelineOptions &options,
+                 llvm::StringRef pipeline,
+                 llvm::function_ref<void(Level)> build);
 
 } // namespace einhead
 

@@ -6,13 +6,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Target/Codegen.h"
+#include "DefaultPasses.h"
 #include "einhead/runtime.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/X86TargetParser.h"
@@ -185,25 +184,8 @@ void einhead::optimize(Module &module, TargetMachine &machine,
   // vectorizer, which then gathers along rows.
   tuning.LoopUnrolling = false;
   PassBuilder builder(&machine, tuning);
-  LoopAnalysisManager loops;
-  FunctionAnalysisManager functions;
-  CGSCCAnalysisManager components;
-  ModuleAnalysisManager modules;
-  TargetLibraryInfoImpl library = allowedLibrary(machine.getTargetTriple());
-  functions.registerPass([&] { return TargetLibraryAnalysis(library); });
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  const OptimizationLevel levels[] = {
-      OptimizationLevel::O0, OptimizationLevel::O1, OptimizationLevel::O2,
-      OptimizationLevel::O3};
-  OptimizationLevel level = levels[std::min(optLevel, 3u)];
-  ModulePassManager passes = optLevel
-                                 ? builder.buildPerModuleDefaultPipeline(level)
-                                 : builder.buildO0DefaultPipeline(level);
-  passes.run(module, modules);
+  runDefaultPasses(module, builder, allowedLibrary(machine.getTargetTriple()),
+                   optLevel);
   widenOddLoads(module);
 }
 

@@ -6,13 +6,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "einhead/Target/DeviceCode.h"
+#include "DefaultPasses.h"
 #include "DeviceTarget.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Passes/StandardInstrumentations.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
@@ -107,27 +106,10 @@ static void optimizeKernels(Module &kernels, TargetMachine &machine,
   untouched.registerCallbacks(callbacks);
   PassBuilder builder(&machine, PipelineTuningOptions(), std::nullopt,
                       &callbacks);
-  LoopAnalysisManager loops;
-  FunctionAnalysisManager functions;
-  CGSCCAnalysisManager components;
-  ModuleAnalysisManager modules;
   TargetLibraryInfoImpl library(machine.getTargetTriple());
   library.disableAllFunctions();
-  functions.registerPass([&] { return TargetLibraryAnalysis(library); });
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  const OptimizationLevel levels[] = {
-      OptimizationLevel::O0, OptimizationLevel::O1, OptimizationLevel::O2,
-      OptimizationLevel::O3};
-  OptimizationLevel level = levels[std::min(optLevel, 3u)];
-  ModulePassManager passes = optLevel
-                                 ? builder.buildPerModuleDefaultPipeline(level)
-                                 : builder.buildO0DefaultPipeline(level);
   setUntouched(kernels, true);
-  passes.run(kernels, modules);
+  runDefaultPasses(kernels, builder, library, optLevel);
   // Code generation is not to be skipped.
   setUntouched(kernels, false);
 }

@@ -26,15 +26,6 @@ using namespace einhead;
 using namespace einhead::attn;
 using namespace einhead::hopper;
 
-static gpu::GPUModuleOp kernelsOf(ModuleOp module) {
-  if (auto found = module.lookupSymbol<gpu::GPUModuleOp>(kernelsName))
-    return found;
-  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-  module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
-                  builder.getUnitAttr());
-  return gpu::GPUModuleOp::create(builder, module.getLoc(), kernelsName);
-}
-
 namespace {
 struct AttnToGPUPass final : einhead::impl::AttnToGPUPassBase<AttnToGPUPass> {
   void runOnOperation() override {

@@ -29,6 +29,9 @@
 
 namespace einhead {
 
+/// Whether the op's body is out + x * w, whose elements may be widened first.
+bool isSumOfProducts(mlir::linalg::GenericOp op);
+
 /// What each dimension of a contraction does, and how it is cut.
 struct ContractionPlan {
   enum Role { Batch, Row, Column, Sum };

@@ -18,8 +18,7 @@ static bool isArgument(Value value, BlockArgument argument) {
   return value == argument;
 }
 
-/// Whether the body is out + x * w.
-static bool isSumOfProducts(linalg::GenericOp op) {
+bool einhead::isSumOfProducts(linalg::GenericOp op) {
   Block *block = op.getBlock();
   if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1)
     return false;

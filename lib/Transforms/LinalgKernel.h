@@ -15,6 +15,10 @@
 
 namespace einhead {
 
+/// The fill before the op that says what each of its sums starts with, and
+/// nothing else: it may go with the op.
+mlir::linalg::FillOp fillBefore(mlir::linalg::LinalgOp op);
+
 /// Writes one linalg op on buffers as a launch with a thread for each point of
 /// its parallel loops; each thread runs the reductions, its sums in registers.
 /// A long reduction is shared out: several threads of a block have each a part

@@ -122,33 +122,49 @@ static bool mayUse(Operation *op, Value root) {
       .wasInterrupted();
 }
 
-void LinalgKernel::takeFill() {
-  if (op.getNumDpsInits() != 1 || !areSumsCarried())
-    return;
+/// Whether each element of the op's one output is a sum that it computes, so
+/// that the sums can stay in registers.
+static bool hasWholeSums(linalg::LinalgOp op) {
+  if (op.getNumDpsInits() != 1)
+    return false;
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  SmallVector<unsigned> reductions;
+  op.getReductionDims(reductions);
+  return map.isProjectedPermutation() &&
+         map.getNumResults() == op.getNumParallelLoops() &&
+         llvm::none_of(reductions, [&](unsigned loop) {
+           return map.isFunctionOfDim(loop);
+         });
+}
+
+linalg::FillOp einhead::fillBefore(linalg::LinalgOp op) {
+  if (!hasWholeSums(op))
+    return {};
   OpOperand *output = op.getDpsInitOperand(0);
   Value root = bufferRoot(output->get());
   bool isRead = llvm::any_of(op.getDpsInputs(), [&](Value input) {
     return isa<MemRefType>(input.getType()) &&
            (!bufferRoot(input) || bufferRoot(input) == root);
   });
-  // Each element of the output must be one that the op computes.
-  if (!root || isRead ||
-      !op.getMatchingIndexingMap(output).isProjectedPermutation() ||
-      op.getMatchingIndexingMap(output).getNumResults() !=
-          loopsOf(/*parallel=*/true).size())
-    return;
+  if (!root || isRead)
+    return {};
   for (Operation *before = op->getPrevNode(); before;
        before = before->getPrevNode()) {
     auto fill = dyn_cast<linalg::FillOp>(before);
     if (fill && fill.getOutputs().front() == output->get() &&
         fill.getInputs().front().getType() ==
-            op.getRegionOutputArgs()[0].getType()) {
-      start = fill.getInputs().front();
-      fill->erase();
-      return;
-    }
+            op.getRegionOutputArgs()[0].getType())
+      return fill;
     // Asking for the extents of memory does not touch it.
     if (!isPure(before) && mayUse(before, root))
-      return;
+      return {};
+  }
+  return {};
+}
+
+void LinalgKernel::takeFill() {
+  if (linalg::FillOp fill = fillBefore(op)) {
+    start = fill.getInputs().front();
+    fill->erase();
   }
 }

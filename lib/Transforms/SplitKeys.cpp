@@ -175,14 +175,15 @@ OpFoldResult Splitter::splitCount(ArrayRef<Part> parts) {
     return affine::makeComposedFoldedAffineApply(b, loc, n.ceilDiv(chunk),
                                                  {part.keys});
   };
-  if (parts.size() == 1 && !op.getSink())
+  if (parts.size() == 1 && !op.getSink() && !op.getMask())
     return chunks(parts.front());
   Value value = arith::ConstantIndexOp::create(b, loc, 0);
   for (const Part &part : parts)
     value = arith::MaxSIOp::create(
         b, loc, value, getValueOrCreateConstantIndexOp(b, loc, chunks(part)));
-  // The sink is in state 0; attention without keys leaves that one empty.
-  if (op.getSink() || parts.empty())
+  // The sink is in state 0; attention without keys leaves that one empty.  That
+  // a mask has none may be found out later, and slices of no states are invalid.
+  if (op.getSink() || parts.empty() || op.getMask())
     value = arith::MaxSIOp::create(b, loc, value,
                                    arith::ConstantIndexOp::create(b, loc, 1));
   return value;

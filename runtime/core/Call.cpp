@@ -251,10 +251,9 @@ einhead_session_call(einhead_session_t *session, const char *function,
       return status;
     const einhead_module_t &module = *session->module;
     const std::vector<Function> &functions = module.manifest.functions;
-    size_t f = module.manifest.find(function);
-    if (f == functions.size())
-      return fail(EINHEAD_NOT_FOUND, "function",
-                  "the module has no function '%.100s'", function);
+    size_t f = 0;
+    if (einhead_status_t status = module.manifest.require(function, f))
+      return status;
     DeviceCall device(session->device.get());
     if (einhead_status_t status = device.begin())
       return status;

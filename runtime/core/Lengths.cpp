@@ -111,10 +111,9 @@ einhead_status_t einhead_session_will_replay(einhead_session_t *session,
     if (einhead_status_t status = guard.status())
       return status;
     const Manifest &manifest = session->module->manifest;
-    size_t f = manifest.find(function);
-    if (f == manifest.functions.size())
-      return fail(EINHEAD_NOT_FOUND, "function",
-                  "the module has no function '%.100s'", function);
+    size_t f = 0;
+    if (einhead_status_t status = manifest.require(function, f))
+      return status;
     if (session->device)
       if (einhead_status_t status = session->device->status())
         return status;

@@ -124,6 +124,14 @@ size_t Manifest::find(std::string_view function) const {
   return f;
 }
 
+einhead_status_t Manifest::require(const char *function, size_t &out) const {
+  out = find(function);
+  if (out < functions.size())
+    return EINHEAD_OK;
+  return fail(EINHEAD_NOT_FOUND, "function",
+              "the module has no function '%.100s'", function);
+}
+
 std::string Manifest::describe(const Dimension &dimension) const {
   if (dimension.name < 0)
     return std::to_string(dimension.offset);

@@ -106,6 +106,8 @@ struct Manifest {
 
   /// The function of this name, or functions.size().
   size_t find(std::string_view function) const;
+  /// NOT_FOUND where there is none of this name.
+  einhead_status_t require(const char *function, size_t &out) const;
   /// "m + 1" as text, for messages.
   std::string describe(const Dimension &dimension) const;
 };

@@ -108,6 +108,44 @@ TEST(Rounding, ToF16) {
   EXPECT_EQ(toF16(-0.0), 0x8000);
 }
 
+TEST(Rounding, ToE4M3HasNoInfinity) {
+  EXPECT_EQ(toE4M3(1.0), 0x38);
+  EXPECT_EQ(toE4M3(1 + 1.0 / 16), 0x38); // tie, down to even
+  EXPECT_EQ(toE4M3(1 + 3.0 / 16), 0x3a); // tie, up to even
+  EXPECT_EQ(toE4M3(-2.0), 0xc0);
+  EXPECT_EQ(toE4M3(-0.0), 0x80);
+  EXPECT_EQ(toE4M3(std::ldexp(1.0, -9)), 1);
+  EXPECT_EQ(toE4M3(std::ldexp(1.0, -10)), 0); // tie, down to even
+  EXPECT_EQ(toE4M3(std::ldexp(1.0, -10) * 1.01), 1);
+  EXPECT_EQ(toE4M3(std::ldexp(7.5, -9)), 0x08); // the smallest normal one
+  for (double x : {448.0, 463.0, 480.0, 1e30, HUGE_VAL}) {
+    EXPECT_EQ(toE4M3(x), 0x7e);
+    EXPECT_EQ(toE4M3(-x), 0xfe);
+    EXPECT_EQ(roundTo(x, Type::F8E4M3), 448);
+  }
+  EXPECT_TRUE(std::isnan(fromE4M3(toE4M3(kNaN))));
+  EXPECT_EQ(fromE4M3(0x7e), 448);
+  EXPECT_EQ(fromE4M3(0x83), -3 / 512.0);
+  for (int bits = 0; bits < 256; ++bits) {
+    double x = fromE4M3(static_cast<uint8_t>(bits));
+    EXPECT_TRUE(std::isnan(x) ? (bits & 0x7f) == 0x7f : toE4M3(x) == bits);
+  }
+}
+
+// What is known exactly is rounded; what is not has the error of a rounding.
+TEST(Rounding, StoredAsE4M3) {
+  Number exact = store({1.04, 0}, Type::F8E4M3);
+  EXPECT_EQ(exact.value, 1.0);
+  EXPECT_EQ(exact.bound, 0);
+  Number near = store({1.04, 1e-3}, Type::F8E4M3);
+  EXPECT_GE(near.bound, 0.041);
+  EXPECT_LE(near.bound, 0.075);
+  Number large = store({500, 60}, Type::F8E4M3);
+  EXPECT_EQ(large.value, 448);
+  EXPECT_GE(large.bound, 60);
+  EXPECT_EQ(store({HUGE_VAL, 0}, Type::F8E4M3).value, 448);
+}
+
 TEST(Rounding, All16BitNumbersRoundTrip) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     double f16 = fromF16(bits), bf16 = fromBF16(bits);

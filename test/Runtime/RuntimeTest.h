@@ -85,6 +85,7 @@ constexpr DLDataType f32 = {kDLFloat, 32, 1};
 constexpr DLDataType i64 = {kDLInt, 64, 1};
 constexpr DLDataType i32 = {kDLInt, 32, 1};
 constexpr DLDataType boolean = {6, 8, 1}; // kDLBool, which older headers lack
+constexpr DLDataType f8e4m3 = {10, 8, 1}; // kDLFloat8_e4m3fn, likewise
 
 struct ModuleRelease {
   void operator()(einhead_module_t *module) { einhead_module_release(module); }

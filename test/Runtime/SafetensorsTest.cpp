@@ -118,6 +118,25 @@ TEST_F(SafetensorsTest, FindsTheFilesOfAFolder) {
                 d.c_str());
 }
 
+TEST_F(SafetensorsTest, ReadsFloat8) {
+  std::string narrow = norm;
+  narrow.replace(narrow.find("\"i8\""), 4, "\"f8e4m3\"");
+  const float w[3] = {1, 2, 4};
+  std::string data(reinterpret_cast<const char *>(w), sizeof(w));
+  auto file = [&](const char *dtype) {
+    return write("p.safetensors",
+                 safetensors(R"({"w":{"dtype":"F32","shape":[3],)"
+                             R"("data_offsets":[0,12]},"s":{"dtype":")" +
+                                 std::string(dtype) +
+                                 R"(","shape":[1],"data_offsets":[12,13]}})",
+                             data + '\5'));
+  };
+  expectRuns(open(moduleFile(narrow), file("F8_E4M3").c_str()));
+  expectRefused(moduleFile(narrow), EINHEAD_INVALID_ARGUMENT,
+                "has type F8_E5M2, wanted f8e4m3", "parameter 's'",
+                file("F8_E5M2").c_str());
+}
+
 TEST_F(SafetensorsTest, RefusesOtherTypesAndShapes) {
   auto refused = [&](const std::string &table, size_t bytes,
                      einhead_status_t status, const char *words) {
@@ -130,6 +149,8 @@ TEST_F(SafetensorsTest, RefusesOtherTypesAndShapes) {
           EINHEAD_FAILED_PRECONDITION, "'w' is in none");
   refused(R"({"w":{"dtype":"BF16","shape":[3],"data_offsets":[0,6]}})", 6,
           EINHEAD_INVALID_ARGUMENT, "has type BF16, wanted f32");
+  refused(R"({"w":{"dtype":"F8_E4M3","shape":[3],"data_offsets":[0,3]}})", 3,
+          EINHEAD_INVALID_ARGUMENT, "has type F8_E4M3, wanted f32");
   refused(R"({"w":{"dtype":"U32","shape":[3],"data_offsets":[0,12]}})", 12,
           EINHEAD_INVALID_ARGUMENT, "has type U32, wanted f32");
   refused(R"({"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})", 16,

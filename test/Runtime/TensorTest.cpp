@@ -106,6 +106,10 @@ TEST_F(TensorTest, RefusesOtherTypes) {
           type(kDLInt, 32, 1));
   refused(EINHEAD_INVALID_ARGUMENT, "element type u8, wanted f32", x,
           type(kDLUInt, 8, 1));
+  refused(EINHEAD_INVALID_ARGUMENT, "element type f8e4m3, wanted f32", x,
+          type(10, 8, 1));
+  refused(EINHEAD_INVALID_ARGUMENT, "DLPack code 12 with 8 bits", x, // e5m2
+          type(12, 8, 1));
   refused(EINHEAD_INVALID_ARGUMENT, "element type f32x4, wanted f32", x,
           type(kDLFloat, 32, 4));
   refused(EINHEAD_INVALID_ARGUMENT, "DLPack code 99 with 1 bits", x,
@@ -296,4 +300,43 @@ TEST_F(TensorTest, BooleansAreBytesOfZeroAndOne) {
               "element type f32, wanted bool", "'keep'");
   expectError(addOne(swapped, y), EINHEAD_INVALID_ARGUMENT,
               "element type bool, wanted f32", "'x'");
+}
+
+// The fixture's booleans as f8E4M3FN: bytes, each of which is a number.
+TEST_F(TensorTest, Float8IsABytePerElement) {
+  std::string functions = fixtureFunctions;
+  const std::string type = "\"bool\"", other = "\"f8e4m3\"";
+  functions.replace(functions.find(type), type.size(), other);
+  // Its cache, too.
+  const std::string cache = R"("kind": "cache", "type": "f32")";
+  for (size_t at = 0; (at = functions.find(cache, at)) != std::string::npos;)
+    functions.replace(at, cache.size(), R"("kind": "cache", "type": "f8e4m3")");
+  Module module = open(moduleFile(functions));
+  ASSERT_TRUE(module);
+  const einhead_dimension_t dimensions[] = {{"b", 2}, {"m", 5}};
+  einhead_session_options_t options = {};
+  options.dimensions = dimensions;
+  options.dimension_count = 2;
+  einhead_session_t *made = nullptr;
+  ASSERT_OK(einhead_session_create(module.get(), &options, &made));
+  Session session(made);
+
+  Tensor keep(f8e4m3, {1, 3}), x(f32, {1, 3}), y(f32, {1, 3});
+  for (int i = 0; i < 3; ++i)
+    x.data<float>()[i] = static_cast<float>(i + 1);
+  keep.data<uint8_t>()[1] = 0x7f; // not refused as a boolean's 2 is
+  ASSERT_OK(call(session, "keep", {&keep, &x}, {&y}));
+  const float wanted[] = {0, 2, 0};
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(y.data<float>()[i], wanted[i]);
+  Tensor bytes({kDLUInt, 8, 1}, {1, 3});
+  expectError(call(session, "keep", {&bytes, &x}, {&y}),
+              EINHEAD_INVALID_ARGUMENT, "element type u8, wanted f8e4m3",
+              "'keep'");
+
+  DLTensor k;
+  ASSERT_OK(einhead_session_cache(session.get(), "k", &k));
+  EXPECT_EQ(k.dtype.code, f8e4m3.code);
+  EXPECT_EQ(k.dtype.bits, 8);
+  EXPECT_EQ(k.strides[0], 10);
 }

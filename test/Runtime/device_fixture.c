@@ -87,9 +87,9 @@ EINHEAD_API void entry_unknown(void **a) {
   launch("nameless", 1, 1, 1, 0, arguments);
 }
 
-/* query [b, g, r, k], key and value [b, g, m, k] in bf16, lengths i64 [b] ->
- * output f32 [b, g, r, k]. */
-EINHEAD_API void entry_attention(void **a) {
+/* query [b, g, r, k] in bf16, key and value [b, g, m, k] in a type that the
+ * kernel knows, lengths i64 [b] -> output f32 [b, g, r, k]. */
+static void attention(const char *kernel, void **a) {
   einhead_memref_t *query = a[0], *key = a[1], *value = a[2], *lengths = a[3],
                    *output = a[4];
   int64_t groups = SIZE(query, 1), rows = SIZE(query, 2), keys = SIZE(key, 2),
@@ -103,5 +103,9 @@ EINHEAD_API void entry_attention(void **a) {
                        &rows,
                        &keys,
                        &depth};
-  launch("attention", SIZE(query, 0) * groups * rows, 32, 1, 0, arguments);
+  launch(kernel, SIZE(query, 0) * groups * rows, 32, 1, 0, arguments);
 }
+
+EINHEAD_API void entry_attention(void **a) { attention("attention", a); }
+
+EINHEAD_API void entry_attention_f8(void **a) { attention("attention_f8", a); }

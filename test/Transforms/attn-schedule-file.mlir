@@ -39,9 +39,11 @@
 // RUN: not einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/size.json' 2>&1 | FileCheck %s --check-prefix=SIZE
 // SIZE: error: schedules: sizes: "y" is 0, expected a number of at least 1, or "?"
 
-// Keys and values may be i8, with their scales; a query may not.
+// Keys and values may be i8 or f8E4M3FN, a query may not.
 // RUN: sed 's/"f32", "f32", "f32"/"f32", "i8", "i8"/' %t/good.json > %t/rows.json
 // RUN: einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/rows.json' | FileCheck %t/graph.mlir --check-prefix=MODEL
+// RUN: sed 's/"f32", "f32", "f32"/"f32", "f8E4M3FN", "f8E4M3FN"/' %t/good.json > %t/float8.json
+// RUN: einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/float8.json' | FileCheck %t/graph.mlir --check-prefix=MODEL
 // RUN: sed 's/"f32", "f32", "f32"/"i8", "f32", "f32"/' %t/good.json > %t/query.json
 // RUN: not einhead-opt %t/graph.mlir --attn-schedule='cpu=znver4 file=%t/query.json' 2>&1 | FileCheck %s --check-prefix=QUERY
 // QUERY: error: schedules: types are f32, f16 or bf16, of key and value f8E4M3FN or i8 too, got "i8"

@@ -41,14 +41,14 @@ static constexpr int64_t largestExponent = 14, exponentBias = 127;
 /// Eight columns of a row as f32, 0 where there is no row or column.
 Values DecodeEmitter::loadChunk(const Item &item, Value row, Value chunk) {
   auto wordsType = VectorType::get({4}, b.getI32Type());
-  Value exists = andOf(hasRow(item, row), isLess(chunk, shape.depth / 8));
+  Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
   Value words = ifElse(
       exists,
       [&] {
-        return Values{load(
-            wordsType,
-            elementPointer(p.query, shape.query, item, row, mul(chunk, 8)),
-            16)};
+        return Values{
+            load(wordsType,
+                 elementPointer(p.query, shape.query, item, row, mul(chunk, 8)),
+                 16)};
       },
       [&] {
         return Values{arith::ConstantOp::create(
@@ -67,16 +67,16 @@ Values DecodeEmitter::loadChunk(const Item &item, Value row, Value chunk) {
 /// The exponent of the row's largest magnitude, as f32 stores it, as far as
 /// there is a factor for it; the lanes of a warp share the row.
 Value DecodeEmitter::rowExponent(const Item &item, Value row) {
-  Values most = loop(
-      lane, i32(shape.depth / 8), i32(32), Values{i32(0)},
-      [&](Value chunk, ValueRange now) {
-        Value max = now[0];
-        for (Value value : loadChunk(item, row, chunk)) {
-          Value bits = LLVM::BitcastOp::create(b, b.getI32Type(), value);
-          max = maxOf(max, andOf(bits, i32(0x7FFFFFFF)));
-        }
-        return Values{max};
-      });
+  Values most = loop(lane, i32(shape.depth / 8), i32(32), Values{i32(0)},
+                     [&](Value chunk, ValueRange now) {
+                       Value max = now[0];
+                       for (Value value : loadChunk(item, row, chunk)) {
+                         Value bits =
+                             LLVM::BitcastOp::create(b, b.getI32Type(), value);
+                         max = maxOf(max, andOf(bits, i32(0x7FFFFFFF)));
+                       }
+                       return Values{max};
+                     });
   for (int64_t distance : {1, 2, 4, 8, 16})
     most[0] = maxOf(most[0], shuffleXor(most[0], distance));
   Value exponent = b.createOrFold<arith::ShRUIOp>(most[0], i32(23));
@@ -88,9 +88,8 @@ void DecodeEmitter::storeQueryFactor(Value row, Value exponent) {
       sub(exponent, i32(largestExponent)), i32(23));
   inverse = LLVM::BitcastOp::create(b, b.getF32Type(), inverse);
   Value factor = mulF(inverse, f32(shape.scale * 1.4426950408889634));
-  ifThen(isEqual(lane, 0), [&] {
-    storeShared(factor, add(mul(row, 4), shape.factorOffset()));
-  });
+  ifThen(isEqual(lane, 0),
+         [&] { storeShared(factor, add(mul(row, 4), shape.factorOffset())); });
 }
 
 /// The queries of the unit as `loadQueries` stores them, but for their factors
@@ -128,9 +127,9 @@ void DecodeEmitter::loadScaledQueries(const Item &item) {
 // Products
 //===----------------------------------------------------------------------===//
 
-// Operands are converted in batches, and while one is multiplied the next one is
-// converted.  Those of products that are under way take registers: where there
-// are many batches, the last one but one is waited for.
+// Operands are converted in batches, and while one is multiplied the next one
+// is converted.  Those of products that are under way take registers: where
+// there are many batches, the last one but one is waited for.
 
 static constexpr int64_t mostBatches = 2;
 
@@ -155,11 +154,10 @@ Value DecodeEmitter::toHalves(Value bytes, bool high) {
     bytes = b.createOrFold<arith::ShRUIOp>(bytes, i32(16));
   Value two = LLVM::TruncOp::create(b, b.getI16Type(), bytes);
   auto pair = VectorType::get({2}, b.getF16Type());
-  Value halves =
-      LLVM::CallIntrinsicOp::create(
-          b, pair, b.getStringAttr("llvm.nvvm.e4m3x2.to.f16x2.rn"),
-          ValueRange{two})
-          .getResult(0);
+  Value halves = LLVM::CallIntrinsicOp::create(
+                     b, pair, b.getStringAttr("llvm.nvvm.e4m3x2.to.f16x2.rn"),
+                     ValueRange{two})
+                     .getResult(0);
   return LLVM::BitcastOp::create(b, b.getI32Type(), halves);
 }
 
@@ -176,8 +174,7 @@ void DecodeEmitter::wgmmaFromRegisters(MutableArrayRef<Value> accumulators,
   }
   auto operand = [&](size_t i) { return "$" + std::to_string(2 * count + i); };
   std::string text =
-      "{\n.reg .pred %adds;\nsetp.ne.b32 %adds, " +
-      std::to_string(accumulate) +
+      "{\n.reg .pred %adds;\nsetp.ne.b32 %adds, " + std::to_string(accumulate) +
       ", 0;\nwgmma.mma_async.sync.aligned.m64n" +
       std::to_string(shape.paddedRows()) + "k16.f32.f16.f16 {" + results +
       "}, {" + operand(0) + ", " + operand(1) + ", " + operand(2) + ", " +
@@ -186,9 +183,9 @@ void DecodeEmitter::wgmmaFromRegisters(MutableArrayRef<Value> accumulators,
   llvm::append_range(operands, a);
   operands.push_back(bMatrix);
   SmallVector<Type> types(count, b.getF32Type());
-  auto op = inlineAssembly(
-      b, LLVM::LLVMStructType::getLiteral(b.getContext(), types), operands,
-      text, constraints + tied + "r,r,r,r,l");
+  auto op =
+      inlineAssembly(b, LLVM::LLVMStructType::getLiteral(b.getContext(), types),
+                     operands, text, constraints + tied + "r,r,r,r,l");
   for (size_t i = 0; i < count; ++i)
     accumulators[i] = LLVM::ExtractValueOp::create(b, op.getResult(0), i);
 }
@@ -206,8 +203,8 @@ Values DecodeEmitter::byteScores(Value keyOffset) {
     Values operands;
     for (int64_t k = first; k < std::min(first + batch, steps); k += 2) {
       Value box = add(keyOffset, k / 8 * shape.keyTile * 128);
-      Values words = loadFragments(
-          add(box, xorOf(inBox, i32(k % 8 * 16))), /*turned=*/false);
+      Values words = loadFragments(add(box, xorOf(inBox, i32(k % 8 * 16))),
+                                   /*turned=*/false);
       for (int64_t i : {0, 2})
         for (bool high : {false, true})
           for (int64_t lower : {0, 1})
@@ -221,8 +218,10 @@ Values DecodeEmitter::byteScores(Value keyOffset) {
                          ArrayRef<Value>(operands).slice((k - first) * 4, 4),
                          queries, /*accumulate=*/k > 0);
     }
-    if (shape.keyBlocks * steps > mostBatches * batch)
-      wgmmaWaitBut(1);
+    if (shape.keyBlocks * steps > mostBatches * batch) {
+      wgmmaCommit();
+      wgmmaWait(1);
+    }
   }
   return sums;
 }
@@ -241,11 +240,12 @@ void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
     first = add(first, half * 8192);
     Values operands;
     for (int64_t keys = 0; keys < 64; keys += 32)
-      for (Value word : loadFragments(add(first, keys * 128), /*turned=*/true)) {
+      for (Value word :
+           loadFragments(add(first, keys * 128), /*turned=*/true)) {
         Value columns =
-            LLVM::CallIntrinsicOp::create(
-                b, b.getI32Type(), b.getStringAttr("llvm.nvvm.prmt"),
-                ValueRange{word, word, i32(0x3120)})
+            LLVM::CallIntrinsicOp::create(b, b.getI32Type(),
+                                          b.getStringAttr("llvm.nvvm.prmt"),
+                                          ValueRange{word, word, i32(0x3120)})
                 .getResult(0);
         for (bool odd : {false, true})
           operands.push_back(toHalves(columns, odd));
@@ -257,9 +257,12 @@ void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
           ArrayRef<Value>(operands).slice(k * 4, 4),
           descriptor(add(weightsOffset, weightsAt(half * 4 + k))),
           /*accumulate=*/true);
-    if (batches > mostBatches)
-      wgmmaWaitBut(1);
+    if (batches > mostBatches) {
+      wgmmaCommit();
+      wgmmaWait(1);
+    }
   }
+  wgmmaCommit();
   wgmmaWait();
   pin(outputs);
 }

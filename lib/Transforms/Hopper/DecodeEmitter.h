@@ -12,13 +12,13 @@
 
 namespace einhead::hopper {
 
-/// The tiles that a block takes: from tile `firstTile` of unit `firstUnit` up
+/// The tiles that a team takes: from tile `firstTile` of unit `firstUnit` up
 /// to tile `endTile` of unit `endUnit`, of every `step`-th unit.
 struct Run {
   mlir::Value firstUnit, firstTile, endUnit, endTile, step;
 };
 
-/// The blocks that share a unit, and which of its states the first one's is.
+/// The teams that share a unit, and which of its states the first one's is.
 struct Contributors {
   mlir::Value first, count, firstState;
 };
@@ -26,8 +26,8 @@ struct Contributors {
 /// A unit's tiles that this block takes.
 struct Item {
   mlir::Value unit;
+  mlir::Value counter;     ///< number of the counter of its merge
   Values batch;            ///< indices of the batch letters
-  mlir::Value firstRow;    ///< of the unit, among all rows
   mlir::Value limit;       ///< no key from here on counts
   mlir::Value tiles;       ///< of the unit, at least 1
   mlir::Value firstOfUnit; ///< number of the unit's first tile in K
@@ -51,9 +51,10 @@ public:
   DecodeEmitter(mlir::OpBuilder &builder, mlir::Location loc,
                 const DecodeShape &shape, const DecodeParameters &parameters)
       : KernelBuilder(builder, loc), shape(shape), p(parameters) {}
+  virtual ~DecodeEmitter() = default;
   void run();
 
-private:
+protected:
   // The whole (DecodeKernel.cpp).
   void setUp();
   void setRegisters(int64_t count, mlir::NVVM::SetMaxRegisterAction action);
@@ -61,15 +62,20 @@ private:
   mlir::Value emptyBarrier(mlir::Value stage, bool ofValue);
   std::pair<mlir::Value, mlir::Value>
   nextStage(mlir::Value stage, mlir::Value phase, int64_t step);
-  void produce();
+  virtual void initBarriers();
+  virtual void produce();
+  void copyBoxes(const Item &item, mlir::Value firstKey, int64_t begin,
+                 int64_t end, mlir::Value offset, mlir::Value full,
+                 bool ofValue);
   void copyTile(const Item &item, mlir::Value tile, mlir::Value stage,
                 mlir::Value phase, bool ofValue);
-  void consume();
+  virtual void consume();
+  void setUpConsumer();
   void loadQueries(const Item &item);
   void syncConsumers() { barrier(i32(1), shape.consumers()); }
   void syncGroup() { barrier(groupBarrier, 128); }
   /// Whether the unit has that row: the last block may be short.
-  mlir::Value hasRow(const Item &item, mlir::Value row);
+  mlir::Value hasRow(mlir::Value row);
   mlir::Value elementPointer(const Addressed &tensor, mlir::Type type,
                              const Item &item, mlir::Value row,
                              mlir::Value column);
@@ -78,12 +84,12 @@ private:
   mlir::Value tilesOf(mlir::Value limit);
   mlir::Value limitOf(mlir::Value firstIndex);
   void shareOut();
-  Run partOfUnit(mlir::Value block);
-  Run wholeUnits(mlir::Value block, mlir::Value blocks);
-  mlir::Value startOf(mlir::Value block);
+  Run partOfUnit();
+  Run wholeUnits();
+  mlir::Value startOf(mlir::Value team);
   mlir::Value ownerOf(mlir::Value tile);
-  Run equalRun(mlir::Value block);
-  void findRun(mlir::Value block);
+  Run equalRun();
+  void findRun();
   Item itemAt(mlir::Value unit);
   Values
   overItems(mlir::ValueRange carried,
@@ -94,8 +100,8 @@ private:
   Carried tile(const Item &item, mlir::Value tileIndex, mlir::Value stage,
                mlir::Value phase, Carried carried);
   Carried round(const Item &item, mlir::Value firstKey, mlir::Value subOffset,
-                  mlir::Value stage, mlir::Value phase, bool isLast,
-                  Carried carried);
+                mlir::Value stage, mlir::Value phase, bool isLast,
+                Carried carried);
   Values scores(mlir::Value keyOffset);
   Values maskScores(const Item &item, Values scores, mlir::Value firstKey);
   mlir::Value isPartial(const Item &item, mlir::Value firstKey);
@@ -106,9 +112,9 @@ private:
                   llvm::ArrayRef<mlir::Value> references);
   mlir::Value largest(llvm::ArrayRef<mlir::Value> values);
   void storeMaxima(llvm::ArrayRef<mlir::Value> scores);
-  std::pair<Values, Carried> raiseMaxima(
-      llvm::ArrayRef<mlir::Value> scores,
-      llvm::ArrayRef<mlir::Value> references, Carried carried);
+  std::pair<Values, Carried> raiseMaxima(llvm::ArrayRef<mlir::Value> scores,
+                                         llvm::ArrayRef<mlir::Value> references,
+                                         Carried carried);
   mlir::Value reference(mlir::Value max);
   double headroom() const;
   Values rowScales();
@@ -119,7 +125,9 @@ private:
                    mlir::Value firstKey);
   void addValues(mlir::Value valueOffset, Values &outputs);
   mlir::Value wgmma(mlir::Value accumulators, mlir::Value a,
-                    mlir::Value bMatrix, bool accumulate, bool turned);
+                    mlir::Value bMatrix, int64_t columns, bool accumulate,
+                    bool turnedA = false, bool turnedB = false);
+  mlir::Value packPair(mlir::Value low, mlir::Value high);
   mlir::Value toStruct(llvm::ArrayRef<mlir::Value> values);
   Values fromStruct(mlir::Value value);
   /// The first column of `half` of the accumulators' elements.
@@ -151,19 +159,24 @@ private:
   void mergeUnit(const Item &item);
   void mergeShare(const Item &item, const Contributors &contributors,
                   mlir::Value share);
-  Values rowLetters(const Item &item, mlir::Value row);
+  Values rowLetters(mlir::Value row);
   void writeOutput(const Item &item, mlir::Value row, mlir::Value column,
                    mlir::Value max, mlir::Value sum,
                    llvm::ArrayRef<mlir::Value> values);
+  void writeLse(const Item &item, mlir::Value row, mlir::Value max,
+                mlir::Value sum);
   mlir::Value stateOf(const Contributors &contributors, mlir::Value part);
   mlir::Value ownState(const Item &item);
+  mlir::Value blockOf(mlir::Value team);
 
   int64_t blocks() const { return shape.paddedRows() / 8; }
 
   const DecodeShape &shape;
   const DecodeParameters &p;
-  mlir::Value thread, warp, lane, block, blockCount;
-  mlir::Value isCluster; ///< i1: the blocks of a unit are a cluster
+  mlir::Value thread, warp, lane, block;
+  mlir::Value team, rank, teamCount; ///< the block's place in its team
+  mlir::Value firstRow;              ///< of the block, among all rows
+  mlir::Value isCluster;             ///< i1: the blocks of a unit are a cluster
   Run mine;
   mlir::Value tilesEach, longerRuns, unitTiles; ///< of equal runs
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it
@@ -171,6 +184,11 @@ private:
   mlir::Value group, groupWarp, laneRow, lanePair, groupBarrier;
   mlir::Value weightsOffset, maxima, references, reduction;
 };
+
+/// The body of a kernel whose shape is `wide` (DecodeWide.cpp).
+void runWideEmitter(mlir::OpBuilder &builder, mlir::Location loc,
+                    const DecodeShape &shape,
+                    const DecodeParameters &parameters, mlir::Value sharedBase);
 
 } // namespace einhead::hopper
 

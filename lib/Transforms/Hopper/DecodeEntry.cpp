@@ -14,8 +14,6 @@ using namespace einhead;
 using namespace einhead::attn;
 using namespace einhead::hopper;
 
-static constexpr StringLiteral sharedName = "shared";
-
 Value Launcher::given(KernelBuilder &kernel, Block *body, const Number &number,
                       unsigned bits) {
   if (!number.constant)
@@ -56,11 +54,6 @@ void Launcher::buildKernel(StringRef name) {
   MLIRContext *context = b.getContext();
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(kernels.getBody());
-  if (!kernels.lookupSymbol(sharedName))
-    LLVM::GlobalOp::create(b, LLVM::LLVMArrayType::get(b.getI8Type(), 0),
-                           /*isConstant=*/false, LLVM::Linkage::External,
-                           sharedName, Attribute(), /*alignment=*/1024,
-                           /*addrSpace=*/3);
   auto type = LLVM::LLVMFunctionType::get(
       LLVM::LLVMVoidType::get(context),
       llvm::map_to_vector(operands, [](Value v) { return v.getType(); }));
@@ -109,8 +102,7 @@ void Launcher::buildKernel(StringRef name) {
     p.batchExtents.push_back(given(kernel, body, extent, 32));
   for (char letter : roles.row)
     p.rowExtents.push_back(staticExtent(like, letter));
-  Value sharedBase = LLVM::AddressOfOp::create(
-      b, LLVM::LLVMPointerType::get(context, 3), sharedName);
+  Value sharedBase = dynamicSharedMemory(b, kernels);
   buildDecodeKernel(b, b.getLoc(), shape, p, sharedBase);
   LLVM::ReturnOp::create(b, ValueRange());
 }

@@ -69,16 +69,23 @@ Value DecodeEmitter::ownState(const Item &item) {
       })[0];
 }
 
+/// The block of another team that has the same rows.
+Value DecodeEmitter::blockOf(Value team) {
+  return add(mul(team, shape.rowBlocks()), rank);
+}
+
 /// The state of a unit's part.
 Value DecodeEmitter::stateOf(const Contributors &contributors, Value part) {
   return ifElse(
       isCluster,
       [&] {
         Value own = LLVM::AddrSpaceCastOp::create(b, pointerType(), sharedBase);
-        return Values{NVVM::MapaOp::create(b, pointerType(), own, part)};
+        return Values{
+            NVVM::MapaOp::create(b, pointerType(), own, blockOf(part))};
       },
       [&] {
-        Value state = mul(add(contributors.first, part), shape.statesPerBlock);
+        Value state =
+            mul(blockOf(add(contributors.first, part)), shape.statesPerBlock);
         state = add(state,
                     select(isEqual(part, 0), contributors.firstState, i32(0)));
         Value first = mul64(widen(state), i64(shape.stateFloats()));
@@ -110,15 +117,19 @@ void DecodeEmitter::writeOutput(const Item &item, Value row, Value column,
   if (shape.totalRows % shape.rows == 0)
     put();
   else
-    ifThen(hasRow(item, row), put);
-  if (!p.lse.base)
-    return;
-  ifThen(andOf(isEqual(column, 0), hasRow(item, row)), [&] {
-    // lse = ln(2) * (max + log2(sum))
-    Value logarithm = mulF(addF(max, log2(sum)), f32(0.6931471805599453));
-    store(select(some, logarithm, negativeInfinity()),
-          elementPointer(p.lse, b.getF32Type(), item, row, Value()), 4);
-  });
+    ifThen(hasRow(row), put);
+  if (p.lse.base)
+    ifThen(andOf(isEqual(column, 0), hasRow(row)),
+           [&] { writeLse(item, row, max, sum); });
+}
+
+/// lse = ln(2) * (max + log2(sum))
+void DecodeEmitter::writeLse(const Item &item, Value row, Value max,
+                             Value sum) {
+  Value logarithm = mulF(addF(max, log2(sum)), f32(0.6931471805599453));
+  Value some = isGreaterF(sum, f32(0));
+  store(select(some, logarithm, negativeInfinity()),
+        elementPointer(p.lse, b.getF32Type(), item, row, Value()), 4);
 }
 
 /// The states of the groups of this block become the output, or the state of
@@ -257,7 +268,7 @@ void DecodeEmitter::announce(const Item &item) {
     // The barrier orders the block's stores before the fence, and the fence
     // before the counter's change.
     LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
-    increment(*this, at(p.counters, b.getI32Type(), widen(item.unit)));
+    increment(*this, at(p.counters, b.getI32Type(), widen(item.counter)));
   });
 }
 
@@ -265,7 +276,7 @@ void DecodeEmitter::announce(const Item &item) {
 void DecodeEmitter::mergeUnit(const Item &item) {
   Type i32Type = b.getI32Type();
   Contributors contributors = contributorsOf(item);
-  Value counter = at(p.counters, i32Type, widen(item.unit));
+  Value counter = at(p.counters, i32Type, widen(item.counter));
   ifThen(isEqual(thread, 0), [&] {
     whileLoop(
         Values{i32(0)},
@@ -279,7 +290,7 @@ void DecodeEmitter::mergeUnit(const Item &item) {
     LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
   });
   syncConsumers();
-  mergeShare(item, contributors, sub(block, contributors.first));
+  mergeShare(item, contributors, sub(team, contributors.first));
   ifThen(isEqual(thread, 0), [&] {
     Value before = increment(*this, counter);
     Value last = sub(mul(contributors.count, 2), i32(1));
@@ -302,7 +313,7 @@ void DecodeEmitter::mergeParts() {
         syncCluster(); // the others' states are in place
         ifShared(mine.firstUnit, [&](const Item &item) {
           mergeShare(item, contributorsOf(item),
-                     sub(block, mul(item.unit, p.parts)));
+                     sub(team, mul(item.unit, p.parts)));
         });
         syncCluster(); // nobody reads this block's any more
         return Values();

@@ -16,6 +16,10 @@ int64_t DecodeShape::fullOffset() const {
   int64_t products = (queryBoxes() + groups * keyBlocks) * paddedRows() * 128;
   int64_t joined = groups * rows * (width + 2) * 4;
   int64_t merged = consumers() * 6 * 4;
+  if (wide) { // outputs leave from registers, and weights may go into the ring
+    products -= weightsInRing() ? groups * paddedRows() * 128 : 0;
+    joined = 0;
+  }
   return queryOffset() +
          llvm::alignTo(std::max({products, joined, merged}), 16);
 }
@@ -24,6 +28,8 @@ void einhead::hopper::buildDecodeKernel(OpBuilder &builder, Location loc,
                                         const DecodeShape &shape,
                                         const DecodeParameters &parameters,
                                         Value sharedBase) {
+  if (shape.wide)
+    return runWideEmitter(builder, loc, shape, parameters, sharedBase);
   DecodeEmitter emitter(builder, loc, shape, parameters);
   emitter.sharedBase = sharedBase;
   emitter.run();
@@ -52,25 +58,23 @@ void DecodeEmitter::setRegisters(int64_t count,
 }
 
 void DecodeEmitter::setUp() {
+  setUpDescriptors();
   thread = NVVM::ThreadIdXOp::create(b, b.getI32Type());
   warp = div(thread, 32);
   lane = rem(thread, 32);
   block = NVVM::BlockIdXOp::create(b, b.getI32Type());
-  blockCount = NVVM::GridDimXOp::create(b, b.getI32Type());
+  Value blockCount = NVVM::GridDimXOp::create(b, b.getI32Type());
+  team = div(block, shape.rowBlocks());
+  rank = rem(block, shape.rowBlocks());
+  teamCount = div(blockCount, shape.rowBlocks());
+  firstRow = mul(rank, shape.rows);
   Value blocksOfCluster = NVVM::ClusterDim::create(b, b.getI32Type());
   isCluster = isLess(i32(1), blocksOfCluster);
-  ifThen(isEqual(thread, 0), [&] {
-    int64_t count = shape.stages * shape.barriersPerStage();
-    for (int64_t i = 0; i < count; ++i) {
-      initBarrier(i32(shape.fullOffset() + i * 8), 1);
-      // One arrival for each warp of the group that reads the stage.
-      initBarrier(i32(shape.emptyOffset() + i * 8), 4);
-    }
-  });
+  ifThen(isEqual(thread, 0), [&] { initBarriers(); });
   NVVM::FenceMbarrierInitOp::create(b);
   if (p.lengths)
     ifThen(andOf(isLess(p.parts, i32(0)), isEqual(warp, 0)),
-           [&] { findRun(block); });
+           [&] { findRun(); });
   barrier(i32(0), shape.threads());
   shareOut();
 }
@@ -78,6 +82,15 @@ void DecodeEmitter::setUp() {
 //===----------------------------------------------------------------------===//
 // The ring
 //===----------------------------------------------------------------------===//
+
+void DecodeEmitter::initBarriers() {
+  int64_t count = shape.stages * shape.barriersPerStage();
+  for (int64_t i = 0; i < count; ++i) {
+    initBarrier(i32(shape.fullOffset() + i * 8), 1);
+    // One arrival for each warp of the group that reads the stage.
+    initBarrier(i32(shape.emptyOffset() + i * 8), 4);
+  }
+}
 
 Value DecodeEmitter::fullBarrier(Value stage, bool ofValue) {
   Value first = mul(stage, shape.barriersPerStage() * 8);
@@ -102,33 +115,42 @@ std::pair<Value, Value> DecodeEmitter::nextStage(Value stage, Value phase,
 // The producer
 //===----------------------------------------------------------------------===//
 
-/// Waits for the stage's half to be empty, and asks for the tile of K or V.
-void DecodeEmitter::copyTile(const Item &item, Value tile, Value stage,
-                             Value phase, bool ofValue) {
+/// Asks for boxes of 128 bytes of columns of K or V, from `firstKey` on, the
+/// first of which goes to `offset`.
+void DecodeEmitter::copyBoxes(const Item &item, Value firstKey, int64_t begin,
+                              int64_t end, Value offset, Value full,
+                              bool ofValue) {
   // K and V are read once: the first lines to leave the L2 cache.
   constexpr int64_t evictFirst = 0x12F0000000000000;
   constexpr unsigned clusterSpace = 7; // shared memory of a cluster's blocks
+  Values coordinates = {Value(), firstKey};
+  for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
+    coordinates.push_back(item.batch[letter]);
+  for (int64_t box = begin; box < end; ++box) {
+    coordinates[0] = i32(box * shape.boxColumns());
+    Value to = LLVM::AddrSpaceCastOp::create(
+        b, pointerType(clusterSpace),
+        shared(add(offset, (box - begin) * shape.stageKeys() * 128)));
+    NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
+        b, to, ofValue ? p.valueMap : p.keyMap, coordinates, shared(full),
+        ValueRange(), Value(), i64(evictFirst), NVVM::TMALoadMode::TILE,
+        /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
+  }
+}
+
+/// Waits for the stage's half to be empty, and asks for the tile of K or V.
+void DecodeEmitter::copyTile(const Item &item, Value tile, Value stage,
+                             Value phase, bool ofValue) {
   Value full = fullBarrier(stage, ofValue);
   wait(emptyBarrier(stage, ofValue), phase);
   expectBytes(full, ofValue ? shape.valueBytes() : shape.keyBytes());
   Value start = mul(stage, shape.stageBytes());
   if (ofValue)
     start = add(start, shape.keyBytes());
-  Values coordinates = {Value(),
-                        mul(add(item.firstOfUnit, tile), shape.keyTile)};
-  for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
-    coordinates.push_back(item.batch[letter]);
-  int64_t boxes = ofValue ? shape.widthBoxes() : shape.depthBoxes();
-  for (int64_t box = 0; box < boxes; ++box) {
-    coordinates[0] = i32(box * shape.boxColumns());
-    Value to = LLVM::AddrSpaceCastOp::create(
-        b, pointerType(clusterSpace),
-        shared(add(start, box * shape.keyTile * 128)));
-    NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
-        b, to, ofValue ? p.valueMap : p.keyMap, coordinates, shared(full),
-        ValueRange(), Value(), i64(evictFirst), NVVM::TMALoadMode::TILE,
-        /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
-  }
+  Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
+  copyBoxes(item, firstKey, 0,
+            ofValue ? shape.widthBoxes() : shape.depthBoxes(), start, full,
+            ofValue);
 }
 
 void DecodeEmitter::produce() {
@@ -149,9 +171,9 @@ void DecodeEmitter::produce() {
 //===----------------------------------------------------------------------===//
 
 /// The indices of the row letters.
-Values DecodeEmitter::rowLetters(const Item &item, Value row) {
+Values DecodeEmitter::rowLetters(Value row) {
   Values letters(p.rowExtents.size());
-  Value rest = add(item.firstRow, row);
+  Value rest = add(firstRow, row);
   for (size_t i = p.rowExtents.size(); i-- > 0;) {
     Value outer = i ? div(rest, p.rowExtents[i]) : i32(0);
     letters[i] = i ? sub(rest, mul(outer, p.rowExtents[i])) : rest;
@@ -160,11 +182,11 @@ Values DecodeEmitter::rowLetters(const Item &item, Value row) {
   return letters;
 }
 
-Value DecodeEmitter::hasRow(const Item &item, Value row) {
+Value DecodeEmitter::hasRow(Value row) {
   Value inUnit = isLess(row, shape.rows);
   if (shape.totalRows % shape.rows == 0)
     return inUnit;
-  return andOf(inUnit, isLess(add(item.firstRow, row), shape.totalRows));
+  return andOf(inUnit, isLess(add(firstRow, row), shape.totalRows));
 }
 
 Value DecodeEmitter::elementPointer(const Addressed &tensor, Type type,
@@ -172,8 +194,7 @@ Value DecodeEmitter::elementPointer(const Addressed &tensor, Type type,
   Value index = column ? widen(column) : i64(0);
   for (auto [i, stride] : llvm::enumerate(tensor.batchStrides))
     index = add64(index, mul64(widen(item.batch[i]), stride));
-  for (auto [letter, stride] :
-       llvm::zip(rowLetters(item, row), tensor.rowStrides))
+  for (auto [letter, stride] : llvm::zip(rowLetters(row), tensor.rowStrides))
     index = add64(index, mul64(widen(letter), stride));
   return at(tensor.base, type, index);
 }
@@ -187,7 +208,7 @@ void DecodeEmitter::loadQueries(const Item &item) {
       b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
   loop(thread, i32(rows * chunks), i32(shape.consumers()), [&](Value i) {
     Value row = div(i, chunks), chunk = rem(i, chunks);
-    Value exists = andOf(hasRow(item, row), isLess(chunk, shape.depth / 8));
+    Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
     Values data = ifElse(
         exists,
         [&] {
@@ -204,7 +225,7 @@ void DecodeEmitter::loadQueries(const Item &item) {
   });
 }
 
-void DecodeEmitter::consume() {
+void DecodeEmitter::setUpConsumer() {
   group = div(warp, 4);
   groupWarp = rem(warp, 4);
   laneRow = div(lane, 4);
@@ -216,7 +237,11 @@ void DecodeEmitter::consume() {
   maxima = add(mul(group, rows * 4), shape.maximaOffset());
   references = add(mul(group, rows * 4), shape.referenceOffset());
   reduction = add(mul(group, rows * 16), shape.reductionOffset());
+}
 
+void DecodeEmitter::consume() {
+  setUpConsumer();
+  int64_t rows = shape.paddedRows();
   // How many tiles of the items so far are behind this group's next one.
   overItems({group, group, i32(0)}, [&](const Item &item, ValueRange ring) {
     syncConsumers(); // the last item's outputs stood where the queries go

@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-// One launch computes one attention.  A unit is the rows that share K and V (or
-// a block of them, where they are many); a thread block takes a run of
-// tiles: a part of a unit, whole units, or the end of one and the start of
-// another (DecodeWork.cpp).
+// One launch computes one attention.  A unit is the rows that share K and V; a
+// thread block (where rows are many, a block for each block of them) takes a
+// run of tiles: a part of a unit, whole units, or the end of one and the start
+// of another (DecodeWork.cpp).
 //
 //   producer   one thread streams tiles of K and V with TMA into a ring of
 //              stages in shared memory, each with a full and an empty mbarrier
@@ -34,12 +34,12 @@ namespace einhead::hopper {
 
 /// What a kernel is generated for.
 struct DecodeShape {
-  int64_t totalRows;      ///< query rows that share K and V
-  int64_t rows;           ///< those of one unit: all, or a block of them
-  int64_t depth, width;   ///< multiples of 8
-  bool valueInKey;        ///< the value is the key's first columns
-  mlir::Type element;     ///< of the products' operands: bf16 or f16
-  mlir::Type query;       ///< bf16 or f16; `element`, unless keys are bytes
+  int64_t totalRows;    ///< query rows that share K and V
+  int64_t rows;         ///< those of one thread block: all, or some of them
+  int64_t depth, width; ///< multiples of 8
+  bool valueInKey;      ///< the value is the key's first columns
+  mlir::Type element;   ///< of the products' operands: bf16 or f16
+  mlir::Type query;     ///< bf16 or f16; `element`, unless keys are bytes
   /// Key and value are f8E4M3FN; consumers convert them to f16, in which each
   /// of their numbers is exact (DecodeBytes.cpp).
   bool byteKeys = false;
@@ -49,9 +49,13 @@ struct DecodeShape {
   int64_t keyTile;        ///< a multiple of roundKeys()
   int64_t keyBlocks = 1;  ///< of 64 keys, that a group computes at a time
   int64_t blocksPerSM;
+  /// Many rows and wide values, which stand in the key (DecodeWide.cpp).
+  bool wide = false;
 
+  /// Blocks of rows, each of which a thread block of its own computes, from the
+  /// same tiles at the same time.
   int64_t rowBlocks() const { return llvm::divideCeil(totalRows, rows); }
-  int64_t paddedRows() const { return llvm::alignTo(rows, 8); }
+  int64_t paddedRows() const { return llvm::alignTo(rows, wide ? 64 : 8); }
   /// A TMA box has rows of 128 bytes.
   int64_t boxColumns() const { return byteKeys ? 128 : 64; }
   int64_t depthBoxes() const { return llvm::divideCeil(depth, boxColumns()); }
@@ -71,20 +75,26 @@ struct DecodeShape {
     return groups == 1 ? 255 : groups == 2 ? 240 : 160;
   }
 
+  /// Keys of a stage, and of a TMA box.
+  int64_t stageKeys() const { return wide ? 64 : keyTile; }
+
   // Shared memory, in bytes from its start.
-  int64_t keyBytes() const { return keyTile * depthBoxes() * 128; }
+  int64_t keyBytes() const { return stageKeys() * depthBoxes() * 128; }
   int64_t valueBytes() const {
-    return valueInKey ? 0 : keyTile * widthBoxes() * 128;
+    return valueInKey ? 0 : stageKeys() * widthBoxes() * 128;
   }
   int64_t stageBytes() const { return keyBytes() + valueBytes(); }
   int64_t queryOffset() const { return stages * stageBytes(); }
   int64_t weightOffset() const {
     return queryOffset() + queryBoxes() * paddedRows() * 128;
   }
+  /// Whether the weights of wide values stand where columns of the key do that
+  /// are no value's.
+  bool weightsInRing() const { return wide && depthBoxes() > widthBoxes(); }
   /// Where outputs are joined, over the queries and weights.
   int64_t outputOffset() const { return queryOffset(); }
   int64_t fullOffset() const;
-  int64_t barriersPerStage() const { return valueInKey ? 1 : 2; }
+  int64_t barriersPerStage() const { return wide ? 3 : valueInKey ? 1 : 2; }
   int64_t emptyOffset() const {
     return fullOffset() + stages * barriersPerStage() * 8;
   }
@@ -92,7 +102,8 @@ struct DecodeShape {
     return emptyOffset() + stages * barriersPerStage() * 8;
   }
   int64_t reductionOffset() const {
-    return maximaOffset() + groups * paddedRows() * 4;
+    int64_t notes = wide ? 4 * paddedRows() + 8 : groups * paddedRows();
+    return maximaOffset() + notes * 4;
   }
   int64_t referenceOffset() const {
     return reductionOffset() + groups * 4 * paddedRows() * 4;
@@ -108,6 +119,8 @@ struct DecodeShape {
   static constexpr int64_t statesPerBlock = 2;
   /// A part's state in global memory, in floats: maxima, sums, outputs.
   int64_t stateFloats() const { return rows * (width + 4); }
+  /// Whether a cluster's blocks can leave their states in their rings.
+  bool stateFitsRing() const { return stateFloats() * 4 <= queryOffset(); }
 };
 
 /// A tensor that the kernel reads or writes element by element: a pointer, and

@@ -16,31 +16,8 @@ using namespace einhead;
 using namespace einhead::attn;
 using namespace einhead::hopper;
 
-/// Calls a function of the host table (runtime.h), which it declares.
 Value Launcher::call(StringRef name, TypeRange results, ValueRange operands) {
-  auto module = op->getParentOfType<ModuleOp>();
-  if (!module.lookupSymbol(name)) {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToEnd(module.getBody());
-    auto function = func::FuncOp::create(
-        b, name, b.getFunctionType(operands.getTypes(), results));
-    function.setPrivate();
-  }
-  auto result = func::CallOp::create(b, name, results, operands);
-  return results.empty() ? Value() : result.getResult(0);
-}
-
-/// The address of the first element.
-Value Launcher::pointerTo(Value memref) {
-  auto type = cast<MemRefType>(memref.getType());
-  auto metadata = memref::ExtractStridedMetadataOp::create(b, memref);
-  Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
-  int64_t bytes = type.getElementTypeBitWidth() / 8;
-  Value offset =
-      b.createOrFold<arith::MulIOp>(metadata.getOffset(), index(bytes));
-  address = b.createOrFold<arith::AddIOp>(address, offset);
-  return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()),
-                                  toI64(address));
+  return callHost(b, op->getParentOfType<ModuleOp>(), name, results, operands);
 }
 
 size_t Launcher::parameter(Value operand) {
@@ -63,7 +40,7 @@ Value Launcher::extentOf(char letter) {
 
 Strided Launcher::strided(Value memref, StringRef term) {
   Strided result;
-  result.base = parameter(pointerTo(memref));
+  result.base = parameter(einhead::pointerTo(b, memref));
   auto metadata = memref::ExtractStridedMetadataOp::create(b, memref);
   SmallVector<OpFoldResult> strides = metadata.getConstifiedMixedStrides();
   for (char letter : roles.batch)
@@ -97,7 +74,7 @@ size_t Launcher::tensorMap(Value memref, StringRef term, char column,
   Value bytes = index(shape.byteKeys ? 1 : 2);
   SmallVector<Value> sizes = {extent(column), extent(roles.key[0])}, strides,
                      box = {index(shape.boxColumns()),
-                            index(shape.keyTile)};
+                            index(shape.stageKeys())};
   auto addStride = [&](char letter) {
     Value stride = getValueOrCreateConstantIndexOp(
         b, b.getLoc(), metadata.getConstifiedMixedStrides()[term.find(letter)]);
@@ -122,8 +99,8 @@ size_t Launcher::tensorMap(Value memref, StringRef term, char column,
   // Codes of element types: runtime.h.
   int64_t code = shape.byteKeys ? 0 : shape.element.isF16() ? 1 : 2;
   call("einhead_host_tensor_map", {},
-       {map, pointerTo(memref), i64(code), i64(sizes.size()), array(sizes),
-        array(strides), array(box), i64(128)});
+       {map, einhead::pointerTo(b, memref), i64(code), i64(sizes.size()),
+        array(sizes), array(strides), array(box), i64(128)});
   size_t result = parameter(map);
   maps.insert(result);
   return result;
@@ -131,7 +108,7 @@ size_t Launcher::tensorMap(Value memref, StringRef term, char column,
 
 void Launcher::launch(StringRef name) {
   auto symbol =
-      SymbolRefAttr::get(b.getContext(), kernelsName,
+      SymbolRefAttr::get(b.getContext(), kernels.getSymName(),
                          {FlatSymbolRefAttr::get(b.getContext(), name)});
   Value one = index(1);
   Value sharedBytes = arith::ConstantIntOp::create(b, shape.sharedBytes(), 32);
@@ -150,7 +127,7 @@ void Launcher::run(StringRef name) {
     Value length = b.createOrFold<arith::MaxSIOp>(valid, zero);
     keyCount = b.createOrFold<arith::MinSIOp>(length, keyCount);
   } else if (valid) {
-    lengths = parameter(pointerTo(valid));
+    lengths = parameter(einhead::pointerTo(b, valid));
   }
   keyMap = tensorMap(op.getKey(), roles.keyTerm, roles.depth[0], keyLetters);
   if (!shape.valueInKey)

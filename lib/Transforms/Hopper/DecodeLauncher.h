@@ -8,13 +8,12 @@
 #ifndef EINHEAD_LIB_TRANSFORMS_HOPPER_DECODELAUNCHER_H
 #define EINHEAD_LIB_TRANSFORMS_HOPPER_DECODELAUNCHER_H
 
+#include "../DeviceLaunch.h"
 #include "DecodePlan.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 
 namespace einhead::hopper {
 
-/// The gpu.module of all kernels.
-inline constexpr llvm::StringLiteral kernelsName = "kernels";
 /// A tensor map is a parameter by value.
 inline constexpr int64_t tensorMapBytes = 128, tensorMapAlignment = 64;
 
@@ -52,7 +51,6 @@ private:
   }
   mlir::Value call(llvm::StringRef name, mlir::TypeRange results,
                    mlir::ValueRange operands);
-  mlir::Value pointerTo(mlir::Value memref);
   size_t parameter(mlir::Value operand);
   Number number(mlir::OpFoldResult value, unsigned bits);
   mlir::Value extentOf(char letter);
@@ -68,6 +66,8 @@ private:
   mlir::Value countUnits();
   mlir::Value countParts(mlir::Value unitCount, mlir::Value tiles,
                          mlir::Value processors, mlir::Value places);
+  int64_t clusterTeams() const;
+  mlir::Value clustersAtOnce(mlir::Value multiprocessors, mlir::Value size);
   void shareOut();
   void addWorkspace(mlir::Value unitCount, mlir::Value isCut);
   void launch(llvm::StringRef name);

@@ -149,6 +149,15 @@ static bool takeStages(DecodeShape &shape) {
   return shape.stages >= 2 * shape.groups || shape.groups == 1;
 }
 
+/// Whether rows are so many and the value so wide that rows should be the M of
+/// a wgmma.  512 columns are what two groups have registers for.
+static bool isWide(const DecodeShape &shape) {
+  constexpr int64_t fewRows = 32, mostBoxes = 8;
+  return shape.valueInKey && !shape.byteKeys && shape.totalRows > fewRows &&
+         shape.widthBoxes() > mostBoxes / 2 &&
+         shape.widthBoxes() <= mostBoxes && shape.depthBoxes() <= mostBoxes + 1;
+}
+
 /// What there is to compute.
 static DecodeShape shapeOf(AttentionOp op, const AttentionRoles &roles) {
   auto like = cast<AttentionLike>(op.getOperation());
@@ -187,6 +196,16 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   AttentionRoles roles = rolesOf(like);
   DecodeShape shape = shapeOf(op, roles);
   shape.keyTile = 64;
+  if (isWide(shape)) {
+    int64_t blocks = llvm::divideCeil(shape.totalRows, 64);
+    shape.wide = true;
+    shape.rows =
+        std::min<int64_t>(llvm::divideCeil(shape.totalRows, blocks), 64);
+    shape.keyTile = 128;
+    shape.groups = shape.stages = 2;
+    shape.blocksPerSM = 1;
+    return shape;
+  }
   shape.rows = rowsOfUnit(shape);
 
   // Few rows wait for memory: two small blocks overlap their ends.  Many rows

@@ -15,8 +15,13 @@ using namespace einhead;
 using namespace einhead::attn;
 using namespace einhead::hopper;
 
-/// Every GPU with clusters has room for so many blocks in one.
-static constexpr int64_t mostClusterBlocks = 8;
+/// How many teams' blocks can be one cluster, and merge in shared memory: every
+/// GPU with clusters has room for eight blocks in one.
+int64_t Launcher::clusterTeams() const {
+  constexpr int64_t mostClusterBlocks = 8;
+  int64_t teams = mostClusterBlocks / shape.rowBlocks();
+  return shape.stateFitsRing() ? std::max<int64_t>(teams, 1) : 1;
+}
 
 /// The keys that rows attend between the first and the last one; those that all
 /// rows attend; the mask's sets.
@@ -39,6 +44,18 @@ void Launcher::measureMask() {
   tileCount = b.createOrFold<arith::SubIOp>(end, first);
 }
 
+/// How many clusters of `size` blocks run at the same time.  A cluster stays in
+/// a group of multiprocessors, of which there are 16 or more in each (H100
+/// white paper: 16 or 18).
+Value Launcher::clustersAtOnce(Value multiprocessors, Value size) {
+  constexpr int64_t ofGroup = 16;
+  Value groups =
+      b.createOrFold<arith::DivUIOp>(multiprocessors, index(ofGroup));
+  Value each =
+      b.createOrFold<arith::DivUIOp>(index(ofGroup * shape.blocksPerSM), size);
+  return b.createOrFold<arith::MulIOp>(groups, each);
+}
+
 Value Launcher::times(Value x, int64_t factor) {
   return b.createOrFold<arith::MulIOp>(x, index(factor));
 }
@@ -54,7 +71,7 @@ Value Launcher::select(Value condition, Value x, Value y) {
 /// Units, and how many of them have the same index of the first batch letter,
 /// which is the one that lengths are by.
 Value Launcher::countUnits() {
-  Value each = index(shape.rowBlocks());
+  Value each = index(1);
   for (size_t i = 1; i < roles.batch.size(); ++i)
     each = b.createOrFold<arith::MulIOp>(each, extentOf(roles.batch[i]));
   unitsEach = number(each, 32);
@@ -63,12 +80,13 @@ Value Launcher::countUnits() {
   return b.createOrFold<arith::MulIOp>(each, extentOf(roles.batch[0]));
 }
 
-/// Parts of a unit: as many as give each multiprocessor one block; where that
-/// leaves three of ten idle, as many as fit.  Parts of a few tiles are not
-/// worth more than a cluster, whose blocks merge without global memory.
+/// Parts of a unit: as many as give each multiprocessor one block (`processors`
+/// and `places` count teams of blocks); where that leaves three of ten idle, as
+/// many as fit.  Parts of a few tiles are not worth more than a cluster, whose
+/// blocks merge without global memory.
 Value Launcher::countParts(Value unitCount, Value tiles, Value processors,
                            Value places) {
-  constexpr int64_t shortTiles = 32;
+  const int64_t shortTiles = clusterTeams() > 1 ? 32 : 0;
   using Is = arith::CmpIPredicate;
   Value parts = b.createOrFold<arith::DivUIOp>(processors, unitCount);
   Value filled = b.createOrFold<arith::MulIOp>(unitCount, parts);
@@ -76,7 +94,7 @@ Value Launcher::countParts(Value unitCount, Value tiles, Value processors,
   parts =
       select(isFull, parts, b.createOrFold<arith::DivUIOp>(places, unitCount));
   Value most = select(compare(Is::ule, tiles, index(shortTiles)),
-                      index(mostClusterBlocks), tiles);
+                      index(clusterTeams()), tiles);
   parts = b.createOrFold<arith::MinUIOp>(parts, most);
   parts = b.createOrFold<arith::MinUIOp>(parts, tiles);
   return b.createOrFold<arith::MaxUIOp>(parts, index(1));
@@ -95,18 +113,30 @@ void Launcher::shareOut() {
   Value one = index(1), no = arith::ConstantIntOp::create(b, 0, 1);
   Value unitCount = b.createOrFold<arith::MaxSIOp>(countUnits(), one);
   Value tiles = b.createOrFold<arith::MaxSIOp>(tileCount, one);
-  Value processors = call("einhead_host_multiprocessors", b.getIndexType(), {});
-  Value places = times(processors, shape.blocksPerSM);
+  Value multiprocessors =
+      call("einhead_host_multiprocessors", b.getIndexType(), {});
+  // Of teams, each of which is a block for each block of rows.
+  Value team = index(shape.rowBlocks());
+  Value processors = b.createOrFold<arith::DivUIOp>(multiprocessors, team);
+  Value places = b.createOrFold<arith::DivUIOp>(
+      times(multiprocessors, shape.blocksPerSM), team);
   Value most = countParts(unitCount, tiles, processors, places);
   Value total = b.createOrFold<arith::MulIOp>(unitCount, tiles);
-  Value takesRuns =
-      lengths ? compare(Is::uge, total, times(places, longRun)) : no;
+  Value takesRuns = lengths
+                        ? b.createOrFold<arith::AndIOp>(
+                              compare(Is::uge, total, times(places, longRun)),
+                              compare(Is::ugt, places, index(0)))
+                        : no;
   Value takesUnits =
       b.createOrFold<arith::AndIOp>(compare(Is::ugt, unitCount, places),
                                     compare(Is::ult, tiles, index(shortTiles)));
+  if (shape.rowBlocks() > 1) // a team of more blocks than there is room for
+    takesUnits = b.createOrFold<arith::AndIOp>(
+        takesUnits, compare(Is::ugt, places, index(0)));
   Value blocks = b.createOrFold<arith::MulIOp>(unitCount, most);
-  grid = select(takesRuns, b.createOrFold<arith::MinUIOp>(places, total),
-                select(takesUnits, places, blocks));
+  Value teams = select(takesRuns, b.createOrFold<arith::MinUIOp>(places, total),
+                       select(takesUnits, places, blocks));
+  grid = times(teams, shape.rowBlocks());
   parts = number(
       select(takesRuns, index(-1), select(takesUnits, index(0), most)), 32);
   units = number(unitCount, 32);
@@ -116,21 +146,24 @@ void Launcher::shareOut() {
   // Blocks of a cluster read each other's shared memory.  Others that wait for
   // each other must all run at the same time: 0 asks for that.
   Value isCut = b.createOrFold<arith::OrIOp>(takesRuns, takesParts);
+  Value size = times(most, shape.rowBlocks());
   Value fits = b.createOrFold<arith::AndIOp>(
-      takesParts, compare(Is::ule, most, index(mostClusterBlocks)));
-  cluster = select(fits, most, select(isCut, index(0), one));
+      takesParts, compare(Is::ule, most, index(clusterTeams())));
+  fits = b.createOrFold<arith::AndIOp>(
+      fits, compare(Is::ule, unitCount, clustersAtOnce(multiprocessors, size)));
+  cluster = select(fits, size, select(isCut, index(0), one));
   addWorkspace(unitCount, isCut);
 }
 
 /// Memory for the states of all blocks, where units are cut, and a counter for
-/// each unit.
+/// each unit and block of rows.
 void Launcher::addWorkspace(Value unitCount, Value isCut) {
   Value states = times(grid, DecodeShape::statesPerBlock * shape.stateFloats());
   auto type = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
   Value memory = memref::AllocOp::create(
       b, type, ValueRange{select(isCut, states, index(1))});
-  partials = parameter(pointerTo(memory));
+  partials = parameter(einhead::pointerTo(b, memory));
   counters = parameter(call("einhead_host_zeroed",
                             LLVM::LLVMPointerType::get(b.getContext()),
-                            times(unitCount, 4)));
+                            times(unitCount, 4 * shape.rowBlocks())));
 }

@@ -72,20 +72,23 @@ Values DecodeEmitter::fromStruct(Value value) {
   return values;
 }
 
-/// One m64nNk16 step.  `turned`: A lies with its 64 rows contiguous.
+/// One m64nNk16 step, n = `columns`.  `turnedA`: A lies with its 64 rows
+/// contiguous; `turnedB`: B lies with its columns contiguous.
 Value DecodeEmitter::wgmma(Value accumulators, Value a, Value bMatrix,
-                           bool accumulate, bool turned) {
+                           int64_t columns, bool accumulate, bool turnedA,
+                           bool turnedB) {
   MLIRContext *context = b.getContext();
   auto element =
       shape.element.isBF16() ? NVVM::WGMMATypes::bf16 : NVVM::WGMMATypes::f16;
   return NVVM::WgmmaMmaAsyncOp::create(
       b, accumulators.getType(), accumulators, a, bMatrix,
-      NVVM::MMAShapeAttr::get(context, 64, shape.paddedRows(), 16), element,
-      element, NVVM::WGMMATypes::f32,
+      NVVM::MMAShapeAttr::get(context, 64, columns, 16), element, element,
+      NVVM::WGMMATypes::f32,
       accumulate ? NVVM::WGMMAScaleOut::one : NVVM::WGMMAScaleOut::zero,
       NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,
-      turned ? NVVM::MMALayout::col : NVVM::MMALayout::row,
-      NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
+      turnedA ? NVVM::MMALayout::col : NVVM::MMALayout::row,
+      turnedB ? NVVM::MMALayout::row : NVVM::MMALayout::col,
+      NVVM::MMAIntOverflowAttr());
 }
 
 /// Starts S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
@@ -102,7 +105,7 @@ Values DecodeEmitter::scores(Value keyOffset) {
     Value keys = descriptor(add(keyOffset, box * shape.keyTile * 128 + step));
     Value queries =
         descriptor(i32(shape.queryOffset() + box * rows * 128 + step));
-    sums = wgmma(sums, keys, queries, /*accumulate=*/k > 0, /*turned=*/false);
+    sums = wgmma(sums, keys, queries, rows, /*accumulate=*/k > 0);
   }
   return fromStruct(sums);
 }
@@ -123,9 +126,11 @@ void DecodeEmitter::addValues(Value valueOffset, Values &outputs) {
     for (int64_t box = 0; box < boxes; ++box) {
       Value values =
           descriptor(add(valueOffset, box * shape.keyTile * 128 + k * 2048));
-      sums[box] = wgmma(sums[box], values, weights, true, /*turned=*/true);
+      sums[box] = wgmma(sums[box], values, weights, shape.paddedRows(),
+                        /*accumulate=*/true, /*turnedA=*/true);
     }
   }
+  wgmmaCommit();
   wgmmaWait();
   outputs.clear();
   for (Value sum : sums)
@@ -204,7 +209,7 @@ Values DecodeEmitter::maskScores(const Item &item, Values scores,
     for (int64_t e = 0; e < 2; ++e) {
       Values letters;
       if (p.mask)
-        letters = rowLetters(item, rowOf(n, e));
+        letters = rowLetters(rowOf(n, e));
       for (auto [i, key] : llvm::enumerate(keys)) {
         Value counts = valid[i];
         if (p.mask)
@@ -255,8 +260,8 @@ Value DecodeEmitter::largest(ArrayRef<Value> values) {
 }
 
 /// Whether a score exceeds what its row's weights refer to by more than slack.
-/// Positive numbers are in the order of their bits, above the negative ones; and
-/// the maximum of three integers is one instruction.
+/// Positive numbers are in the order of their bits, above the negative ones;
+/// and the maximum of three integers is one instruction.
 static Value exceedSlack(KernelBuilder &k, ArrayRef<Value> scores,
                          double slack) {
   auto bits = [&](Value x) -> Value {
@@ -306,8 +311,8 @@ DecodeEmitter::raiseMaxima(ArrayRef<Value> scores, ArrayRef<Value> references,
     Value column = mul(rowOf(i / 2, i % 2), 4);
     Values ofWarps;
     for (int64_t w = 0; w < 4; ++w)
-      ofWarps.push_back(
-          loadShared(b.getF32Type(), add(add(reduction, w * rows * 4), column)));
+      ofWarps.push_back(loadShared(b.getF32Type(),
+                                   add(add(reduction, w * rows * 4), column)));
     Value max =
         maxF(oldMaxima[i], reference(addF(largest(ofWarps), references[i])));
     Value empty = isEqualF(max, none);
@@ -334,6 +339,16 @@ DecodeEmitter::raiseMaxima(ArrayRef<Value> scores, ArrayRef<Value> references,
   return {std::move(result), std::move(carried)};
 }
 
+/// Two f32 rounded to the element type, in an i32.
+Value DecodeEmitter::packPair(Value low, Value high) {
+  auto pair = VectorType::get({2}, b.getF32Type());
+  Value both = LLVM::UndefOp::create(b, pair);
+  both = LLVM::InsertElementOp::create(b, both, low, i32(0));
+  both = LLVM::InsertElementOp::create(b, both, high, i32(1));
+  both = LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
+  return LLVM::BitcastOp::create(b, b.getI32Type(), both);
+}
+
 /// Where the weights of 16 keys stand, of a group's.
 int64_t DecodeEmitter::weightsAt(int64_t step) const {
   return step / 4 * shape.paddedRows() * 128 + step % 4 * 32;
@@ -341,15 +356,6 @@ int64_t DecodeEmitter::weightsAt(int64_t step) const {
 
 /// P^T as [64 keys][query row][key], rows of 128 bytes with swizzled chunks.
 void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
-  auto pack = [&](Value low, Value high) -> Value {
-    auto pair = VectorType::get({2}, b.getF32Type());
-    Value both = LLVM::UndefOp::create(b, pair);
-    both = LLVM::InsertElementOp::create(b, both, low, i32(0));
-    both = LLVM::InsertElementOp::create(b, both, high, i32(1));
-    both =
-        LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
-    return LLVM::BitcastOp::create(b, b.getI32Type(), both);
-  };
   MLIRContext *context = b.getContext();
   Value matrix = div(lane, 8), row = rem(lane, 8);
   Value chunk = add(mul(groupWarp, 2), rem(matrix, 2));
@@ -358,8 +364,8 @@ void DecodeEmitter::storeWeights(ArrayRef<Value> weights) {
     bool two = n + 1 < blocks() * shape.keyBlocks;
     Values sources;
     for (int64_t i = n; i < n + (two ? 2 : 1); ++i) {
-      sources.push_back(pack(weights[i * 4], weights[i * 4 + 1]));
-      sources.push_back(pack(weights[i * 4 + 2], weights[i * 4 + 3]));
+      sources.push_back(packPair(weights[i * 4], weights[i * 4 + 1]));
+      sources.push_back(packPair(weights[i * 4 + 2], weights[i * 4 + 3]));
     }
     Value offset = add(add(weightsOffset, inRow), n * 1024);
     // Lanes 16 to 31 say where the matrices of the second block go.
@@ -378,7 +384,7 @@ void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
   auto chunkType = VectorType::get({4}, b.getI32Type());
   Value zero = arith::ConstantOp::create(
       b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
-  int64_t keys = shape.roundKeys();
+  int64_t keys = shape.roundKeys(), boxBytes = shape.stageKeys() * 128;
   loop(rem(thread, 128), i32(keys * 8 * shape.widthBoxes()), i32(128),
        [&](Value i) {
          Value row = rem(div(i, 8), keys), box = div(i, keys * 8);
@@ -387,7 +393,7 @@ void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
          if (p.mask)
            isOut = orOf(isOut, isLess(key, p.mask->begin));
          ifThen(isOut, [&] {
-           Value offset = add(mul(box, shape.keyTile * 128), mul(row, 128));
+           Value offset = add(mul(box, boxBytes), mul(row, 128));
            offset = add(add(offset, mul(rem(i, 8), 16)), valueOffset);
            storeShared(zero, offset, 16);
          });
@@ -409,6 +415,7 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
   Values raw;
   for (int64_t i = 0; i < shape.keyBlocks; ++i)
     llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
+  wgmmaCommit();
   wgmmaWait();
   pin(raw);
   if (!shape.valueInKey)
@@ -420,9 +427,9 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
 
   Values rowReferences = rowValues(references);
   Values scaled = relative(raw, rowReferences);
-  Value grows =
-      barrierAny(groupBarrier, 128, orOf(carried.unseen, exceedSlack(*this, scaled,
-                                                 slack + headroom())));
+  Value grows = barrierAny(
+      groupBarrier, 128,
+      orOf(carried.unseen, exceedSlack(*this, scaled, slack + headroom())));
   Values state = ifElse(
       grows,
       [&] {
@@ -459,8 +466,8 @@ Carried DecodeEmitter::tile(const Item &item, Value tileIndex, Value stage,
   Value firstKey = mul(add(item.firstOfUnit, tileIndex), shape.keyTile);
   wait(fullBarrier(stage, false), phase);
   for (int64_t start = 0; start < shape.keyTile; start += shape.roundKeys())
-    carried = round(item, add(firstKey, start), i32(start * 128), stage, phase,
-                    start + shape.roundKeys() == shape.keyTile,
-                    std::move(carried));
+    carried =
+        round(item, add(firstKey, start), i32(start * 128), stage, phase,
+              start + shape.roundKeys() == shape.keyTile, std::move(carried));
   return carried;
 }

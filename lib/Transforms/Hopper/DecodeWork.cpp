@@ -6,12 +6,15 @@
 //===----------------------------------------------------------------------===//
 
 // Tiles are shared out in one of three ways, which the host chooses from the
-// number of units and of blocks that run at the same time (AttnToGPU.cpp):
+// number of units and of blocks that run at the same time (DecodeShares.cpp):
 //
-//   parts   of each unit: block i has part i % parts of unit i / parts
-//   whole   units, about as many for each block
-//   runs    of equal length, over all units one after the other; a block may
+//   parts   of each unit: team i has part i % parts of unit i / parts
+//   whole   units, about as many for each team
+//   runs    of equal length, over all units one after the other; a team may
 //           begin in one unit and end in another
+//
+// A team is a block, or as many as there are blocks of rows: they read the same
+// tiles at the same time, so that all but the first find them in the L2 cache.
 //
 // Lengths are read here, on the device; so the same launch serves a batch whose
 // lengths have changed, and equal runs balance ragged ones.
@@ -45,9 +48,9 @@ Value DecodeEmitter::limitOf(Value firstIndex) {
 // Parts and whole units
 //===----------------------------------------------------------------------===//
 
-Run DecodeEmitter::partOfUnit(Value block) {
-  Value unit = div(block, p.parts);
-  Value part = sub(block, mul(unit, p.parts));
+Run DecodeEmitter::partOfUnit() {
+  Value unit = div(team, p.parts);
+  Value part = sub(team, mul(unit, p.parts));
   Value tiles = tilesOf(limitOf(div(unit, p.unitsEach)));
   // A unit of few tiles has fewer parts.
   Value parts = minOf(p.parts, tiles);
@@ -57,21 +60,21 @@ Run DecodeEmitter::partOfUnit(Value block) {
           select(exists, bound(add(part, 1)), i32(0)), i32(1)};
 }
 
-/// Blocks take the units in turn: they read neighbouring memory at a time.
-Run DecodeEmitter::wholeUnits(Value block, Value blocks) {
-  return {block, i32(0), p.units, i32(0), blocks};
+/// Teams take the units in turn: they read neighbouring memory at a time.
+Run DecodeEmitter::wholeUnits() {
+  return {team, i32(0), p.units, i32(0), teamCount};
 }
 
 //===----------------------------------------------------------------------===//
 // Equal runs
 //===----------------------------------------------------------------------===//
 
-/// The first tile of a block, of all units' tiles.
-Value DecodeEmitter::startOf(Value block) {
-  return add(mul(block, tilesEach), minOf(block, longerRuns));
+/// The first tile of a team, of all units' tiles.
+Value DecodeEmitter::startOf(Value team) {
+  return add(mul(team, tilesEach), minOf(team, longerRuns));
 }
 
-/// The block that has tile `tile` of all units' tiles.
+/// The team that has tile `tile` of all units' tiles.
 Value DecodeEmitter::ownerOf(Value tile) {
   Value longer = add(tilesEach, 1), inLonger = mul(longerRuns, longer);
   Value most = maxOf(tilesEach, i32(1));
@@ -80,19 +83,19 @@ Value DecodeEmitter::ownerOf(Value tile) {
 }
 
 /// Without lengths all units have as many tiles.
-Run DecodeEmitter::equalRun(Value block) {
+Run DecodeEmitter::equalRun() {
   Value tiles = tilesOf(p.keys), total = mul(tiles, p.units);
-  tilesEach = div(total, blockCount);
-  longerRuns = rem(total, blockCount);
-  Value start = startOf(block), end = startOf(add(block, 1));
+  tilesEach = div(total, teamCount);
+  longerRuns = rem(total, teamCount);
+  Value start = startOf(team), end = startOf(add(team, 1));
   Value first = div(start, tiles), last = div(end, tiles);
   return {first, sub(start, mul(first, tiles)), last,
           sub(end, mul(last, tiles)), i32(1)};
 }
 
-/// With lengths, a warp adds up the tiles, and finds both ends of this block's
+/// With lengths, a warp adds up the tiles, and finds both ends of this team's
 /// run; it leaves them in shared memory, six words.
-void DecodeEmitter::findRun(Value block) {
+void DecodeEmitter::findRun() {
   Value batch = p.batchExtents[0];
   auto tilesAt = [&](Value i) {
     Value exists = isLess(i, batch);
@@ -105,9 +108,9 @@ void DecodeEmitter::findRun(Value block) {
       });
   for (int64_t distance : {1, 2, 4, 8, 16})
     total[0] = add(total[0], shuffleXor(total[0], distance));
-  tilesEach = div(total[0], blockCount);
-  longerRuns = rem(total[0], blockCount);
-  Value start = startOf(block), end = startOf(add(block, 1));
+  tilesEach = div(total[0], teamCount);
+  longerRuns = rem(total[0], teamCount);
+  Value start = startOf(team), end = startOf(add(team, 1));
   int64_t words = shape.reductionOffset();
   ifThen(isEqual(lane, 0), [&] {
     storeShared(tilesEach, i32(words + 16));
@@ -153,7 +156,7 @@ void DecodeEmitter::shareOut() {
   Values result = ifElse(
       isLess(i32(0), p.parts),
       [&] {
-        Values part = asValues(partOfUnit(block));
+        Values part = asValues(partOfUnit());
         part.append({i32(0), i32(0)});
         return part;
       },
@@ -161,13 +164,13 @@ void DecodeEmitter::shareOut() {
         return ifElse(
             isEqual(p.parts, 0),
             [&] {
-              Values whole = asValues(wholeUnits(block, blockCount));
+              Values whole = asValues(wholeUnits());
               whole.append({i32(0), i32(0)});
               return whole;
             },
             [&] {
               if (!p.lengths) {
-                Values equal = asValues(equalRun(block));
+                Values equal = asValues(equalRun());
                 equal.append({tilesEach, longerRuns});
                 return equal;
               }
@@ -191,8 +194,8 @@ void DecodeEmitter::shareOut() {
 Item DecodeEmitter::itemAt(Value unit) {
   Item item;
   item.unit = unit;
-  Value rest = div(unit, shape.rowBlocks());
-  item.firstRow = mul(rem(unit, shape.rowBlocks()), shape.rows);
+  item.counter = add(mul(unit, shape.rowBlocks()), rank);
+  Value rest = unit;
   item.batch.resize(p.batchExtents.size());
   for (size_t i = p.batchExtents.size(); i-- > 1;) {
     Value outer = div(rest, p.batchExtents[i]);
@@ -223,7 +226,7 @@ Values DecodeEmitter::overItems(
       [&](Value unit, ValueRange inner) { return body(itemAt(unit), inner); });
 }
 
-/// The blocks that have tiles of the unit.
+/// The teams that have tiles of the unit.
 Contributors DecodeEmitter::contributorsOf(const Item &item) {
   Values result = ifElse(
       isLess(i32(0), p.parts),
@@ -232,11 +235,11 @@ Contributors DecodeEmitter::contributorsOf(const Item &item) {
                       i32(0)};
       },
       [&] {
-        // The unit's first tile, of all: this block's run begins in it, or
+        // The unit's first tile, of all: this team's run begins in it, or
         // ends.
         Value isFirst = isEqual(item.unit, mine.firstUnit);
-        Value base = select(isFirst, sub(startOf(block), mine.firstTile),
-                            sub(startOf(add(block, 1)), mine.endTile));
+        Value base = select(isFirst, sub(startOf(team), mine.firstTile),
+                            sub(startOf(add(team, 1)), mine.endTile));
         Value first = ownerOf(base);
         Value last = ownerOf(sub(add(base, item.tiles), i32(1)));
         Value state = select(isLess(startOf(first), base), i32(1), i32(0));

@@ -327,15 +327,23 @@ void KernelBuilder::fenceAsync() {
 //===----------------------------------------------------------------------===//
 
 // PTX ISA, "Matrix descriptor": bits 0-13 the address / 16, 16-29 the leading
-// offset / 16 (of no use in one swizzled atom), 32-45 the stride between
-// groups of 8 rows / 16, 62-63 the swizzle (1: 128 bytes).
-Value KernelBuilder::descriptor(Value offset) {
-  Value address = LLVM::PtrToIntOp::create(b, b.getI32Type(), shared(offset));
+// offset / 16 (between swizzled atoms of 64 columns, where rows of B are k),
+// 32-45 the stride between groups of 8 rows / 16, 62-63 the swizzle (1: 128
+// bytes).
+void KernelBuilder::setUpDescriptors() {
+  Value address = LLVM::PtrToIntOp::create(b, b.getI32Type(), shared(i32(0)));
   address = andOf(address, i32(0x3FFFF));
-  address = b.createOrFold<arith::ShRUIOp>(address, i32(4));
-  constexpr uint64_t constant = 1ull << 16 | 64ull << 32 | 1ull << 62;
-  return b.createOrFold<arith::OrIOp>(widen(address),
-                                      i64(static_cast<int64_t>(constant)));
+  descriptorBase = b.createOrFold<arith::ShRUIOp>(address, i32(4));
+}
+
+/// An addition each: shared memory ends before 2^18, so that nothing is carried
+/// out of the address.
+Value KernelBuilder::descriptor(Value offset, int64_t leadingBytes) {
+  constexpr uint64_t high = 64ull << 32 | 1ull << 62;
+  Value low = b.createOrFold<arith::ShRUIOp>(offset, i32(4));
+  low = add(low, leadingBytes / 16 << 16);
+  return b.createOrFold<arith::OrIOp>(widen(add(descriptorBase, low)),
+                                      i64(static_cast<int64_t>(high)));
 }
 
 void KernelBuilder::pin(MutableArrayRef<Value> accumulators) {
@@ -361,7 +369,8 @@ void KernelBuilder::pin(MutableArrayRef<Value> accumulators) {
 
 void KernelBuilder::wgmmaFence() { NVVM::WgmmaFenceAlignedOp::create(b); }
 
-void KernelBuilder::wgmmaWaitBut(int64_t pending) {
-  NVVM::WgmmaGroupSyncAlignedOp::create(b);
+void KernelBuilder::wgmmaCommit() { NVVM::WgmmaGroupSyncAlignedOp::create(b); }
+
+void KernelBuilder::wgmmaWait(int64_t pending) {
   NVVM::WgmmaWaitGroupSyncOp::create(b, pending);
 }

@@ -124,17 +124,23 @@ public:
   void fenceAsync();
 
   // Tensor cores.
-  /// The descriptor of a matrix in rows of 128 bytes, swizzled by 128.
-  mlir::Value descriptor(mlir::Value offset);
+  /// Before the first of them.
+  void setUpDescriptors();
+  /// The descriptor of a matrix in rows of 128 bytes, swizzled by 128.  Where
+  /// 64 columns are not all, the next ones begin `leadingBytes` on.
+  mlir::Value descriptor(mlir::Value offset, int64_t leadingBytes = 16);
   /// Keeps uses of accumulators behind this point: a wait names none of them.
   void pin(llvm::MutableArrayRef<mlir::Value> accumulators);
   void wgmmaFence();
-  /// Ends a batch of products, and waits for all but the last `pending` ones.
-  void wgmmaWaitBut(int64_t pending);
-  void wgmmaWait() { wgmmaWaitBut(0); }
+  void wgmmaCommit();
+  /// Until no more than `pending` of the committed groups are under way.
+  void wgmmaWait(int64_t pending = 0);
 
   mlir::ImplicitLocOpBuilder b;
   mlir::Value sharedBase; ///< pointer to the start of shared memory
+
+private:
+  mlir::Value descriptorBase; ///< i32: the address field of that start
 };
 
 } // namespace einhead::hopper

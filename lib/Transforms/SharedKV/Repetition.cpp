@@ -210,7 +210,8 @@ Reason Repetition::find(const AttentionParts &parts,
   }
   if (parts.keyScale || parts.valueScale) {
     found.reset();
-    return "K and V repeat in 8 bits, but each of their rows has its own scale; "
+    return "K and V repeat in 8 bits, but each of their rows has its own "
+           "scale; "
            "repeat the products with the scales instead";
   }
   // No further than the repetition goes.

@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Streams, graphs, events and copies, the kernels of benchmarks/gpu, and one
-/// kernel of decode attention, as a library that stands for the driver of a
-/// program of its own.  FAKE_ATTENTION=stale makes that kernel forget the last
+/// Streams, graphs, events and copies, the kernels of benchmarks/gpu, and
+/// kernels of decode attention, as a library that stands for the driver of a
+/// program of its own.  FAKE_ATTENTION=stale makes those forget the last
 /// key, =padding read one key too many, =drift give other bits in each call.
 ///
 //===----------------------------------------------------------------------===//
@@ -37,11 +37,19 @@ double now() {
       .count();
 }
 
-float fromBF16(uint16_t bits) {
+float widen(uint16_t bits) { // bf16
   uint32_t wide = uint32_t(bits) << 16;
   float x;
   std::memcpy(&x, &wide, sizeof(x));
   return x;
+}
+
+float widen(
+    uint8_t bits) { // f8E4M3FN: the same exponent and mantissa, elsewhere
+  uint32_t wide = uint32_t(bits & 0x80) << 24 | uint32_t(bits & 0x7f) << 20;
+  float x;
+  std::memcpy(&x, &wide, sizeof(x));
+  return (bits & 0x7f) == 0x7f ? NAN : x * 0x1p120f;
 }
 
 uint32_t hash(uint64_t x) {
@@ -51,17 +59,21 @@ uint32_t hash(uint64_t x) {
   return static_cast<uint32_t>(x >> 32);
 }
 
-/// Only bf16 and f32, which the tests use.
+/// Only bf16, f32 and f8E4M3FN, which the tests use.
 void fillKernel(const fake::Launch &launch) {
   auto *to = launch.get<char *>(0);
   for (uint64_t i = 0; i < launch.get<uint64_t>(1); ++i) {
     uint32_t h = hash(i + launch.get<uint64_t>(2));
     int sum = (h & 63) + (h >> 6 & 63) + (h >> 12 & 63) + (h >> 18 & 63);
-    float x = static_cast<float>(sum - 126) / 32;
+    const uint32_t kind = launch.get<uint32_t>(3);
+    float x = std::ldexp(static_cast<float>(sum - 126) / 32,
+                         -static_cast<int>(kind >> 8));
     uint32_t bits;
     std::memcpy(&bits, &x, sizeof(bits));
-    if (launch.get<uint32_t>(3) == 0)
+    if ((kind & 255) == 0)
       reinterpret_cast<uint16_t *>(to)[i] = static_cast<uint16_t>(bits >> 16);
+    else if (launch.get<uint32_t>(3) == 3)
+      to[i] = static_cast<char>((h & 0x87) | ((h >> 8 & 3) + 4) << 3);
     else
       reinterpret_cast<float *>(to)[i] = x;
   }
@@ -72,17 +84,21 @@ void poisonKernel(const fake::Launch &launch) {
   for (uint64_t i = 0; i < launch.get<uint64_t>(1); ++i) {
     uint64_t sequence = i / launch.get<uint64_t>(5) % launch.get<uint64_t>(6);
     uint64_t key = i / launch.get<uint64_t>(7) % launch.get<uint64_t>(8);
-    if (static_cast<int64_t>(key) >= lengths[sequence])
+    if (static_cast<int64_t>(key) < lengths[sequence])
+      continue;
+    if (launch.get<uint32_t>(2) == 1)
+      launch.get<uint8_t *>(0)[i] = launch.get<uint8_t>(3);
+    else
       launch.get<uint16_t *>(0)[i] = launch.get<uint16_t>(3);
   }
 }
 
-/// query [b, g, r, k], key [b, g, m, k], value [b, g, m, k] in bf16, lengths
+/// query [b, g, r, k] in bf16, key [b, g, m, k], value [b, g, m, k], lengths
 /// [b] -> output f32 [b, g, r, k]; a block for each row.
-void attentionKernel(const fake::Launch &launch) {
-  const auto *q = launch.get<const uint16_t *>(0),
-             *k = launch.get<const uint16_t *>(1),
-             *v = launch.get<const uint16_t *>(2);
+template <typename Stored> void attentionKernel(const fake::Launch &launch) {
+  const auto *q = launch.get<const uint16_t *>(0);
+  const auto *k = launch.get<const Stored *>(1),
+             *v = launch.get<const Stored *>(2);
   const auto *lengths = launch.get<const int64_t *>(3);
   auto *out = launch.get<float *>(4);
   const int64_t groups = launch.get<int64_t>(5), rows = launch.get<int64_t>(6),
@@ -101,12 +117,12 @@ void attentionKernel(const fake::Launch &launch) {
     for (int64_t m = 0; m < length; ++m) {
       float score = 0;
       for (int64_t i = 0; i < depth; ++i)
-        score += fromBF16(q[row * depth + i]) *
-                 fromBF16(k[(unit * keys + m) * depth + i]);
+        score +=
+            widen(q[row * depth + i]) * widen(k[(unit * keys + m) * depth + i]);
       float weight = std::exp(score * scale - 8);
       total += weight;
       for (int64_t i = 0; i < depth; ++i)
-        sum[i] += weight * fromBF16(v[(unit * keys + m) * depth + i]);
+        sum[i] += weight * widen(v[(unit * keys + m) * depth + i]);
     }
     for (int64_t i = 0; i < depth; ++i)
       out[row * depth + i] =
@@ -121,7 +137,10 @@ struct Start {
     fake::define("bench_fill", {8, 8, 8, 4}, fillKernel);
     fake::define("bench_poison", {8, 8, 4, 4, 8, 8, 8, 8, 8}, poisonKernel);
     fake::define("bench_read", {8, 8, 8}, [](const fake::Launch &) {});
-    fake::define("attention", {8, 8, 8, 8, 8, 8, 8, 8, 8}, attentionKernel);
+    fake::define("attention", {8, 8, 8, 8, 8, 8, 8, 8, 8},
+                 attentionKernel<uint16_t>);
+    fake::define("attention_f8", {8, 8, 8, 8, 8, 8, 8, 8, 8},
+                 attentionKernel<uint8_t>);
   }
 } start;
 } // namespace

@@ -1,0 +1,39 @@
+//===- DeviceLaunch.h - Host code around kernels ----------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef EINHEAD_LIB_TRANSFORMS_DEVICELAUNCH_H
+#define EINHEAD_LIB_TRANSFORMS_DEVICELAUNCH_H
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace einhead {
+
+/// The gpu.module of all kernels, made where there is none.
+mlir::gpu::GPUModuleOp kernelsOf(mlir::ModuleOp module);
+
+/// The shared memory whose size the launch says, as an address in the kernel
+/// that the builder stands in.
+mlir::Value dynamicSharedMemory(mlir::ImplicitLocOpBuilder &b,
+                                mlir::gpu::GPUModuleOp kernels);
+
+/// Calls a function of the host table (runtime.h), which it declares; its
+/// result, if it has one.
+mlir::Value callHost(mlir::ImplicitLocOpBuilder &b, mlir::ModuleOp module,
+                     llvm::StringRef name, mlir::TypeRange results,
+                     mlir::ValueRange operands);
+
+/// The address of a buffer's first element, an index.
+mlir::Value addressOf(mlir::ImplicitLocOpBuilder &b, mlir::Value memref);
+
+/// The same as a pointer.
+mlir::Value pointerTo(mlir::ImplicitLocOpBuilder &b, mlir::Value memref);
+
+} // namespace einhead
+
+#endif // EINHEAD_LIB_TRANSFORMS_DEVICELAUNCH_H

@@ -1,0 +1,473 @@
+//===- PtxRun.cpp - Blocks, warps and threads -------------------*- C++ -*-===//
+//
+// Part of the Einhead project, under the Apache License v2.0 with LLVM
+// Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "Ptx.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+using namespace einhead::fake::ptx;
+
+namespace {
+constexpr int warpLanes = 32;
+
+struct Copy {
+  size_t to;
+  uint64_t from;
+  size_t bytes, given; ///< what is not given is 0
+};
+
+struct Thread {
+  std::vector<uint64_t> registers;
+  size_t at = 0; ///< the next instruction
+  bool isDone = false;
+  bool isHeld = false; ///< until all of its warp are here
+  unsigned x = 0, y = 0, z = 0;
+  std::vector<std::vector<Copy>> groups{{}}; ///< of cp.async; the last is open
+};
+
+struct Warp {
+  std::vector<Thread *> lanes;
+  bool waits = false; ///< at a barrier
+};
+
+class Block {
+public:
+  Block(const Kernel &kernel, const LaunchSize &size,
+        const std::vector<char> &parameters, const IsMapped &isMapped,
+        const unsigned (&number)[3])
+      : kernel(kernel), size(size), parameters(parameters), isMapped(isMapped),
+        number(number), shared(size.sharedBytes, '\xff') {
+    makeThreads();
+  }
+  void run(bool isReversed);
+
+private:
+  using Lanes = std::vector<Thread *>;
+
+  void makeThreads();
+  void runWarp(Warp &warp);
+  bool holdTogether(Warp &warp, const Instruction &i, Lanes &active);
+  /// Whether the warp goes on.
+  bool step(Warp &warp, const Instruction &i, Lanes &active);
+  bool wait(Warp &warp, const Instruction &i, Lanes &active);
+  void doThread(const Instruction &i, Thread &t);
+  bool doWarp(const Instruction &i, Warp &warp, Lanes &active);
+
+  uint64_t value(const Operand &operand, const Thread &t) const;
+  uint64_t special(const std::string &name, const Thread &t) const;
+  uint64_t address(const Operand &operand, const Thread &t) const {
+    return operand.bits + (operand.reg < 0 ? 0 : t.registers[operand.reg]);
+  }
+  char *place(const Instruction &i, const Operand &operand, const Thread &t,
+              size_t bytes);
+  char *sharedAt(const Instruction &i, uint64_t at, size_t bytes);
+  void load(const Instruction &i, Thread &t);
+  void store(const Instruction &i, Thread &t);
+  void move(const Instruction &i, Thread &t);
+  void atomic(const Instruction &i, Thread &t);
+  void copyAsync(const Instruction &i, Thread &t);
+  void loadMatrices(const Instruction &i, Lanes &lanes);
+  void multiplyMatrices(const Instruction &i, Lanes &lanes);
+  void shuffle(const Instruction &i, Warp &warp, Lanes &lanes);
+  [[noreturn]] void fail(const Instruction &i, const std::string &what) const {
+    throw std::runtime_error("kernel " + kernel.name + ", line " +
+                             std::to_string(i.line) + ": " + what);
+  }
+
+  const Kernel &kernel;
+  const LaunchSize &size;
+  const std::vector<char> &parameters;
+  const IsMapped &isMapped;
+  const unsigned (&number)[3];
+  std::vector<char> shared;
+  std::vector<Thread> threads;
+  std::vector<Warp> warps;
+};
+} // namespace
+
+void Block::makeThreads() {
+  size_t count = size_t(size.block[0]) * size.block[1] * size.block[2];
+  threads.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    Thread &t = threads[i];
+    // Registers hold anything before they are written.
+    t.registers.assign(kernel.registers, 0xDEADBEEFDEADBEEF);
+    t.x = static_cast<unsigned>(i % size.block[0]);
+    t.y = static_cast<unsigned>(i / size.block[0] % size.block[1]);
+    t.z = static_cast<unsigned>(i / size.block[0] / size.block[1]);
+    if (i % warpLanes == 0)
+      warps.emplace_back();
+    warps.back().lanes.push_back(&t);
+  }
+}
+
+void Block::run(bool isReversed) {
+  auto isAlive = [](const Warp &warp) {
+    return std::any_of(warp.lanes.begin(), warp.lanes.end(),
+                       [](const Thread *t) { return !t->isDone; });
+  };
+  while (std::any_of(warps.begin(), warps.end(), isAlive)) {
+    for (size_t i = 0; i < warps.size(); ++i)
+      runWarp(warps[isReversed ? warps.size() - 1 - i : i]);
+    for (Warp &warp : warps)
+      warp.waits = false;
+  }
+}
+
+/// The threads that are furthest behind go, until the warp waits or ends.
+void Block::runWarp(Warp &warp) {
+  Lanes active;
+  while (true) {
+    size_t at = SIZE_MAX;
+    bool isAny = false;
+    for (Thread *t : warp.lanes) {
+      isAny |= !t->isDone;
+      if (!t->isDone && !t->isHeld)
+        at = std::min(at, t->at);
+    }
+    if (!isAny)
+      return;
+    if (at == SIZE_MAX) { // all are held: they go together
+      for (Thread *t : warp.lanes)
+        t->isHeld = false;
+      continue;
+    }
+    if (at >= kernel.body.size())
+      throw std::runtime_error("kernel " + kernel.name + " has no end");
+    const Instruction &i = kernel.body[at];
+    active.clear();
+    for (Thread *t : warp.lanes) {
+      if (t->isDone || t->at != at)
+        continue;
+      ++t->at;
+      if (i.predicate < 0 || (t->registers[i.predicate] & 1) != i.isNegated)
+        active.push_back(t);
+    }
+    if (!active.empty() && holdTogether(warp, i, active))
+      continue;
+    if (!active.empty() && !step(warp, i, active))
+      return;
+  }
+}
+
+/// Code that branches is laid out anyhow: threads of a warp that come to a
+/// barrier or a product first wait for the others.
+bool Block::holdTogether(Warp &warp, const Instruction &i, Lanes &active) {
+  if (i.op != "bar" && i.op != "barrier" && i.op != "ldmatrix" &&
+      i.op != "mma" && i.op != "shfl")
+    return false;
+  bool isAnyElsewhere = false;
+  for (Thread *t : warp.lanes)
+    isAnyElsewhere |= !t->isDone && !t->isHeld && t->at != active[0]->at;
+  if (!isAnyElsewhere)
+    return false;
+  for (Thread *t : active) {
+    --t->at;
+    t->isHeld = true;
+  }
+  return true;
+}
+
+bool Block::step(Warp &warp, const Instruction &i, Lanes &active) {
+  if (i.op == "bra") {
+    for (Thread *t : active)
+      t->at = static_cast<size_t>(i.target);
+    return true;
+  }
+  if (i.op == "ret" || i.op == "exit") {
+    for (Thread *t : active)
+      t->isDone = true;
+    return true;
+  }
+  if (i.op == "bar" || i.op == "barrier")
+    return wait(warp, i, active);
+  if (doWarp(i, warp, active))
+    return true;
+  for (Thread *t : active)
+    doThread(i, *t);
+  return true;
+}
+
+bool Block::wait(Warp &warp, const Instruction &i, Lanes &active) {
+  if (!i.has("sync"))
+    fail(i, "this barrier is not run here");
+  size_t alive = 0;
+  for (Thread *t : warp.lanes)
+    alive += !t->isDone;
+  if (alive != active.size())
+    fail(i, "a barrier that not all threads of a warp come to");
+  warp.waits = true;
+  return false;
+}
+
+uint64_t Block::special(const std::string &name, const Thread &t) const {
+  auto dimension = [&](const unsigned (&values)[3]) -> uint64_t {
+    return values[name.back() - 'x'];
+  };
+  if (name.compare(0, 5, "%tid.") == 0)
+    return dimension({t.x, t.y, t.z});
+  if (name.compare(0, 6, "%ntid.") == 0)
+    return dimension(size.block);
+  if (name.compare(0, 7, "%ctaid.") == 0)
+    return dimension(number);
+  if (name.compare(0, 8, "%nctaid.") == 0)
+    return dimension(size.grid);
+  if (name == "%laneid")
+    return static_cast<size_t>(&t - threads.data()) % warpLanes;
+  throw std::runtime_error("PTX: " + name + " is not known here");
+}
+
+uint64_t Block::value(const Operand &operand, const Thread &t) const {
+  switch (operand.kind) {
+  case Operand::Register:
+    return t.registers[operand.reg];
+  case Operand::Special:
+    return special(operand.name, t);
+  default:
+    return operand.bits;
+  }
+}
+
+char *Block::sharedAt(const Instruction &i, uint64_t at, size_t bytes) {
+  if (at % bytes != 0)
+    fail(i, "an address of shared memory that is not aligned");
+  if (at > shared.size() || bytes > shared.size() - at)
+    fail(i, "an address past shared memory: " + std::to_string(at));
+  return shared.data() + at;
+}
+
+char *Block::place(const Instruction &i, const Operand &operand,
+                   const Thread &t, size_t bytes) {
+  uint64_t at = address(operand, t);
+  if (i.has("shared"))
+    return sharedAt(i, at, bytes);
+  if (i.has("param")) {
+    if (at + bytes > parameters.size())
+      fail(i, "past the parameters");
+    return const_cast<char *>(parameters.data()) + at;
+  }
+  if (at % bytes != 0)
+    fail(i, "an address of memory that is not aligned");
+  if (!isMapped(at, bytes))
+    fail(i, "an address that is no memory of the device");
+  return reinterpret_cast<char *>(at);
+}
+
+void Block::load(const Instruction &i, Thread &t) {
+  const Operand &to = i.operands.at(0);
+  size_t bytes = i.type().bytes();
+  size_t count = to.kind == Operand::Vector ? to.parts.size() : 1;
+  const char *from = place(i, i.operands.at(1), t, bytes * count);
+  for (size_t k = 0; k < count; ++k) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, from + k * bytes, bytes);
+    if (i.type().kind == Type::Signed && bytes < 8)
+      bits = static_cast<uint64_t>(
+          static_cast<int64_t>(bits << (64 - 8 * bytes)) >> (64 - 8 * bytes));
+    const Operand &one =
+        count > 1 || to.kind == Operand::Vector ? to.parts[k] : to;
+    if (one.kind == Operand::Register)
+      t.registers[one.reg] = bits;
+  }
+}
+
+void Block::store(const Instruction &i, Thread &t) {
+  const Operand &from = i.operands.at(1);
+  size_t bytes = i.type().bytes();
+  bool isVector = from.kind == Operand::Vector;
+  size_t count = isVector ? from.parts.size() : 1;
+  char *to = place(i, i.operands.at(0), t, bytes * count);
+  for (size_t k = 0; k < count; ++k) {
+    uint64_t bits = value(isVector ? from.parts[k] : from, t);
+    std::memcpy(to + k * bytes, &bits, bytes);
+  }
+}
+
+/// Between a register and its parts.
+void Block::move(const Instruction &i, Thread &t) {
+  const Operand &to = i.operands[0], &from = i.operands[1];
+  if (to.kind == Operand::Vector) {
+    unsigned bits = i.type().bits / static_cast<unsigned>(to.parts.size());
+    for (size_t k = 0; k < to.parts.size(); ++k)
+      if (to.parts[k].kind == Operand::Register)
+        t.registers[to.parts[k].reg] =
+            value(from, t) >> (bits * k) & ((uint64_t(1) << bits) - 1);
+    return;
+  }
+  unsigned bits = i.type().bits / static_cast<unsigned>(from.parts.size());
+  uint64_t whole = 0;
+  for (size_t k = 0; k < from.parts.size(); ++k)
+    whole |= (value(from.parts[k], t) & ((uint64_t(1) << bits) - 1))
+             << (bits * k);
+  t.registers[to.reg] = whole;
+}
+
+void Block::atomic(const Instruction &i, Thread &t) {
+  if (!i.has("add") || i.type().bits != 32)
+    fail(i, "this atomic operation is not run here");
+  bool hasResult = i.op == "atom";
+  char *to = place(i, i.operands.at(hasResult), t, 4);
+  uint32_t before = 0;
+  std::memcpy(&before, to, 4);
+  uint32_t after =
+      before + static_cast<uint32_t>(value(i.operands.at(hasResult + 1), t));
+  std::memcpy(to, &after, 4);
+  if (hasResult && i.operands[0].kind == Operand::Register)
+    t.registers[i.operands[0].reg] = before;
+}
+
+void Block::copyAsync(const Instruction &i, Thread &t) {
+  if (i.has("commit_group")) {
+    t.groups.emplace_back();
+    return;
+  }
+  if (i.has("wait_group") || i.has("wait_all")) {
+    size_t left = i.has("wait_all") ? 0 : value(i.operands.at(0), t);
+    while (t.groups.size() - 1 > left) {
+      for (const Copy &copy : t.groups.front()) {
+        std::memset(shared.data() + copy.to, 0, copy.bytes);
+        std::memcpy(shared.data() + copy.to,
+                    reinterpret_cast<const void *>(copy.from), copy.given);
+      }
+      t.groups.erase(t.groups.begin());
+    }
+    return;
+  }
+  Copy copy;
+  copy.bytes = value(i.operands.at(2), t);
+  copy.given = i.operands.size() > 3 ? value(i.operands[3], t) : copy.bytes;
+  copy.to = address(i.operands[0], t);
+  copy.from = address(i.operands[1], t);
+  std::memset(sharedAt(i, copy.to, copy.bytes), 0xff, copy.bytes);
+  if (copy.from % copy.bytes != 0)
+    fail(i, "an address of memory that is not aligned");
+  if (copy.given && !isMapped(copy.from, copy.given))
+    fail(i, "an address that is no memory of the device");
+  t.groups.back().push_back(copy);
+}
+
+/// Row r of matrix k lies where lane 8 k + r says.
+void Block::loadMatrices(const Instruction &i, Lanes &lanes) {
+  const std::vector<Operand> &to = i.operands.at(0).parts;
+  bool isTurned = i.has("trans");
+  uint16_t matrix[8][8];
+  for (size_t k = 0; k < to.size(); ++k) {
+    for (size_t row = 0; row < 8; ++row)
+      std::memcpy(matrix[row],
+                  sharedAt(i, address(i.operands[1], *lanes[8 * k + row]), 16),
+                  16);
+    for (size_t lane = 0; lane < warpLanes; ++lane) {
+      size_t row = lane / 4, column = lane % 4 * 2;
+      uint32_t low = isTurned ? matrix[column][row] : matrix[row][column];
+      uint32_t high =
+          isTurned ? matrix[column + 1][row] : matrix[row][column + 1];
+      lanes[lane]->registers[to[k].reg] = low | high << 16;
+    }
+  }
+}
+
+/// m16n8k16 with sums in f32.
+void Block::multiplyMatrices(const Instruction &i, Lanes &lanes) {
+  if (!i.has("m16n8k16") || i.types.size() != 4)
+    fail(i, "this product of matrices is not run here");
+  bool isBF16 = i.types[1].kind == Type::BFloat;
+  float x[16][16], y[16][8];
+  auto element = [&](const Operand &operand, size_t lane, int half) {
+    uint64_t bits = value(operand, *lanes[lane]);
+    return halfToFloat(static_cast<uint16_t>(bits >> (16 * half)), isBF16);
+  };
+  for (size_t lane = 0; lane < warpLanes; ++lane) {
+    size_t group = lane / 4, pair = lane % 4 * 2;
+    for (size_t half = 0; half < 2; ++half) {
+      for (size_t k = 0; k < 4; ++k)
+        x[group + k % 2 * 8][pair + half + k / 2 * 8] =
+            element(i.operands[1].parts[k], lane, static_cast<int>(half));
+      for (size_t k = 0; k < 2; ++k)
+        y[pair + half + k * 8][group] =
+            element(i.operands[2].parts[k], lane, static_cast<int>(half));
+    }
+  }
+  for (size_t lane = 0; lane < warpLanes; ++lane)
+    for (size_t k = 0; k < 4; ++k) {
+      size_t row = lane / 4 + k / 2 * 8, column = lane % 4 * 2 + k % 2;
+      uint32_t bits =
+          static_cast<uint32_t>(value(i.operands[3].parts[k], *lanes[lane]));
+      float sum;
+      std::memcpy(&sum, &bits, 4);
+      for (size_t s = 0; s < 16; ++s)
+        sum += x[row][s] * y[s][column];
+      std::memcpy(&bits, &sum, 4);
+      lanes[lane]->registers[i.operands[0].parts[k].reg] = bits;
+    }
+}
+
+void Block::shuffle(const Instruction &i, Warp &warp, Lanes &lanes) {
+  std::vector<uint64_t> given;
+  for (Thread *t : warp.lanes)
+    given.push_back(value(i.operands.at(1), *t));
+  for (Thread *t : lanes) {
+    auto lane = static_cast<unsigned>((t - threads.data()) % warpLanes);
+    auto by = static_cast<unsigned>(value(i.operands.at(2), *t));
+    unsigned from = i.has("bfly")  ? lane ^ by
+                    : i.has("up")  ? (lane >= by ? lane - by : lane)
+                    : i.has("idx") ? by
+                                   : warpLanes;
+    if (from >= given.size())
+      fail(i, "this shuffle is not run here");
+    t->registers[i.operands[0].reg] = given[from];
+  }
+}
+
+/// What the threads of a warp do together; false where it is something else.
+bool Block::doWarp(const Instruction &i, Warp &warp, Lanes &active) {
+  bool isMatrix = i.op == "ldmatrix" || i.op == "mma";
+  if (!isMatrix && i.op != "shfl")
+    return false;
+  if (active.size() != warpLanes && isMatrix)
+    fail(i, "not all threads of the warp are here");
+  if (i.op == "ldmatrix")
+    loadMatrices(i, active);
+  else if (i.op == "mma")
+    multiplyMatrices(i, active);
+  else
+    shuffle(i, warp, active);
+  return true;
+}
+
+void Block::doThread(const Instruction &i, Thread &t) {
+  if (i.op == "ld")
+    return load(i, t);
+  if (i.op == "st")
+    return store(i, t);
+  if (i.op == "fence" || i.op == "membar")
+    return;
+  if (i.op == "cp")
+    return copyAsync(i, t);
+  if (i.op == "atom" || i.op == "red")
+    return atomic(i, t);
+  if (i.op == "mov" && (i.operands.at(0).kind == Operand::Vector ||
+                        i.operands.at(1).kind == Operand::Vector))
+    return move(i, t);
+  uint64_t x[4] = {};
+  for (size_t k = 1; k < i.operands.size() && k <= 4; ++k)
+    x[k - 1] = value(i.operands[k], t);
+  uint64_t result = compute(i, x);
+  t.registers[i.operands.at(0).reg] = result;
+}
+
+void einhead::fake::ptx::run(const Kernel &kernel, const LaunchSize &size,
+                             const std::vector<char> &parameters,
+                             const IsMapped &isMapped) {
+  if (!kernel.error.empty())
+    throw std::runtime_error(kernel.error);
+  unsigned at[3];
+  for (at[2] = 0; at[2] < size.grid[2]; ++at[2])
+    for (at[1] = 0; at[1] < size.grid[1]; ++at[1])
+      for (at[0] = 0; at[0] < size.grid[0]; ++at[0])
+        Block(kernel, size, parameters, isMapped, at).run(at[0] % 2 == 1);
+}
