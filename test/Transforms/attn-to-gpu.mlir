@@ -85,3 +85,19 @@ func.func @bytes(%q: memref<2x8x4x128xbf16>, %k: memref<2x8x1024x128xf8E4M3FN>,
       outs(%out : memref<2x8x4x128xf32>)
   return
 }
+
+// Extents may be known at run time alone: of keys that are values too, here.
+
+// CHECK-LABEL: func.func @grows
+// CHECK: memref.dim
+// CHECK-NOT: tensor.dim
+// CHECK: gpu.launch_func @kernels::@grows_attention_0
+func.func @grows(%q: memref<2x3x64xbf16>, %k: memref<2x?x64xf8E4M3FN>,
+    %out: memref<2x3x64xf32>) {
+  attn.attention "brk, bmk, bmv -> brv" query(%q : memref<2x3x64xbf16>)
+      key(%k : memref<2x?x64xf8E4M3FN>) value(%k : memref<2x?x64xf8E4M3FN>)
+      scale 0.125 shared_kv
+      schedule <chunk = 64, key_tile = 64, row_tile = 3, lanes = 32, products = wgmma>
+      outs(%out : memref<2x3x64xf32>)
+  return
+}
