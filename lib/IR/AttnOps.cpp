@@ -63,7 +63,9 @@ OpFoldResult einhead::attn::letterExtent(OpBuilder &builder, AttentionLike op,
     return builder.getIndexAttr(extent);
   for (auto &[value, term] : termsOf(op))
     if (int64_t at = indexOf(term, letter); at >= 0)
-      return tensor::getMixedSize(builder, op.getLoc(), value, at);
+      return isa<MemRefType>(value.getType())
+                 ? memref::getMixedSize(builder, op.getLoc(), value, at)
+                 : tensor::getMixedSize(builder, op.getLoc(), value, at);
   llvm_unreachable("a verified attention has an operand for each letter");
 }
 

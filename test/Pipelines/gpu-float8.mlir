@@ -1,7 +1,7 @@
 // Keys and values of f8E4M3FN in kernels: loaded as bytes, 16 at a time, and
 // widened by instructions that every GPU has; a rounded row is appended.
 
-// RUN: einhead-opt --einhead-to-gpu='stop-after=vector' %s | FileCheck %s --check-prefix=VECTOR
+// RUN: einhead-opt --einhead-to-gpu='chip=sm_80 stop-after=vector' %s | FileCheck %s --check-prefix=VECTOR
 // RUN: %einhead compile --target=cuda --chip=sm_80 --emit=ptx %s -o - | FileCheck %s --check-prefix=PTX
 // RUN: %einhead compile --target=cuda --chip=sm_90a --no-fuse %s -o %t.einhead
 // RUN: %einhead inspect %t.einhead | FileCheck %s --check-prefix=INSPECT

@@ -16,6 +16,18 @@ func.func @mqa(%q: tensor<2x71x64xbf16>, %k: tensor<2x512x64xbf16>,
   return %r : tensor<2x71x64xf32>
 }
 
+// Many rows of bytes: rounds of twice as many keys.
+
+// CHECK: one kernel of wgmma (sm_90a), tiles of 128 keys by 64 rows padded to 64, 4 stages, 2 warpgroups, 1 blocks on an SM
+func.func @bytes(%q: tensor<2x64x128xbf16>, %k: tensor<2x512x128xf8E4M3FN>,
+    %v: tensor<2x512x128xf8E4M3FN>, %out: tensor<2x64x128xf32>) -> tensor<2x64x128xf32> {
+  %r = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x64x128xbf16>)
+      key(%k : tensor<2x512x128xf8E4M3FN>) value(%v : tensor<2x512x128xf8E4M3FN>)
+      scale 0.125 shared_kv
+      outs(%out : tensor<2x64x128xf32>) -> tensor<2x64x128xf32>
+  return %r : tensor<2x64x128xf32>
+}
+
 // CHECK: no tensor cores: the extent of 'k' is no multiple of 8
 func.func @odd(%q: tensor<2x4x9xbf16>, %k: tensor<2x512x9xbf16>,
     %v: tensor<2x512x16xbf16>, %out: tensor<2x4x16xf32>) -> tensor<2x4x16xf32> {

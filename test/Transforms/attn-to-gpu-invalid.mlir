@@ -23,3 +23,42 @@ func.func @wide(%q: memref<8x128xf32>, %k: memref<64x128xf32>,
       outs(%out : memref<8x128xf32>)
   return
 }
+
+// -----
+
+func.func @mixed(%q: memref<8x128xbf16>, %k: memref<64x128xf8E4M3FN>,
+    %v: memref<64x128xbf16>, %out: memref<8x128xf32>) {
+  // expected-error @+1 {{has products by wgmma in its schedule, but key and value differ in element type}}
+  attn.attention "rk, mk, mv -> rv" query(%q : memref<8x128xbf16>)
+      key(%k : memref<64x128xf8E4M3FN>) value(%v : memref<64x128xbf16>) scale 0.1
+      shared_kv
+      schedule <chunk = 64, key_tile = 64, row_tile = 8, lanes = 32, products = wgmma>
+      outs(%out : memref<8x128xf32>)
+  return
+}
+
+// -----
+
+func.func @scaled(%q: memref<8x128xbf16>, %k: memref<64x128xf8E4M3FN>,
+    %v: memref<64x128xf8E4M3FN>, %scales: memref<64xf32>, %out: memref<8x128xf32>) {
+  // expected-error @+1 {{has products by wgmma in its schedule, but key or value has a scale for each row}}
+  attn.attention "rk, mk, mv -> rv" query(%q : memref<8x128xbf16>)
+      key(%k : memref<64x128xf8E4M3FN>) value(%v : memref<64x128xf8E4M3FN>)
+      scale 0.1 key_scale(%scales : memref<64xf32>) shared_kv
+      schedule <chunk = 64, key_tile = 64, row_tile = 8, lanes = 32, products = wgmma>
+      outs(%out : memref<8x128xf32>)
+  return
+}
+
+// -----
+
+func.func @narrow(%q: memref<8x24xbf16>, %k: memref<64x24xf8E4M3FN>,
+    %v: memref<64x32xf8E4M3FN>, %out: memref<8x32xf32>) {
+  // expected-error @+1 {{has products by wgmma in its schedule, but the extent of 'k' is no multiple of 16, so that rows are no multiples of 16 bytes}}
+  attn.attention "rk, mk, mv -> rv" query(%q : memref<8x24xbf16>)
+      key(%k : memref<64x24xf8E4M3FN>) value(%v : memref<64x32xf8E4M3FN>)
+      scale 0.1 shared_kv
+      schedule <chunk = 64, key_tile = 64, row_tile = 8, lanes = 32, products = wgmma>
+      outs(%out : memref<8x32xf32>)
+  return
+}

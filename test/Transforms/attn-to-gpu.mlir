@@ -56,3 +56,48 @@ func.func @latent(%q: memref<2x16x576xbf16>, %k: memref<2x1024x576xbf16>,
       outs(%out : memref<2x16x512xf32>)
   return
 }
+
+// Keys and values of bytes become f16 in registers, which are a wgmma's operand
+// A; boxes have twice as many columns, and queries a factor for each row.
+
+// CHECK-LABEL: func.func @bytes
+// CHECK-DAG: %[[CODE:.*]] = arith.constant 0 : i64
+// CHECK: call @einhead_host_tensor_map(%{{[^,]*}}, %{{[^,]*}}, %[[CODE]]
+// CHECK: gpu.launch_func @kernels::@bytes_attention_0
+// KERNEL: llvm.func @bytes_attention_0
+// KERNEL-SAME: nvvm.maxntid = array<i32: 160, 1, 1>
+// KERNEL: llvm.fpext %{{.*}} : vector<8xbf16> to vector<8xf32>
+// KERNEL: nvvm.ldmatrix {{.*}}layout = #nvvm.mma_layout<row>, num = 4
+// KERNEL: llvm.call_intrinsic "llvm.nvvm.e4m3x2.to.f16x2.rn"
+// KERNEL: llvm.inline_asm has_side_effects {{.*}}wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16
+// KERNEL: nvvm.ldmatrix {{.*}}layout = #nvvm.mma_layout<col>, num = 4
+// KERNEL: llvm.call_intrinsic "llvm.nvvm.prmt"
+// KERNEL: llvm.inline_asm has_side_effects {{.*}}wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16
+// KERNEL-NOT: nvvm.wgmma.mma_async
+func.func @bytes(%q: memref<2x8x4x128xbf16>, %k: memref<2x8x1024x128xf8E4M3FN>,
+    %v: memref<2x8x1024x128xf8E4M3FN>, %lengths: memref<2xi64>,
+    %out: memref<2x8x4x128xf32>) {
+  attn.attention "bgrk, bgmk, bgmv -> bgrv" query(%q : memref<2x8x4x128xbf16>)
+      key(%k : memref<2x8x1024x128xf8E4M3FN>)
+      value(%v : memref<2x8x1024x128xf8E4M3FN>)
+      scale 0.0883883461 valid(%lengths : memref<2xi64>) shared_kv
+      schedule <chunk = 64, key_tile = 64, row_tile = 4, lanes = 32, products = wgmma>
+      outs(%out : memref<2x8x4x128xf32>)
+  return
+}
+
+// Extents may be known at run time alone: of keys that are values too, here.
+
+// CHECK-LABEL: func.func @grows
+// CHECK: memref.dim
+// CHECK-NOT: tensor.dim
+// CHECK: gpu.launch_func @kernels::@grows_attention_0
+func.func @grows(%q: memref<2x3x64xbf16>, %k: memref<2x?x64xf8E4M3FN>,
+    %out: memref<2x3x64xf32>) {
+  attn.attention "brk, bmk, bmv -> brv" query(%q : memref<2x3x64xbf16>)
+      key(%k : memref<2x?x64xf8E4M3FN>) value(%k : memref<2x?x64xf8E4M3FN>)
+      scale 0.125 shared_kv
+      schedule <chunk = 64, key_tile = 64, row_tile = 3, lanes = 32, products = wgmma>
+      outs(%out : memref<2x3x64xf32>)
+  return
+}

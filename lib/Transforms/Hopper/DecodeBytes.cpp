@@ -127,6 +127,12 @@ void DecodeEmitter::loadScaledQueries(const Item &item) {
 // Products
 //===----------------------------------------------------------------------===//
 
+// Operands are converted in batches, and while one is multiplied the next one
+// is converted.  Those of products that are under way take registers: where
+// there are many batches, the last one but one is waited for.
+
+static constexpr int64_t mostBatches = 2;
+
 /// Four matrices, each of 8 rows of 16 bytes, whose rows the lanes point at.
 Values DecodeEmitter::loadFragments(Value offset, bool turned) {
   MLIRContext *context = b.getContext();
@@ -212,6 +218,10 @@ Values DecodeEmitter::byteScores(Value keyOffset) {
                          ArrayRef<Value>(operands).slice((k - first) * 4, 4),
                          queries, /*accumulate=*/k > 0);
     }
+    if (shape.keyBlocks * steps > mostBatches * batch) {
+      wgmmaCommit();
+      wgmmaWait(1);
+    }
   }
   return sums;
 }
@@ -219,8 +229,9 @@ Values DecodeEmitter::byteScores(Value keyOffset) {
 /// O^T += V^T P^T of a round's keys, whose values stand from `valueOffset` on.
 void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
   int64_t perBlock = blocks() * 4;
+  int64_t batches = shape.outputBlocks() * shape.keyBlocks;
   pin(outputs);
-  for (int64_t i = 0; i < shape.outputBlocks() * shape.keyBlocks; ++i) {
+  for (int64_t i = 0; i < batches; ++i) {
     int64_t block = i / shape.keyBlocks, half = i % shape.keyBlocks;
     // 64 columns are half a box; each warp has a chunk of 16.
     Value chunk = xorOf(add(groupWarp, block % 2 * 4), rem(lane, 8));
@@ -246,6 +257,10 @@ void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
           ArrayRef<Value>(operands).slice(k * 4, 4),
           descriptor(add(weightsOffset, weightsAt(half * 4 + k))),
           /*accumulate=*/true);
+    if (batches > mostBatches) {
+      wgmmaCommit();
+      wgmmaWait(1);
+    }
   }
   wgmmaCommit();
   wgmmaWait();

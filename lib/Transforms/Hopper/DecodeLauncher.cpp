@@ -71,9 +71,10 @@ size_t Launcher::tensorMap(Value memref, StringRef term, char column,
     return getValueOrCreateConstantIndexOp(
         b, b.getLoc(), metadata.getConstifiedMixedSizes()[term.find(letter)]);
   };
-  Value bytes = index(2);
+  Value bytes = index(shape.byteKeys ? 1 : 2);
   SmallVector<Value> sizes = {extent(column), extent(roles.key[0])}, strides,
-                     box = {index(64), index(shape.stageKeys())};
+                     box = {index(shape.boxColumns()),
+                            index(shape.stageKeys())};
   auto addStride = [&](char letter) {
     Value stride = getValueOrCreateConstantIndexOp(
         b, b.getLoc(), metadata.getConstifiedMixedStrides()[term.find(letter)]);
@@ -96,7 +97,7 @@ size_t Launcher::tensorMap(Value memref, StringRef term, char column,
     return arith::ConstantIntOp::create(b, value, 64);
   };
   // Codes of element types: runtime.h.
-  int64_t code = shape.element.isF16() ? 1 : 2;
+  int64_t code = shape.byteKeys ? 0 : shape.element.isF16() ? 1 : 2;
   call("einhead_host_tensor_map", {},
        {map, einhead::pointerTo(b, memref), i64(code), i64(sizes.size()),
         array(sizes), array(strides), array(box), i64(128)});

@@ -38,28 +38,54 @@ static std::string whyNotMask(AttentionLike op, MaskAttr mask) {
   return "";
 }
 
-std::string einhead::hopper::whyNotDecodeKernel(AttentionOp op) {
-  auto like = cast<AttentionLike>(op.getOperation());
-  AttentionRoles roles = rolesOf(like);
-  Type element = getElementTypeOrSelf(op.getQuery());
-  if (!element.isBF16() && !element.isF16())
+/// Whether key and value are bytes that consumers convert.
+static bool hasByteKeys(AttentionOp op) {
+  return isa<Float8E4M3FNType>(getElementTypeOrSelf(op.getKey()));
+}
+
+static std::string whyNotTypes(AttentionOp op) {
+  Type query = getElementTypeOrSelf(op.getQuery());
+  if (!query.isBF16() && !query.isF16())
     return "the query is neither bf16 nor f16";
-  for (Value operand : {op.getKey(), op.getValue()})
-    if (getElementTypeOrSelf(operand) != element)
-      return "query, key and value differ in element type";
+  Type key = getElementTypeOrSelf(op.getKey());
+  if (getElementTypeOrSelf(op.getValue()) != key)
+    return "key and value differ in element type";
+  if (key != query && !hasByteKeys(op))
+    return "key and value are neither f8E4M3FN nor of the query's type";
+  if (op.getKeyScale() || op.getValueScale())
+    return "key or value has a scale for each row";
   Type output = getElementTypeOrSelf(op.getOutput());
   if (!output.isF32() && !output.isBF16() && !output.isF16())
     return "the output is not f32, f16 or bf16";
+  return "";
+}
+
+/// TMA reads rows of whole 16 bytes.
+static std::string whyNotColumns(AttentionOp op, const AttentionRoles &roles) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  int64_t multiple = hasByteKeys(op) ? 16 : 8;
+  for (char letter : {roles.depth[0], roles.value[0]})
+    if (staticExtent(like, letter) % multiple)
+      return (llvm::Twine("the extent of '") + llvm::Twine(letter) +
+              "' is no multiple of " + llvm::Twine(multiple) +
+              ", so that rows are no multiples of 16 bytes")
+          .str();
+  return "";
+}
+
+std::string einhead::hopper::whyNotDecodeKernel(AttentionOp op) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  if (std::string why = whyNotTypes(op); !why.empty())
+    return why;
   if (!op.getSharedKv())
     return "its rows do not share K and V";
   for (char letter : roles.row)
     if (ShapedType::isDynamic(staticExtent(like, letter)))
       return std::string("the extent of row letter '") + letter +
              "' is dynamic";
-  for (char letter : {roles.depth[0], roles.value[0]})
-    if (staticExtent(like, letter) % 8)
-      return std::string("the extent of '") + letter +
-             "' is no multiple of 8, so that rows are no multiples of 16 bytes";
+  if (std::string why = whyNotColumns(op, roles); !why.empty())
+    return why;
   if (roles.queryTerm.back() != roles.depth[0])
     return "depth is not the last letter of the query";
   // A tensor map has at most 5 dimensions, two of which are keys and columns.
@@ -95,17 +121,18 @@ static bool isValueInKey(AttentionOp op) {
          keyView.getMixedOffsets() == view.getMixedOffsets();
 }
 
-/// Registers of a thread that computes `rows` rows: accumulators, scores before
-/// and after, sums, and what else it needs (what ptxas takes without spilling
-/// more than a few words).
-static int64_t registersFor(int64_t rows, int64_t widthBoxes) {
-  return rows / 8 * (4 * widthBoxes + 10) + 32;
+/// Registers of a thread that computes `rows` rows: accumulators, scores, sums,
+/// operands that were converted, and what else it needs (what ptxas takes
+/// without spilling more than a few words).
+static int64_t registersFor(const DecodeShape &shape, int64_t rows) {
+  int64_t each = 4 * shape.outputBlocks() + 4 * shape.keyBlocks + 6;
+  return rows / 8 * each + (shape.byteKeys ? 56 : 32);
 }
 
 /// As many rows as registers allow, in blocks of about the same size.
-static int64_t rowsOfUnit(int64_t rows, int64_t widthBoxes) {
-  int64_t most = 8;
-  while (registersFor(most + 8, widthBoxes) <= DecodeShape::registers(2))
+static int64_t rowsOfUnit(const DecodeShape &shape) {
+  int64_t most = 8, rows = shape.totalRows;
+  while (registersFor(shape, most + 8) <= DecodeShape::registers(2))
     most += 8;
   if (rows <= most)
     return rows;
@@ -131,9 +158,9 @@ static bool isWide(const DecodeShape &shape) {
          shape.widthBoxes() <= mostBoxes && shape.depthBoxes() <= mostBoxes + 1;
 }
 
-DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
+/// What there is to compute.
+static DecodeShape shapeOf(AttentionOp op, const AttentionRoles &roles) {
   auto like = cast<AttentionLike>(op.getOperation());
-  AttentionRoles roles = rolesOf(like);
   DecodeShape shape;
   shape.totalRows = 1;
   for (char letter : roles.row)
@@ -141,9 +168,33 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   shape.depth = staticExtent(like, roles.depth[0]);
   shape.width = staticExtent(like, roles.value[0]);
   shape.valueInKey = isValueInKey(op);
-  shape.element = getElementTypeOrSelf(op.getKey());
+  shape.byteKeys = hasByteKeys(op);
+  shape.query = getElementTypeOrSelf(op.getQuery());
+  shape.element =
+      shape.byteKeys ? Float16Type::get(op.getContext()) : shape.query;
   shape.output = getElementTypeOrSelf(op.getOutput());
   shape.scale = op.getScale().convertToDouble();
+  return shape;
+}
+
+/// Many rows of bytes wait for tensor cores, exponentials and barriers more
+/// than for memory: rounds of twice as many keys have fewer of the latter.
+static bool takeLargeRounds(DecodeShape &shape) {
+  DecodeShape large = shape;
+  large.groups = 2;
+  large.keyBlocks = 2;
+  large.keyTile = large.roundKeys();
+  if (registersFor(large, large.paddedRows()) > DecodeShape::registers(2) ||
+      !takeStages(large))
+    return false;
+  shape = large;
+  return true;
+}
+
+DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
+  auto like = cast<AttentionLike>(op.getOperation());
+  AttentionRoles roles = rolesOf(like);
+  DecodeShape shape = shapeOf(op, roles);
   shape.keyTile = 64;
   if (isWide(shape)) {
     int64_t blocks = llvm::divideCeil(shape.totalRows, 64);
@@ -155,7 +206,7 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
     shape.blocksPerSM = 1;
     return shape;
   }
-  shape.rows = rowsOfUnit(shape.totalRows, shape.widthBoxes());
+  shape.rows = rowsOfUnit(shape);
 
   // Few rows wait for memory: two small blocks overlap their ends.  Many rows
   // need groups that compute while others wait.
@@ -163,11 +214,13 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
   constexpr int64_t fewRows = 16, fewKeys = 512;
   int64_t keys = staticExtent(like, roles.key[0]);
   bool isShort = !ShapedType::isDynamic(keys) && keys <= fewKeys;
-  bool isSmall = shape.paddedRows() <= fewRows && shape.widthBoxes() <= 2 &&
-                 shape.depthBoxes() <= 2;
+  bool isSmall = shape.paddedRows() <= fewRows && shape.outputBlocks() <= 2 &&
+                 shape.queryBoxes() <= 2;
   shape.blocksPerSM = !isSmall ? 1 : isShort ? 3 : 2;
   shape.groups = isSmall ? 1 : mostGroups;
-  int64_t registers = registersFor(shape.paddedRows(), shape.widthBoxes());
+  if (shape.byteKeys && !isSmall && takeLargeRounds(shape))
+    return shape;
+  int64_t registers = registersFor(shape, shape.paddedRows());
   while (shape.groups > 1 && registers > DecodeShape::registers(shape.groups))
     --shape.groups;
   while (!takeStages(shape))

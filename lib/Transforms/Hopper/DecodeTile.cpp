@@ -259,6 +259,23 @@ Value DecodeEmitter::largest(ArrayRef<Value> values) {
               largest(values.drop_front(half)));
 }
 
+/// Whether a score exceeds what its row's weights refer to by more than slack.
+/// Positive numbers are in the order of their bits, above the negative ones;
+/// and the maximum of three integers is one instruction.
+static Value exceedSlack(KernelBuilder &k, ArrayRef<Value> scores,
+                         double slack) {
+  auto bits = [&](Value x) -> Value {
+    return LLVM::BitcastOp::create(k.b, k.b.getI32Type(), x);
+  };
+  Value most[2];
+  for (auto [i, score] : llvm::enumerate(scores)) {
+    Value &max = most[i / 2 % 2];
+    max = max ? k.maxOf(max, bits(score)) : bits(score);
+  }
+  Value max = most[1] ? k.maxOf(most[0], most[1]) : most[0];
+  return k.isLess(bits(k.f32(slack)), max);
+}
+
 /// Each warp's largest scores of its keys, to where the group finds them.
 void DecodeEmitter::storeMaxima(ArrayRef<Value> scores) {
   for (int64_t row = 0; row < blocks() * 2; ++row) {
@@ -410,8 +427,9 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
 
   Values rowReferences = rowValues(references);
   Values scaled = relative(raw, rowReferences);
-  Value exceeds = isGreaterF(largest(scaled), f32(slack + headroom()));
-  Value grows = barrierAny(groupBarrier, 128, orOf(carried.unseen, exceeds));
+  Value grows = barrierAny(
+      groupBarrier, 128,
+      orOf(carried.unseen, exceedSlack(*this, scaled, slack + headroom())));
   Values state = ifElse(
       grows,
       [&] {
