@@ -9,6 +9,11 @@
 #include "DefaultPasses.h"
 #include "einhead/runtime.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Analysis/RuntimeLibcallInfo.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/CodeGen/Passes.h"
+#include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -189,6 +194,42 @@ void einhead::optimize(Module &module, TargetMachine &machine,
   widenOddLoads(module);
 }
 
+/// The passes from IR to an object; true where the target writes none.  With
+/// AVX-512 the instructions stay in the order of the IR: our loops read K, V
+/// and weights in the order of their addresses, and LLVM's schedulers would
+/// take the loads of neighbouring rows in turns, which the hardware's
+/// prefetchers do not follow (docs/Performance.md).  With 16 registers the
+/// schedulers save spills; code of tiles was measured with them.
+static bool addPasses(legacy::PassManager &passes, TargetMachine &machine,
+                      raw_pwrite_stream &stream) {
+  constexpr CodeGenFileType kind = CodeGenFileType::ObjectFile;
+  StringRef features = machine.getTargetFeatureString();
+  bool keepsOrder =
+      features.contains("+avx512f") && !features.contains("+amx-tile");
+  if (!keepsOrder)
+    return machine.addPassesToEmitFile(passes, stream, nullptr, kind);
+  TargetPassConfig *config = machine.createPassConfig(passes);
+  for (AnalysisID scheduler :
+       {&MachineSchedulerID, &PostMachineSchedulerID, &PostRASchedulerID})
+    config->disablePass(scheduler);
+  auto *info = new MachineModuleInfoWrapperPass(&machine);
+  const TargetOptions &options = machine.Options;
+  passes.add(config);
+  passes.add(info);
+  passes.add(new RuntimeLibraryInfoWrapper(
+      machine.getTargetTriple(), options.ExceptionModel, options.FloatABIType,
+      options.EABIVersion, options.MCOptions.ABIName, options.VecLib));
+  if (config->addISelPasses())
+    return true;
+  config->addMachinePasses();
+  config->setInitialized();
+  if (machine.addAsmPrinter(passes, stream, nullptr, kind,
+                            info->getMMI().getContext()))
+    return true;
+  passes.add(createFreeMachineFunctionPass());
+  return false;
+}
+
 Expected<std::string> einhead::emitObject(Module &module,
                                           TargetMachine &machine) {
   SmallString<0> bytes;
@@ -196,8 +237,7 @@ Expected<std::string> einhead::emitObject(Module &module,
   legacy::PassManager passes;
   passes.add(new TargetLibraryInfoWrapperPass(
       allowedLibrary(machine.getTargetTriple())));
-  if (machine.addPassesToEmitFile(passes, stream, nullptr,
-                                  CodeGenFileType::ObjectFile))
+  if (addPasses(passes, machine, stream))
     return createStringError(std::make_error_code(std::errc::not_supported),
                              "the target writes no object files");
   passes.run(module);

@@ -155,7 +155,7 @@ llvm::Expected<TargetInfo> TargetInfo::get(llvm::StringRef text) {
   // Measured on Zen 4, whose requests wait in the queue of the first cache,
   // while its prefetchers have one of their own.
   if (llvm::StringRef(target.cpu).starts_with("znver"))
-    target.followedBytes = 1024;
+    target.followedBytes = 128;
   return target;
 }
 

@@ -16,6 +16,9 @@
 // instructions.  Those leave the columns of an accumulator in an order of their
 // own, so that it is brought into that order before the keys of a tile and back
 // afterwards.
+//
+// Where V is read several times and nothing is asked for ahead, it is taken
+// page by page: the hardware's prefetchers go on while a page is read again.
 
 #include "PairMath.h"
 #include "TileProducts.h"
@@ -23,6 +26,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace einhead;
@@ -38,7 +42,9 @@ public:
   Value keepWeights(Value row, ArrayRef<Value> weights, Value total) override;
   bool roundsWeights() const override { return pairs; }
   void values(Value start, Value count, bool full) override;
-  bool readsInOrder() const override { return t.rows <= squareBlock(); }
+  bool readsInOrder() const override {
+    return t.rows <= squareBlock() && rowsAdjoin(t.roles);
+  }
 
 private:
   /// Rows of a block of as many keys, or of half as many.
@@ -55,8 +61,16 @@ private:
   Value keyVector(Value keyRow, Value column, int64_t valid);
   Value heldScores(ValueRange queries, int64_t block, const Rows &keyRows);
   Value streamedScores(Value row, int64_t block, const Rows &keyRows);
-  void valueBlock(Value row, int64_t block, Value start, Value count,
-                  Value column, int64_t vectors, int64_t columns, bool full);
+  /// Keys [from, to) of the tile that begins at `start`, in whole or in pieces;
+  /// `full`: all of them exist.
+  struct Keys {
+    Value start, from, to;
+    bool full, isFirst = true, isLast = true;
+  };
+  int64_t keysOfPiece(bool isReadAgain);
+  void valuesOf(const Keys &keys, int64_t most);
+  void valueBlock(Value row, int64_t block, const Keys &keys, Value column,
+                  int64_t vectors, int64_t columns);
   SmallVector<Value> valueStep(Value row, int64_t block, Value start, Value key,
                                Value column, int64_t vectors, int64_t columns,
                                ValueRange sums);
@@ -285,31 +299,63 @@ SmallVector<Value> RowProducts::pairStep(Value row, int64_t block, Value start,
 }
 
 /// `columns` columns from `column` on, in `vectors` vectors.
-void RowProducts::valueBlock(Value row, int64_t block, Value start, Value count,
-                             Value column, int64_t vectors, int64_t columns,
-                             bool full) {
+void RowProducts::valueBlock(Value row, int64_t block, const Keys &keys,
+                             Value column, int64_t vectors, int64_t columns) {
   SmallVector<Value> sums = t.loadSums(row, block, column, vectors, columns);
-  for (int64_t r = 0; pairs && r < block; ++r)
-    toUnpackedOrder(
-        b, llvm::MutableArrayRef<Value>(sums).slice(r * vectors, vectors));
-  auto keys = t.loop(t.index(0), count, pairs ? 2 : 1, sums,
+  auto ofRow = [&](int64_t r) {
+    return llvm::MutableArrayRef<Value>(sums).slice(r * vectors, vectors);
+  };
+  for (int64_t r = 0; pairs && keys.isFirst && r < block; ++r)
+    toUnpackedOrder(b, ofRow(r));
+  auto loop = t.loop(keys.from, keys.to, pairs ? 2 : 1, sums,
                      [&](Value key, ValueRange carried) -> SmallVector<Value> {
                        if (!pairs)
-                         return valueStep(row, block, start, key, column,
+                         return valueStep(row, block, keys.start, key, column,
                                           vectors, columns, carried);
                        Value hasSecond;
-                       if (!full || t.keyTile % 2)
+                       if (!keys.full || t.keyTile % 2)
                          hasSecond =
                              arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
-                                                   t.add(key, 1), count);
-                       return pairStep(row, block, start, key, hasSecond,
+                                                   t.add(key, 1), keys.to);
+                       return pairStep(row, block, keys.start, key, hasSecond,
                                        column, vectors, columns, carried);
                      });
-  sums = SmallVector<Value>(keys.getResults());
-  for (int64_t r = 0; pairs && r < block; ++r)
-    fromUnpackedOrder(
-        b, llvm::MutableArrayRef<Value>(sums).slice(r * vectors, vectors));
+  sums = SmallVector<Value>(loop.getResults());
+  for (int64_t r = 0; pairs && keys.isLast && r < block; ++r)
+    fromUnpackedOrder(b, ofRow(r));
   t.storeSums(row, block, column, columns, sums);
+}
+
+/// Keys whose values are a page, where they are read again for other rows and
+/// the hardware's prefetchers alone bring them; otherwise those of a tile.
+int64_t RowProducts::keysOfPiece(bool isReadAgain) {
+  constexpr int64_t page = 4096, fewest = 8;
+  Type element = getElementTypeOrSelf(t.op.getValue());
+  int64_t rowBytes = t.width * element.getIntOrFloatBitWidth() / 8;
+  int64_t keys =
+      std::max<int64_t>(fewest, llvm::bit_floor<uint64_t>(page / rowBytes));
+  // Sums that wait in the order of unpacking fill their vectors.
+  bool isWhole = t.width % step == 0 && t.keyTile % keys == 0;
+  bool isFollowed = readsInOrder() && !t.ahead && !t.isList;
+  return isReadAgain && isWhole && isFollowed ? keys : t.keyTile;
+}
+
+void RowProducts::valuesOf(const Keys &keys, int64_t most) {
+  overRowBlocks(most, [&](Value row, int64_t block) {
+    int64_t vectors = std::min<int64_t>(t.lanes / block, 8);
+    if (pairs)
+      vectors = std::max<int64_t>(vectors, 2);
+    int64_t chunk = vectors * t.lanes, whole = t.width / chunk * chunk;
+    t.loop(0, whole, chunk, [&](Value column) {
+      valueBlock(row, block, keys, column, vectors, chunk);
+    });
+    if (whole == t.width)
+      return;
+    int64_t left = llvm::divideCeil(t.width - whole, t.lanes);
+    if (pairs)
+      left = llvm::alignTo(left, 2);
+    valueBlock(row, block, keys, t.index(whole), left, t.width - whole);
+  });
 }
 
 /// Where one block of rows would do, half as many take twice the columns: V is
@@ -318,22 +364,13 @@ void RowProducts::values(Value start, Value count, bool full) {
   int64_t most = squareBlock();
   if (readsInOrder() && t.width * most > t.lanes * t.lanes)
     most = std::max<int64_t>(1, most / 2);
-  overRowBlocks(most, [&](Value row, int64_t block) {
-    int64_t vectors = std::min<int64_t>(t.lanes / block, 8);
-    if (pairs)
-      vectors = std::max<int64_t>(vectors, 2);
-    int64_t chunk = vectors * t.lanes, whole = t.width / chunk * chunk;
-    t.loop(0, whole, chunk, [&](Value column) {
-      valueBlock(row, block, start, count, column, vectors, chunk, full);
-    });
-    if (whole == t.width)
-      return;
-    int64_t left = llvm::divideCeil(t.width - whole, t.lanes);
-    if (pairs)
-      left = llvm::alignTo(left, 2);
-    valueBlock(row, block, start, count, t.index(whole), left, t.width - whole,
-               full);
-  });
+  int64_t piece = full ? keysOfPiece(t.rows > most) : t.keyTile;
+  if (piece >= t.keyTile)
+    return valuesOf({start, t.index(0), count, full}, most);
+  for (int64_t from = 0; from < t.keyTile; from += piece)
+    valuesOf({start, t.index(from), t.index(from + piece), full, from == 0,
+              from + piece == t.keyTile},
+             most);
 }
 
 std::unique_ptr<TileProducts> einhead::createRowProducts(TileBuilder &tile,

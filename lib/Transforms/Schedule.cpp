@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Hopper/DecodePlan.h"
+#include "TileBuilder.h"
 #include "einhead/Analysis/MaskReport.h"
 #include "einhead/Analysis/Remark.h"
 #include "einhead/IR/Tile.h"
@@ -143,6 +144,25 @@ static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
   return chunk;
 }
 
+/// Few rows whose K and V are read as they lie, where the hardware follows what
+/// is read in order: K and V take turns by two pages each, which is long enough
+/// a run and short enough a pause of the other.  Up to two rows are done with a
+/// line sooner than it comes, and ask for lines ahead; with more the hardware's
+/// prefetchers are ahead by themselves, and requests only stand in their way.
+/// One row has so little to do for a tile that a larger one is better.
+static void followMemory(AttentionOp op, const TargetInfo &target, int64_t rows,
+                         int64_t rowBits, int64_t &keyTile, int64_t &prefetch) {
+  constexpr int64_t line = 64, mostRows = 4, fewRows = 2;
+  constexpr int64_t twoPages = 2 * 4096;
+  auto like = cast<AttentionLike>(op.getOperation());
+  if (target.followedBytes <= line || op.getBlocks() || rows == 1 ||
+      rows > mostRows || !rowsAdjoin(rolesOf(like)))
+    return;
+  int64_t keys = llvm::bit_floor<uint64_t>(twoPages * 8 / rowBits);
+  keyTile = std::clamp(keys, target.f32Lanes(), keyTile);
+  prefetch = rows <= fewRows ? keyTile : 0;
+}
+
 /// Sizes for the vector path.
 ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   constexpr int64_t sharedRows = 128;
@@ -159,6 +179,8 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   int64_t prefetch = std::max(keyTile, target.prefetchBytes * 8 / rowBits);
   if (products == Products::Tiles)
     prefetch = keyTile;
+  else
+    followMemory(op, target, rows, rowBits, keyTile, prefetch);
   bool packed = products == Products::Tiles ||
                 isPackingWorth(rows, depth, lanes, products);
   // Queries, weights and the turned tile live on the stack of a thread.

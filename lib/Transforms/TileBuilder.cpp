@@ -25,6 +25,13 @@ Block *einhead::scratchBlock(Operation *op) {
   return &op->getParentOfType<func::FuncOp>().getBody().front();
 }
 
+bool einhead::rowsAdjoin(const AttentionRoles &roles) {
+  auto isInner = [&](llvm::StringRef term) {
+    return term.drop_back().ends_with(roles.key);
+  };
+  return isInner(roles.keyTerm) && isInner(roles.valueTerm);
+}
+
 scf::ForOp TileBuilder::loop(Value from, Value to, int64_t step,
                              ValueRange carried, CarryingBody body) {
   return scf::ForOp::create(

@@ -28,6 +28,10 @@
 
 namespace einhead {
 
+/// Whether the rows of K, and those of V, lie one behind the other, as in
+/// head-major caches.
+bool rowsAdjoin(const attn::AttentionRoles &roles);
+
 /// The geometry of one partial attention and the pieces its code is made of.
 class TileBuilder {
 public:

@@ -96,3 +96,38 @@ func.func @deep(%q: tensor<128x4096xbf16>, %k: tensor<?x4096xbf16>, %v: tensor<?
     outs(%init : tensor<128x4096xf32>) -> tensor<128x4096xf32>
   return %y : tensor<128x4096xf32>
 }
+
+// Rows of K and V that adjoin are followed by Zen 4's own prefetchers: two pages
+// at a time, and requests for two rows, not for four, and not where other heads
+// lie between.
+// CHECK-LABEL: func.func @two
+// CHECK: key_tile = 64, {{.*}} prefetch = 64,
+// ZEN4-LABEL: func.func @two
+// ZEN4: key_tile = 32, {{.*}} prefetch = 32, products = dot>
+func.func @two(%q: tensor<8x2x128xbf16>, %k: tensor<8x4096x128xbf16>, %v: tensor<8x4096x128xbf16>,
+               %init: tensor<8x2x128xf32>) -> tensor<8x2x128xf32> {
+  %y = attn.attention "grk, gmk, gmv -> grv" query(%q : tensor<8x2x128xbf16>)
+    key(%k : tensor<8x4096x128xbf16>) value(%v : tensor<8x4096x128xbf16>) scale 1.0 shared_kv
+    outs(%init : tensor<8x2x128xf32>) -> tensor<8x2x128xf32>
+  return %y : tensor<8x2x128xf32>
+}
+
+// ZEN4-LABEL: func.func @four
+// ZEN4: key_tile = 32, lanes = 16, row_tile = 128, products = dot>
+func.func @four(%q: tensor<8x4x128xbf16>, %k: tensor<8x4096x128xbf16>, %v: tensor<8x4096x128xbf16>,
+                %init: tensor<8x4x128xf32>) -> tensor<8x4x128xf32> {
+  %y = attn.attention "grk, gmk, gmv -> grv" query(%q : tensor<8x4x128xbf16>)
+    key(%k : tensor<8x4096x128xbf16>) value(%v : tensor<8x4096x128xbf16>) scale 1.0 shared_kv
+    outs(%init : tensor<8x4x128xf32>) -> tensor<8x4x128xf32>
+  return %y : tensor<8x4x128xf32>
+}
+
+// ZEN4-LABEL: func.func @between
+// ZEN4: key_tile = 64, {{.*}} prefetch = 64, products = dot>
+func.func @between(%q: tensor<8x4x128xbf16>, %k: tensor<4096x8x128xbf16>, %v: tensor<4096x8x128xbf16>,
+                   %init: tensor<8x4x128xf32>) -> tensor<8x4x128xf32> {
+  %y = attn.attention "grk, mgk, mgv -> grv" query(%q : tensor<8x4x128xbf16>)
+    key(%k : tensor<4096x8x128xbf16>) value(%v : tensor<4096x8x128xbf16>) scale 1.0 shared_kv
+    outs(%init : tensor<8x4x128xf32>) -> tensor<8x4x128xf32>
+  return %y : tensor<8x4x128xf32>
+}
