@@ -48,11 +48,16 @@ public:
 private:
   /// One operand's way from memory to fragments.
   struct Source {
+    Source(const Matrix &matrix, const Addressed &memory,
+           llvm::ArrayRef<unsigned> loops, int64_t lines, int64_t start)
+        : matrix(matrix), memory(memory), loops(loops), lines(lines),
+          start(start) {}
+
     const Matrix &matrix;
     const Addressed &memory;
     llvm::ArrayRef<unsigned> loops; ///< of the lines
-    int64_t lines = 0;              ///< of the tile
-    int64_t start = 0;              ///< in a stage, bytes
+    int64_t lines;                  ///< of the tile
+    int64_t start;                  ///< in a stage, bytes
     mlir::Value base, first, count; ///< of the batch; line of the tile, all
     mlir::Value isVector;
     // Of this thread's 16-byte pieces: where they go, whether their line is

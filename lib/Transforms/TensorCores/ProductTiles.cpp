@@ -99,7 +99,6 @@ void ProductEmitter::prepare(Source &source) {
 
 /// What is not there is 0, and is not read.
 void ProductEmitter::copyVectors(Source &source, Value firstSum, Value stage) {
-  Value known, knownSum;
   for (size_t i = 0; i < source.places.size(); ++i) {
     auto copy = [&] {
       Value sum = add(firstSum, source.atSum[i]);
