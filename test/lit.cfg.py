@@ -55,7 +55,7 @@ def cpu_flags():
 config.available_features.update(cpu_flags())
 if os.path.exists(fake_cuda):
     config.available_features.add("fake-cuda")
-for tool in ("einhead", "einhead-opt", "einhead-reduce", "einhead-lsp-server"):
+for tool in ("einhead", "einhead-opt", "einhead-reduce", "einhead-lsp-server", "einhead-gpu-bench"):
     if os.path.exists(os.path.join(config.einhead_tools_dir, tool)):
         config.available_features.add(tool)
 cuda = os.environ.get("CUDA_HOME", os.environ.get("CUDA_PATH", "/usr/local/cuda"))

@@ -22,11 +22,12 @@ double einhead::bench::median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-int einhead::bench::setCount(const Gpu &gpu, int64_t bytes) {
-  constexpr int64_t least = 400000000, most = 128;
+int einhead::bench::setCount(const Gpu &gpu, int64_t bytes,
+                             const MeasureOptions &options) {
+  constexpr int64_t least = 400000000;
   int64_t wanted = std::max<int64_t>(least, 4 * gpu.info().l2_bytes);
   return static_cast<int>(
-      std::clamp<int64_t>((wanted + bytes - 1) / bytes, 1, most));
+      std::clamp<int64_t>((wanted + bytes - 1) / bytes, 1, options.sets));
 }
 
 namespace {
@@ -42,6 +43,7 @@ public:
 
   Result run() {
     result.bytes = problem.leastBytes();
+    result.operations = problem.operations();
     makeSets();
     callEach();
     if (options.check)
@@ -69,7 +71,7 @@ private:
 } // namespace
 
 void Measurement::makeSets() {
-  result.sets = setCount(gpu, result.bytes);
+  result.sets = setCount(gpu, result.bytes, options);
   std::shared_ptr<einhead_session_t> session;
   for (int i = 0; i < result.sets; ++i) {
     if (!session || hasCaches(problem))

@@ -17,7 +17,7 @@
 namespace einhead::bench {
 
 struct MeasureOptions {
-  int replays = 25, reruns = 20;
+  int replays = 25, reruns = 20, sets = 128;
   bool check = true;
   bool spoil = false; // an element, before the check
 };
@@ -29,7 +29,7 @@ struct Result {
   size_t rows = 0;                    // that were compared
   int sets = 0;                       // of inputs
   int64_t tokens = 0;                 // of a step: sequences of the batch
-  int64_t operations = 0;             // of the einsums of a step
+  int64_t operations = 0;             // of both products; of a step's einsums
 };
 
 /// A result that is not what it must be.
@@ -39,8 +39,8 @@ struct WrongResult : std::runtime_error {
 
 double median(std::vector<double> values);
 
-/// How many input sets of this size no cache holds.
-int setCount(const Gpu &gpu, int64_t bytes);
+/// How many input sets of this size no cache holds, up to the options' number.
+int setCount(const Gpu &gpu, int64_t bytes, const MeasureOptions &options);
 
 /// Throws WrongResult, or another exception where nothing can be measured.
 Result measure(Gpu &gpu, const Request &request, const MeasureOptions &options);

@@ -335,3 +335,15 @@ int64_t Problem::leastBytes() const {
   }
   return bytes;
 }
+
+int64_t Problem::operations() const {
+  int64_t tokens = extent.count('n') ? extent.at('n') : 1,
+          sequences = extent.at(sequence);
+  int64_t pairs = 0; // of a token and a key, of one head
+  for (int64_t b = 0; b < sequences; ++b)
+    for (int64_t n = 0; n < tokens; ++n)
+      for (int64_t m = 0; m < length(b); ++m)
+        pairs += attends(n, m);
+  int64_t heads = count(batch) * count(row) / tokens / sequences;
+  return 2 * pairs * heads * (count(depth) + count(valueLetters));
+}

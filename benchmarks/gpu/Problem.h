@@ -93,6 +93,8 @@ struct Problem {
   bool attends(int64_t n, int64_t m) const;
   /// The least bytes of keys and values (and scales) that one call reads.
   int64_t leastBytes() const;
+  /// Of both products, over the keys that each new token attends to.
+  int64_t operations() const;
   /// The operands that have a key letter.
   std::vector<const Operand *> cached() const;
 };

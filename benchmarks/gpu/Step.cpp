@@ -76,7 +76,8 @@ private:
   int64_t leastBytes() const;
   int64_t operations() const;
   void compare();
-  void compareSequence(StepCheck &check, int64_t sequence);
+  void compareSequence(StepCheck &check, int64_t sequence,
+                       const StepCheck::Tensors &expected);
   void rerun();
   void timeGraph();
 
@@ -237,8 +238,8 @@ int64_t StepMeasurement::leastBytes() const {
   return bytes;
 }
 
-void StepMeasurement::compareSequence(StepCheck &check, int64_t sequence) {
-  std::map<std::string, reference::Tensor> expected = check.evaluate(sequence);
+void StepMeasurement::compareSequence(StepCheck &check, int64_t sequence,
+                                      const StepCheck::Tensors &expected) {
   for (const Operand &argument : signature.arguments) {
     if (argument.kind != "output" && argument.kind != "cache")
       continue;
@@ -270,8 +271,9 @@ void StepMeasurement::compare() {
   std::vector<int64_t> sequences = {0, last / 3, last};
   sequences.erase(std::unique(sequences.begin(), sequences.end()),
                   sequences.end());
-  for (int64_t sequence : sequences)
-    compareSequence(check, sequence);
+  std::vector<StepCheck::Tensors> expected = check.evaluate(sequences);
+  for (size_t i = 0; i < sequences.size(); ++i)
+    compareSequence(check, sequences[i], expected[i]);
 }
 
 void StepMeasurement::rerun() {
@@ -319,7 +321,7 @@ void StepMeasurement::timeGraph() {
 Result StepMeasurement::run() {
   result.bytes = leastBytes();
   result.operations = operations();
-  result.sets = setCount(gpu, result.bytes);
+  result.sets = setCount(gpu, result.bytes, options);
   for (const Operand &argument : signature.arguments)
     if (argument.kind == "length")
       result.tokens = argument.count();

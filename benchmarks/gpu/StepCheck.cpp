@@ -7,8 +7,10 @@
 #include "StepCheck.h"
 #include "Data.h"
 
+#include <exception>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -95,24 +97,54 @@ StepCheck::apply(const StepOp &op,
       .output;
 }
 
-std::map<std::string, reference::Tensor> StepCheck::evaluate(int64_t sequence) {
-  std::map<std::string, reference::Tensor> known;
-  auto find = [&](const std::string &name) -> const reference::Tensor & {
-    if (auto it = known.find(name); it != known.end())
-      return it->second;
-    if (auto it = shared.find(name); it != shared.end())
-      return it->second;
-    for (const Operand &argument : arguments)
-      if (argument.name == name && argument.kind != "output")
-        return (isOfSequence(name) ? known : shared)[name] =
-                   read(argument, sequence);
-    throw std::runtime_error("nothing before makes '" + name + "'");
-  };
-  for (const StepOp &op : request.steps) {
-    std::vector<reference::Tensor> operands;
-    for (const std::string &name : op.of)
-      operands.push_back(find(name));
-    known[op.to] = apply(op, operands);
+/// The arguments that the steps read: those of the sequence, and those of all,
+/// which are read once.
+StepCheck::Tensors StepCheck::readInputs(int64_t sequence) {
+  Tensors known;
+  for (const Operand &argument : arguments) {
+    if (argument.kind == "output" || argument.kind == "length")
+      continue;
+    if (isOfSequence(argument.name))
+      known[argument.name] = read(argument, sequence);
+    else if (!shared.count(argument.name))
+      shared[argument.name] = read(argument, sequence);
   }
   return known;
+}
+
+void StepCheck::evaluate(Tensors &known) const {
+  for (const StepOp &op : request.steps) {
+    std::vector<reference::Tensor> operands;
+    for (const std::string &name : op.of) {
+      auto other = shared.find(name);
+      auto own = known.find(name);
+      if (own == known.end() && other == shared.end())
+        throw std::runtime_error("nothing before makes '" + name + "'");
+      operands.push_back(own == known.end() ? other->second : own->second);
+    }
+    known[op.to] = apply(op, operands);
+  }
+}
+
+std::vector<StepCheck::Tensors>
+StepCheck::evaluate(const std::vector<int64_t> &sequences) {
+  std::vector<Tensors> results;
+  for (int64_t sequence : sequences)
+    results.push_back(readInputs(sequence));
+  std::vector<std::exception_ptr> errors(results.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < results.size(); ++i)
+    threads.emplace_back([&, i] {
+      try {
+        evaluate(results[i]);
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  for (const std::exception_ptr &error : errors)
+    if (error)
+      std::rethrow_exception(error);
+  return results;
 }

@@ -29,8 +29,10 @@ public:
             const std::vector<Operand> &arguments, int64_t length,
             std::function<cuda::Address(const Operand &)> address);
 
-  /// What each name is for this sequence.
-  std::map<std::string, reference::Tensor> evaluate(int64_t sequence);
+  using Tensors = std::map<std::string, reference::Tensor>;
+
+  /// What each name is for each of these sequences.
+  std::vector<Tensors> evaluate(const std::vector<int64_t> &sequences);
 
   /// A part of an argument: what belongs to this sequence, or all of it.
   reference::Tensor read(const Operand &operand, int64_t sequence);
@@ -40,6 +42,8 @@ public:
 
 private:
   void findSequences();
+  Tensors readInputs(int64_t sequence);
+  void evaluate(Tensors &known) const;
   reference::Tensor apply(const StepOp &op,
                           const std::vector<reference::Tensor> &operands) const;
 

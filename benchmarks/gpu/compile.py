@@ -108,6 +108,8 @@ def works(einhead):
     for i, shape in enumerate(SHAPES):
         entry = {key: shape[key] for key in ("name", "spec", "mask", "lengths")
                  if key in shape}
+        # For peers.py, which reads no module.
+        entry["extents"], entry["type"] = shape["sizes"], shape["type"]
         command = [einhead, "bench", "--print-graph"] + flags(shape)
         yield (shape["name"], lambda command=command: run(command),
                dict(entry, module=f"shape{i}"))

@@ -11,7 +11,9 @@ cp -r "$root/runtime/core" "$root/runtime/cpu" "$root/runtime/cuda" \
   "$root/runtime/include" "$root/runtime/reference" "$out/runtime"
 cp "$root"/benchmarks/gpu/*.cpp "$root"/benchmarks/gpu/*.h \
   "$root"/benchmarks/gpu/build.sh "$root"/benchmarks/gpu/README.md \
+  "$root"/benchmarks/gpu/peers.py "$root"/benchmarks/gpu/report.py \
   "$out/benchmarks/gpu"
+cp "$root"/benchmarks/plot.py "$out/benchmarks"
 # The compiler knows which files of the three libraries the sources include.
 for source in "$root"/runtime/core/*.cpp; do
   ${CXX:-c++} -std=c++17 -M -I"$root/runtime" -I"$root/runtime/include" "$source"

@@ -29,6 +29,7 @@ struct ContractionsToGPUPass final
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ContractionsToGPUPass)
 
   ContractionsToGPUPass() = default;
+  explicit ContractionsToGPUPass(StringRef chip) { this->chip = chip.str(); }
   ContractionsToGPUPass(const ContractionsToGPUPass &other)
       : PassWrapper(other) {}
 
@@ -43,6 +44,12 @@ struct ContractionsToGPUPass final
   }
 
   void runOnOperation() override {
+    llvm::Expected<GPUInfo> known = GPUInfo::get(chip);
+    if (!known) {
+      getOperation().emitError(llvm::toString(known.takeError()));
+      return signalPassFailure();
+    }
+    gpu = *known;
     for (auto function :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       lower(function);
@@ -52,6 +59,9 @@ private:
   void lower(func::FuncOp function);
   Tile tileOf(const Product &product);
 
+  GPUInfo gpu;
+  Option<std::string> chip{*this, "chip", llvm::cl::desc("The GPU"),
+                           llvm::cl::init("sm_90a")};
   ListOption<int64_t> tile{
       *this, "tile",
       llvm::cl::desc("Rows and columns of a tile, warps down and across, "
@@ -62,7 +72,7 @@ private:
 
 Tile ContractionsToGPUPass::tileOf(const Product &product) {
   if (tile.size() != 6)
-    return Tile::choose(product);
+    return Tile::choose(product, gpu);
   return {tile[0], tile[1], tile[2], tile[3], tile[4], tile[5]};
 }
 
@@ -99,6 +109,6 @@ void ContractionsToGPUPass::lower(func::FuncOp function) {
   }
 }
 
-std::unique_ptr<Pass> einhead::createContractionsToGPUPass() {
-  return std::make_unique<ContractionsToGPUPass>();
+std::unique_ptr<Pass> einhead::createContractionsToGPUPass(StringRef chip) {
+  return std::make_unique<ContractionsToGPUPass>(chip);
 }

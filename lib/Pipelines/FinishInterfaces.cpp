@@ -116,7 +116,7 @@ void einhead::registerPipelinePasses() {
   PassRegistration<FinishInterfacesPass>();
   registerPass(createFuseElementwisePass);
   registerPass([] { return createContractionsToVectorPass(); });
-  registerPass(createContractionsToGPUPass);
+  registerPass([] { return createContractionsToGPUPass(); });
   registerPass(createOwnFillsPass);
   registerPass(createLinalgReductionsToLoopsPass);
   registerPass(createNameKernelsPass);

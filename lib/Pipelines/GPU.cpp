@@ -30,11 +30,11 @@ static void addTiled(OpPassManager &pm) {
 }
 
 /// All work on tensors becomes kernels; the host computes extents and launches.
-static void addKernels(OpPassManager &pm) {
+static void addKernels(OpPassManager &pm, llvm::StringRef chip) {
   addLinalg(pm);
   addBufferization(pm, /*ownFills=*/true);
   pm.addPass(createAttnToGPUPass());
-  pm.addPass(createContractionsToGPUPass());
+  pm.addPass(createContractionsToGPUPass(chip));
   pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
   pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());
   addCleanup(pm);
@@ -83,7 +83,7 @@ void einhead::buildGPULevelPipeline(OpPassManager &pm, Level level,
       addTiled(pm);
     return;
   case Level::Vector:
-    return addKernels(pm);
+    return addKernels(pm, options.chip.getValue());
   case Level::LLVM:
     addDeviceLLVM(pm);
     pm.addPass(createLaunchThroughHostPass());

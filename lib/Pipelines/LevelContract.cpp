@@ -92,7 +92,10 @@ void Contract::checkNotBeyond(Operation *op) {
   if (!isForDevice && isa_and_nonnull<gpu::GPUDialect>(op->getDialect()))
     return find(op, op->getName().getStringRef() +
                         " is code for a GPU, which --target=cuda takes");
-  if (!reached(Level::LLVM) && isa<LLVM::LLVMFuncOp>(op))
+  // Kernels of tensor cores are written in the LLVM dialect at once.
+  if (!reached(Level::LLVM) && isa<LLVM::LLVMFuncOp>(op) &&
+      !(isForDevice && reached(Level::Vector) &&
+        op->getParentOfType<gpu::GPUModuleOp>()))
     return find(op, "a function of the LLVM dialect belongs to level 'llvm'");
   if (!reached(Level::Vector) &&
       hasType(op, [](Type type) { return isa<BaseMemRefType>(type); }))

@@ -30,8 +30,10 @@ std::unique_ptr<mlir::Pass>
 createContractionsToVectorPass(llvm::StringRef cpu = "host");
 
 /// On buffers: sums of products of 16-bit numbers become kernels of tensor
-/// cores, with the rounding of their results.  Others stay, with a remark.
-std::unique_ptr<mlir::Pass> createContractionsToGPUPass();
+/// cores of that chip, with the rounding of their results.  Others stay, with a
+/// remark.
+std::unique_ptr<mlir::Pass>
+createContractionsToGPUPass(llvm::StringRef chip = "sm_90a");
 
 /// On tensors: each sum gets a fill of its own, so that none is copied.
 std::unique_ptr<mlir::Pass> createOwnFillsPass();

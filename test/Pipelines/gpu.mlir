@@ -9,18 +9,23 @@
 // The host has extents, memory and launches; kernels have everything else, the lengths too.
 // VECTOR-LABEL: func.func @step
 // VECTOR-NOT: {{memref.load|memref.store|memref.copy|linalg|scf.for}}
+// VECTOR: gpu.launch_func @kernels::@step_product_0
+// VECTOR-NOT: {{memref.load|memref.store|memref.copy|linalg|scf.for}}
 // VECTOR: gpu.launch_func @kernels::@step_0
 // VECTOR-NOT: {{memref.load|memref.store|memref.copy|linalg|scf.for}}
 // VECTOR: return
 // VECTOR: gpu.module @kernels
+// VECTOR: llvm.func @step_product_0({{.*}}gpu.kernel
+// VECTOR: nvvm.mma.sync
 // VECTOR: gpu.func @step_0({{.*}}) kernel
-// VECTOR: gpu.func @step_1({{.*}}) kernel
 // VECTOR: math.exp
 // VECTOR: memref.load %{{.*}} : memref<?xi64>
 
 // LLVM-NOT: func.func
 // LLVM: llvm.func internal @step(
 // LLVM: gpu.module @kernels
+// LLVM: llvm.func @step_product_0({{.*}}) attributes {{{.*}}nvvm.kernel
+// LLVM: nvvm.mma.sync
 // LLVM: llvm.func @step_0({{.*}}) attributes {{{.*}}nvvm.kernel
 // LLVM: nvvm.read.ptx.sreg.ctaid.x
 // LLVM-NOT: {{memref\.|arith\.|math\.|scf\.|cf\.|__nv_|unrealized}}
@@ -29,7 +34,10 @@
 // PTX: .version 8.1
 // PTX: .target sm_90a
 // Shared memory of a size that the launch says.
-// PTX: .extern .shared .align 16 .b8 {{.*}}[];
+// PTX: .extern .shared .align 1024 .b8 {{.*}}[];
+// PTX: .visible .entry step_product_0(
+// PTX: cp.async.cg.shared.global
+// PTX: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
 // PTX: .visible .entry step_0(
 // PTX: ex2.approx
 // PTX-NOT: .extern .func
@@ -37,7 +45,7 @@
 // OLDER: .target sm_80
 
 // HOST: target triple = "x86_64
-// HOST: c"step_0\00"
+// HOST: c"step_{{product_0|0}}\00"
 // HOST: define void @einhead_entry_step(
 // HOST-NOT: define {{.*}} @step_0(
 

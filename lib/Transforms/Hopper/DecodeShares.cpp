@@ -105,8 +105,8 @@ Value Launcher::countParts(Value unitCount, Value tiles, Value processors,
 /// capacity.
 ///
 /// Parts of units, as many as fit; a block for each unit, where they are more;
-/// short units are taken in turn by the blocks that fit.  Ragged lengths are
-/// cut into equal runs, where there is enough for each block.
+/// short units, and wide ones, are taken in turn by the blocks that fit. Ragged
+/// lengths are cut into equal runs, where there is enough for each block.
 void Launcher::shareOut() {
   constexpr int64_t shortTiles = 8, longRun = 8;
   using Is = arith::CmpIPredicate;
@@ -122,17 +122,18 @@ void Launcher::shareOut() {
       times(multiprocessors, shape.blocksPerSM), team);
   Value most = countParts(unitCount, tiles, processors, places);
   Value total = b.createOrFold<arith::MulIOp>(unitCount, tiles);
-  Value takesRuns = lengths
-                        ? b.createOrFold<arith::AndIOp>(
-                              compare(Is::uge, total, times(places, longRun)),
-                              compare(Is::ugt, places, index(0)))
-                        : no;
-  Value takesUnits =
-      b.createOrFold<arith::AndIOp>(compare(Is::ugt, unitCount, places),
-                                    compare(Is::ult, tiles, index(shortTiles)));
-  if (shape.rowBlocks() > 1) // a team of more blocks than there is room for
-    takesUnits = b.createOrFold<arith::AndIOp>(
-        takesUnits, compare(Is::ugt, places, index(0)));
+  auto both = [&](Value x, Value y) {
+    return b.createOrFold<arith::AndIOp>(x, y);
+  };
+  Value some = compare(Is::ugt, places, index(0)); // for a team, at least
+  Value takesRuns = no;
+  if (lengths)
+    takesRuns = both(some, compare(Is::uge, total, times(places, longRun)));
+  Value takesUnits = both(some, compare(Is::ugt, unitCount, places));
+  if (shape.wide) // states are large beside a tile: many units stay whole
+    takesRuns = both(takesRuns, compare(Is::ult, unitCount, places));
+  else
+    takesUnits = both(takesUnits, compare(Is::ult, tiles, index(shortTiles)));
   Value blocks = b.createOrFold<arith::MulIOp>(unitCount, most);
   Value teams = select(takesRuns, b.createOrFold<arith::MinUIOp>(places, total),
                        select(takesUnits, places, blocks));

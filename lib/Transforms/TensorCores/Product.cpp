@@ -212,14 +212,37 @@ std::optional<Product> Product::match(linalg::GenericOp op, std::string &why) {
   return product;
 }
 
-Tile Tile::choose(const Product &product) {
-  constexpr int64_t unknown = std::numeric_limits<int64_t>::max();
-  int64_t rows = product.count(product.rows).value_or(unknown);
+/// As measured on an H200 (docs/Performance.md).
+Tile Tile::ofExtents(const Product &product) {
   // Few rows: the weights are read once, as many of them at a time as shared
   // memory holds.
-  for (int64_t few : {16, 32, 64})
-    if (rows <= few)
-      return {few, 64, few == 64 ? 2 : 1, few == 64 ? 2 : 4, 6, 3};
-  // 1024 rows and columns are a tile for each multiprocessor.
-  return {128, 64, 2, 2, 4, 2};
+  std::optional<int64_t> rows = product.count(product.rows);
+  if (rows && *rows <= 16)
+    return {16, 64, 1, 4, 10, 2};
+  if (rows && *rows <= 32)
+    return {32, 64, 1, 4, 8, 2};
+  // Parts of larger tiles cost more than they hide.
+  if (rows && *rows <= 64)
+    return {64, 64, 2, 2, 8, 1};
+  // Large tiles read less, where there is one for each multiprocessor; two
+  // blocks have room.
+  constexpr int64_t size = 128, multiprocessors = 132;
+  std::optional<int64_t> columns = product.count(product.columns);
+  int64_t batch = product.count(product.batch).value_or(1);
+  if (rows && columns &&
+      batch * llvm::divideCeil(*rows, size) *
+              llvm::divideCeil(*columns, size) >=
+          multiprocessors)
+    return {128, 128, 2, 2, 3, 1};
+  return {128, 64, 4, 2, 4, 1};
+}
+
+/// As many stages as the blocks of a multiprocessor have room for.
+Tile Tile::choose(const Product &product, const GPUInfo &gpu) {
+  constexpr int64_t reserved = 1024; // of each block, by the system
+  Tile tile = ofExtents(product);
+  int64_t room = std::min(gpu.sharedBytesPerBlock,
+                          gpu.sharedBytes / tile.blocksEach - reserved);
+  tile.stages = std::clamp<int64_t>(room / tile.stageBytes(), 2, tile.stages);
+  return tile;
 }

@@ -12,6 +12,7 @@
 #ifndef EINHEAD_LIB_TRANSFORMS_TENSORCORES_PRODUCT_H
 #define EINHEAD_LIB_TRANSFORMS_TENSORCORES_PRODUCT_H
 
+#include "einhead/Target/GPUInfo.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include <optional>
@@ -65,7 +66,7 @@ struct Tile {
   /// Sums of a step: 128 bytes.
   static constexpr int64_t sums = 64;
 
-  static Tile choose(const Product &product);
+  static Tile choose(const Product &product, const GPUInfo &gpu);
   int64_t threads() const { return 32 * warpsDown * warpsAcross; }
   int64_t warpRows() const { return rows / warpsDown; }
   int64_t warpColumns() const { return columns / warpsAcross; }
@@ -73,6 +74,9 @@ struct Tile {
   int64_t aBytes() const { return rows * sums * 2; }
   int64_t stageBytes() const { return (rows + columns) * sums * 2; }
   int64_t sharedBytes() const { return stages * stageBytes(); }
+
+private:
+  static Tile ofExtents(const Product &product);
 };
 
 /// Replaces the op, its fill and its rounding by a launch of a new kernel of

@@ -231,9 +231,8 @@ void ProductLauncher::buildKernel(StringRef name) {
 void ProductLauncher::run(StringRef name) {
   linalg::GenericOp op = product.op, rounding = product.rounding;
   b.setInsertionPoint(rounding ? rounding : op);
-  for (Range range :
-       cast<linalg::LinalgOp>(op.getOperation())
-           .createLoopRanges(b, b.getLoc())) {
+  for (Range range : cast<linalg::LinalgOp>(op.getOperation())
+                         .createLoopRanges(b, b.getLoc())) {
     extents.push_back(number(range.size, 32));
     sizes.push_back(getValueOrCreateConstantIndexOp(b, b.getLoc(), range.size));
   }

@@ -144,12 +144,7 @@ Result launchText(const ptx::Kernel *kernel, const Launch &launch,
                   void **arguments) {
   if (!kernel)
     return 719;
-  std::vector<char> parameters;
-  for (size_t i = 0; i < kernel->sizes.size(); ++i) {
-    parameters.resize(kernel->offsets[i] + kernel->sizes[i]);
-    std::memcpy(parameters.data() + kernel->offsets[i], arguments[i],
-                kernel->sizes[i]);
-  }
+  std::vector<char> parameters = ptx::pack(*kernel, arguments);
   ptx::LaunchSize size;
   std::memcpy(size.grid, launch.grid, sizeof(size.grid));
   std::memcpy(size.block, launch.block, sizeof(size.block));
@@ -319,8 +314,9 @@ Result cuModuleLoadDataEx(Handle *module, const void *image, unsigned count,
     return result;
   // A cubin of the tests is an ELF header with text behind it.
   const char *text = static_cast<const char *>(image);
-  constexpr int machine = 18; // of an ELF header: CUDA's code is not run
-  if (isMachineCode(text) && text[machine] == '\xbe')
+  // Sections: CUDA's machine code, which is not run.
+  constexpr int sections = 60;
+  if (isMachineCode(text) && text[sections] != 0)
     return NoBinaryForGPU;
   if (isMachineCode(text))
     text += 64;
@@ -340,7 +336,7 @@ Result cuModuleLoadDataEx(Handle *module, const void *image, unsigned count,
   // run.
   if (std::strstr(text, ".maxntid") || std::strstr(text, "ld.param")) {
     try {
-      loaded->kernels = ptx::parse(text);
+      loaded->kernels = ptx::parse(text, setting("FAKE_CUDA_LOST", ""));
     } catch (const std::exception &error) {
       std::fprintf(stderr, "%s\n", error.what());
       return InvalidPTX;

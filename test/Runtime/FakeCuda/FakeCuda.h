@@ -8,7 +8,8 @@
 /// \file
 /// A shared library with the driver's functions that the runtime calls.  Device
 /// memory is host memory (new memory is full of 0xCD), kernels are C functions
-/// that were registered by name, and streams can be captured and replayed.  It
+/// that were registered by name, or PTX, which is run (Ptx.h), and streams can
+/// be captured and replayed.  It
 /// is as strict as the driver: calls need a current context, a capture refuses
 /// allocation and waiting, and errors of kernels stay.
 ///
@@ -19,6 +20,7 @@
 ///   FAKE_CUDA_TOTAL=8589934592   the memory that it claims to have
 ///   FAKE_CUDA_MEMORY=4096        bytes that can be allocated
 ///   FAKE_CUDA_FAIL=cuMemAlloc_v2:3=700   the third call of it fails so
+///   FAKE_CUDA_LOST=bar.sync:1    PTX that is run lacks its second barrier
 ///
 //===----------------------------------------------------------------------===//
 #ifndef EINHEAD_TEST_RUNTIME_FAKECUDA_FAKECUDA_H

@@ -76,8 +76,10 @@ struct Kernel {
   std::string error; ///< what in it is not known
 };
 
-/// The kernels of a text.
-std::map<std::string, Kernel> parse(const std::string &text);
+/// The kernels of a text.  With `lost`, "cp.async.wait_group:0", that
+/// instruction of each kernel, counted from 0, is not there.
+std::map<std::string, Kernel> parse(const std::string &text,
+                                    const std::string &lost = "");
 
 struct LaunchSize {
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
@@ -87,7 +89,10 @@ struct LaunchSize {
 /// Whether these bytes are memory of the device.
 using IsMapped = std::function<bool(uint64_t, size_t)>;
 
-/// Runs all blocks; `parameters` are the bytes at Kernel::offsets.  Throws
+/// The bytes of a kernel's parameters, as Kernel::offsets says.
+std::vector<char> pack(const Kernel &kernel, void **arguments);
+
+/// Runs all blocks; `parameters` are from pack().  Throws
 /// std::runtime_error with the line of what goes wrong.
 void run(const Kernel &kernel, const LaunchSize &size,
          const std::vector<char> &parameters, const IsMapped &isMapped);

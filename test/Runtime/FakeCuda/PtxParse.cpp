@@ -57,7 +57,9 @@ struct Token {
 /// Statements are runs of tokens; a word is all of letters, digits, % $ _ .
 class Parser {
 public:
-  explicit Parser(const std::string &text) { split(text); }
+  Parser(const std::string &text, const std::string &lost) : lost(lost) {
+    split(text);
+  }
   std::map<std::string, Kernel> run();
 
 private:
@@ -91,6 +93,8 @@ private:
   uint64_t parseNumber(const std::string &word, bool &isFloat);
   int registerOf(const std::string &name);
 
+  const std::string lost;
+  std::map<std::string, int> counts; ///< of a kernel's instructions
   std::vector<Token> tokens;
   size_t at = 0;
   std::map<std::string, Kernel> kernels;
@@ -167,6 +171,7 @@ void Parser::parseKernel() {
   registers.clear();
   labels.clear();
   branches.clear();
+  counts.clear();
   if (peek() == "(")
     parseParameters();
   while (peek() != "{")
@@ -272,7 +277,8 @@ void Parser::parseInstruction() {
     }
     instruction.predicate = registerOf(take());
   }
-  std::string word = take();
+  const std::string word = take();
+  const bool isLost = word + ":" + std::to_string(counts[word]++) == lost;
   for (size_t from = 0; from <= word.size();) {
     size_t dot = std::min(word.find('.', from), word.size());
     const std::string part = word.substr(from, dot - from);
@@ -294,7 +300,8 @@ void Parser::parseInstruction() {
   }
   ++at;
   instruction.code = codeOf(instruction);
-  kernel->body.push_back(std::move(instruction));
+  if (!isLost)
+    kernel->body.push_back(std::move(instruction));
 }
 
 /// A number of PTX, or one that the text has a name for.
@@ -376,6 +383,6 @@ Operand Parser::parseAddress() {
 }
 
 std::map<std::string, Kernel>
-einhead::fake::ptx::parse(const std::string &text) {
-  return Parser(text).run();
+einhead::fake::ptx::parse(const std::string &text, const std::string &lost) {
+  return Parser(text, lost).run();
 }

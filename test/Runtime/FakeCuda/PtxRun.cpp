@@ -460,6 +460,17 @@ void Block::doThread(const Instruction &i, Thread &t) {
   t.registers[i.operands.at(0).reg] = result;
 }
 
+std::vector<char> einhead::fake::ptx::pack(const Kernel &kernel,
+                                           void **arguments) {
+  std::vector<char> parameters;
+  for (size_t i = 0; i < kernel.sizes.size(); ++i) {
+    parameters.resize(kernel.offsets[i] + kernel.sizes[i]);
+    std::memcpy(parameters.data() + kernel.offsets[i], arguments[i],
+                kernel.sizes[i]);
+  }
+  return parameters;
+}
+
 void einhead::fake::ptx::run(const Kernel &kernel, const LaunchSize &size,
                              const std::vector<char> &parameters,
                              const IsMapped &isMapped) {
