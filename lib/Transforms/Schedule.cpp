@@ -121,8 +121,8 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
 /// are fetched to be written, and read by the merge), and where tiles make
 /// products cheap, that is what is left: twice the keys as long as threads find
 /// chunks enough, and with states that are large beside the keys as long as two
-/// threads do.  Without tiles, twice as long while sixteen threads find two each:
-/// a chunk costs about a microsecond.
+/// threads do.  Without tiles, twice as long while sixteen threads find two
+/// each: a chunk costs about a microsecond.
 static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
   constexpr int64_t least = 512, visits = 3, manyChunks = 32;
   AttentionRoles roles = rolesOf(op);
