@@ -121,12 +121,13 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
 /// are fetched to be written, and read by the merge), and where tiles make
 /// products cheap, that is what is left: twice the keys as long as threads find
 /// chunks enough, and with states that are large beside the keys as long as two
-/// threads do.
+/// threads do.  Without tiles, twice as long while sixteen threads find two
+/// each: a chunk costs about a microsecond.
 static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
-  constexpr int64_t least = 512, visits = 3;
+  constexpr int64_t least = 512, visits = 3, manyChunks = 32;
   AttentionRoles roles = rolesOf(op);
   int64_t keys = staticExtent(op, roles.key.front()), heads = 1;
-  if (products != Products::Tiles || ShapedType::isDynamic(keys))
+  if (ShapedType::isDynamic(keys))
     return least;
   // Sequences and heads; a batch of any size is at least one.
   for (char letter : roles.batch)
@@ -137,7 +138,12 @@ static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
   int64_t keyBytes = (depth + width) * 2, chunk = least;
   for (int64_t next : {2 * least, 4 * least}) {
     bool isLarge = 4 * stateBytes > chunk * keyBytes;
-    bool isEnough = heads * llvm::divideCeil(keys, next) >= (isLarge ? 2 : 4);
+    int64_t chunks = heads * llvm::divideCeil(keys, next);
+    if (products != Products::Tiles) {
+      chunk = chunks >= manyChunks ? next : chunk;
+      continue;
+    }
+    bool isEnough = chunks >= (isLarge ? 2 : 4);
     if (isEnough && (isLarge || chunk == least))
       chunk = next;
   }
