@@ -123,11 +123,15 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
 /// chunks enough, and with states that are large beside the keys as long as two
 /// threads do.  Without tiles, twice as long while sixteen threads find two
 /// each: a chunk costs about a microsecond.
-static int64_t chooseChunk(AttentionLike op, Products products, int64_t rows) {
+static int64_t chooseChunk(AttentionOp attention, Products products,
+                           int64_t rows) {
   constexpr int64_t least = 512, visits = 3, manyChunks = 32;
+  auto op = cast<AttentionLike>(attention.getOperation());
   AttentionRoles roles = rolesOf(op);
   int64_t keys = staticExtent(op, roles.key.front()), heads = 1;
-  if (ShapedType::isDynamic(keys))
+  // Of the keys a mask may leave few.
+  if (ShapedType::isDynamic(keys) ||
+      (products != Products::Tiles && attention.getMask()))
     return least;
   // Sequences and heads; a batch of any size is at least one.
   for (char letter : roles.batch)
@@ -198,7 +202,7 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   if (products == Products::Tiles &&
       (depth + width) * rowTile > mostDepth * 256)
     rowTile = std::max<int64_t>(1, mostDepth * 256 / (depth + width));
-  int64_t chunk = chooseChunk(like, products, rows);
+  int64_t chunk = chooseChunk(op, products, rows);
   return ScheduleAttr::get(op.getContext(), chunk, keyTile, rowTile, lanes,
                            prefetch, products, packed);
 }
