@@ -182,7 +182,8 @@ OpFoldResult Splitter::splitCount(ArrayRef<Part> parts) {
     value = arith::MaxSIOp::create(
         b, loc, value, getValueOrCreateConstantIndexOp(b, loc, chunks(part)));
   // The sink is in state 0; attention without keys leaves that one empty.  That
-  // a mask has none may be found out later, and slices of no states are invalid.
+  // a mask has none may be found out later, and slices of no states are
+  // invalid.
   if (op.getSink() || parts.empty() || op.getMask())
     value = arith::MaxSIOp::create(b, loc, value,
                                    arith::ConstantIndexOp::create(b, loc, 1));
