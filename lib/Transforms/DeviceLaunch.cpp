@@ -6,9 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "DeviceLaunch.h"
+#include "einhead/Target/DeviceCode.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 using namespace mlir;
@@ -22,6 +23,29 @@ gpu::GPUModuleOp einhead::kernelsOf(ModuleOp module) {
   module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
                   builder.getUnitAttr());
   return gpu::GPUModuleOp::create(builder, module.getLoc(), kernelsName);
+}
+
+LLVM::LLVMFuncOp einhead::createKernel(ImplicitLocOpBuilder &b,
+                                       gpu::GPUModuleOp kernels, StringRef name,
+                                       ValueRange operands, int64_t threads,
+                                       int64_t blocksEach) {
+  b.setInsertionPointToEnd(kernels.getBody());
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
+                                  llvm::to_vector(operands.getTypes()));
+  auto function = LLVM::LLVMFuncOp::create(b, name, type);
+  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
+  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
+                    b.getUnitAttr());
+  function->setAttr(
+      NVVM::NVVMDialect::getMaxntidAttrName(),
+      b.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
+  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                    b.getI32IntegerAttr(static_cast<int32_t>(blocksEach)));
+  function.setPassthroughAttr(
+      b.getArrayAttr(b.getStringAttr(asWrittenAttribute)));
+  b.setInsertionPointToStart(function.addEntryBlock(b));
+  return function;
 }
 
 Value einhead::dynamicSharedMemory(ImplicitLocOpBuilder &b,

@@ -9,6 +9,7 @@
 #define EINHEAD_LIB_TRANSFORMS_DEVICELAUNCH_H
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
@@ -16,6 +17,15 @@ namespace einhead {
 
 /// The gpu.module of all kernels, made where there is none.
 mlir::gpu::GPUModuleOp kernelsOf(mlir::ModuleOp module);
+
+/// A kernel of the LLVM dialect, of blocks of `threads` threads, `blocksEach`
+/// of which a multiprocessor has room for.  Its parameters are the launch's
+/// operands; the builder stands in its body afterwards.
+mlir::LLVM::LLVMFuncOp createKernel(mlir::ImplicitLocOpBuilder &b,
+                                    mlir::gpu::GPUModuleOp kernels,
+                                    llvm::StringRef name,
+                                    mlir::ValueRange operands, int64_t threads,
+                                    int64_t blocksEach);
 
 /// The shared memory whose size the launch says, as an address in the kernel
 /// that the builder stands in.

@@ -127,6 +127,7 @@ protected:
   mlir::Value wgmma(mlir::Value accumulators, mlir::Value a,
                     mlir::Value bMatrix, int64_t columns, bool accumulate,
                     bool turnedA = false, bool turnedB = false);
+  mlir::Value pairOf(mlir::Value low, mlir::Value high);
   mlir::Value packPair(mlir::Value low, mlir::Value high);
   mlir::Value toStruct(llvm::ArrayRef<mlir::Value> values);
   Values fromStruct(mlir::Value value);
@@ -178,7 +179,7 @@ protected:
   mlir::Value firstRow;              ///< of the block, among all rows
   mlir::Value isCluster;             ///< i1: the blocks of a unit are a cluster
   Run mine;
-  mlir::Value tilesEach, longerRuns, unitTiles; ///< of equal runs
+  mlir::Value tilesEach, longerRuns; ///< of equal runs
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it
   // has in an accumulator and twice the column pair.
   mlir::Value group, groupWarp, laneRow, lanePair, groupBarrier;

@@ -51,22 +51,9 @@ KeyMask Launcher::keyMask(KernelBuilder &kernel, Block *body) {
 }
 
 void Launcher::buildKernel(StringRef name) {
-  MLIRContext *context = b.getContext();
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToEnd(kernels.getBody());
-  auto type = LLVM::LLVMFunctionType::get(
-      LLVM::LLVMVoidType::get(context),
-      llvm::map_to_vector(operands, [](Value v) { return v.getType(); }));
-  auto function = LLVM::LLVMFuncOp::create(b, name, type);
-  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
-  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
-                    b.getUnitAttr());
-  function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
-                    b.getDenseI32ArrayAttr({int32_t(shape.threads()), 1, 1}));
-  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
-                    b.getI32IntegerAttr(shape.blocksPerSM));
-  function.setPassthroughAttr(
-      b.getArrayAttr(b.getStringAttr(asWrittenAttribute)));
+  LLVM::LLVMFuncOp function = createKernel(b, kernels, name, operands,
+                                           shape.threads(), shape.blocksPerSM);
   for (size_t map : maps) {
     function.setArgAttr(
         map, LLVM::LLVMDialect::getByValAttrName(),
@@ -76,8 +63,7 @@ void Launcher::buildKernel(StringRef name) {
     function.setArgAttr(map, NVVM::NVVMDialect::getGridConstantAttrName(),
                         b.getUnitAttr());
   }
-  Block *body = function.addEntryBlock(b);
-  b.setInsertionPointToStart(body);
+  Block *body = &function.getBody().front();
   KernelBuilder kernel(b, b.getLoc());
   DecodeParameters p;
   p.keyMap = body->getArgument(keyMap);

@@ -339,13 +339,17 @@ DecodeEmitter::raiseMaxima(ArrayRef<Value> scores, ArrayRef<Value> references,
   return {std::move(result), std::move(carried)};
 }
 
-/// Two f32 rounded to the element type, in an i32.
-Value DecodeEmitter::packPair(Value low, Value high) {
+Value DecodeEmitter::pairOf(Value low, Value high) {
   auto pair = VectorType::get({2}, b.getF32Type());
   Value both = LLVM::UndefOp::create(b, pair);
   both = LLVM::InsertElementOp::create(b, both, low, i32(0));
-  both = LLVM::InsertElementOp::create(b, both, high, i32(1));
-  both = LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element), both);
+  return LLVM::InsertElementOp::create(b, both, high, i32(1));
+}
+
+/// Two f32 rounded to the element type, in an i32.
+Value DecodeEmitter::packPair(Value low, Value high) {
+  Value both = LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element),
+                                       pairOf(low, high));
   return LLVM::BitcastOp::create(b, b.getI32Type(), both);
 }
 

@@ -37,7 +37,7 @@ void WideEmitter::initBarriers() {
 void WideEmitter::release(int64_t half) {
   ifThen(isEqual(lane, 0), [&] {
     arrive(emptyOf(half, self));
-    if (hasTail())
+    if (shape.weightsInRing())
       arrive(emptyOf(half, tail));
   });
 }
@@ -224,7 +224,7 @@ Weights WideEmitter::weigh(ArrayRef<Value> scores, Values &sums) {
 //===----------------------------------------------------------------------===//
 
 int64_t WideEmitter::weightsOf(int64_t half) const {
-  if (hasTail())
+  if (shape.weightsInRing())
     return half * shape.stageBytes() + shape.widthBoxes() * boxBytes;
   return half * shape.paddedRows() * 128 + shape.weightOffset();
 }

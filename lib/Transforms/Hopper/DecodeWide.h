@@ -72,7 +72,6 @@ private:
 
   int64_t leftBoxes() const { return llvm::divideCeil(shape.widthBoxes(), 2); }
   int64_t columns() const { return leftBoxes() * 64; } ///< of a group
-  bool hasTail() const { return shape.depthBoxes() > shape.widthBoxes(); }
   int64_t boundary(int64_t segment) const {
     int64_t bounds[] = {0, leftBoxes(), shape.widthBoxes(), shape.depthBoxes()};
     return bounds[segment];

@@ -23,13 +23,6 @@ void WideEmitter::overColumns(llvm::function_ref<void(Value, int64_t)> body) {
   }
 }
 
-static Value pairOf(KernelBuilder &k, Value low, Value high) {
-  auto type = VectorType::get({2}, k.b.getF32Type());
-  Value both = LLVM::UndefOp::create(k.b, type);
-  both = LLVM::InsertElementOp::create(k.b, both, low, k.i32(0));
-  return LLVM::InsertElementOp::create(k.b, both, high, k.i32(1));
-}
-
 /// A row of the output, normalised.
 void WideEmitter::writeRow(const Item &item, int64_t i, Value max, Value sum,
                            const State &state) {
@@ -39,7 +32,7 @@ void WideEmitter::writeRow(const Item &item, int64_t i, Value max, Value sum,
   Value base = elementPointer(p.output, shape.output, item, row, Value());
   overColumns([&](Value column, int64_t n) {
     const Value *pair = &state.outputs[n * 4 + i * 2];
-    Value both = pairOf(*this, mulF(pair[0], factor), mulF(pair[1], factor));
+    Value both = pairOf(mulF(pair[0], factor), mulF(pair[1], factor));
     if (!shape.output.isF32())
       both =
           LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.output), both);
@@ -62,8 +55,8 @@ void WideEmitter::storeState(const Item &item, int64_t i, Value max, Value sum,
   Value line = add(mul(row, shape.width), 4 * shape.rows);
   overColumns([&](Value column, int64_t n) {
     const Value *pair = &state.outputs[n * 4 + i * 2];
-    store(pairOf(*this, pair[0], pair[1]),
-          at(memory, type, widen(add(line, column))), 8);
+    store(pairOf(pair[0], pair[1]), at(memory, type, widen(add(line, column))),
+          8);
   });
 }
 

@@ -193,24 +193,10 @@ Addressed ProductLauncher::addressed(hopper::KernelBuilder &kernel, Block *body,
 }
 
 void ProductLauncher::buildKernel(StringRef name) {
-  MLIRContext *context = b.getContext();
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToEnd(kernels.getBody());
-  auto type = LLVM::LLVMFunctionType::get(
-      LLVM::LLVMVoidType::get(context),
-      llvm::map_to_vector(operands, [](Value v) { return v.getType(); }));
-  auto function = LLVM::LLVMFuncOp::create(b, name, type);
-  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
-  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
-                    b.getUnitAttr());
-  function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
-                    b.getDenseI32ArrayAttr({int32_t(tile.threads()), 1, 1}));
-  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
-                    b.getI32IntegerAttr(static_cast<int32_t>(tile.blocksEach)));
-  function.setPassthroughAttr(
-      b.getArrayAttr(b.getStringAttr(asWrittenAttribute)));
-  Block *body = function.addEntryBlock(b);
-  b.setInsertionPointToStart(body);
+  LLVM::LLVMFuncOp function =
+      createKernel(b, kernels, name, operands, tile.threads(), tile.blocksEach);
+  Block *body = &function.getBody().front();
   hopper::KernelBuilder kernel(b, b.getLoc());
   KernelParameters p;
   p.a = addressed(kernel, body, x);
