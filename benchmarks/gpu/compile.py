@@ -86,6 +86,7 @@ SHAPES = [
 def flags(shape):
     """The options of `einhead bench` that say this attention."""
     result = ["--spec=" + shape["spec"], "--type=" + shape["type"],
+              "--output-type=" + shape.get("output_type", "bf16"),
               "--size=" + ",".join(f"{k}={v}" for k, v in shape["sizes"].items())]
     if "mask" in shape:
         result.append("--mask=" + shape["mask"])

@@ -54,14 +54,13 @@ einhead_status_t GPUModule::load(const einhead_module_t &module) {
   if (einhead_status_t status =
           loadImages(*gpu, module.manifest.device.images, code))
     return status;
-  if (einhead_status_t status = findKernels(module.manifest.device.kernels))
+  if (einhead_status_t status = findKernels(module.manifest.device))
     return status;
   return copyParameters(module);
 }
 
-einhead_status_t
-GPUModule::findKernels(const std::vector<std::string> &wanted) {
-  names = wanted;
+einhead_status_t GPUModule::findKernels(const DeviceCode &device) {
+  names = device.kernels;
   const Driver &driver = gpu->driver();
   for (const std::string &name : names) {
     Where where = at("kernel '%.100s'", name.c_str());
@@ -82,6 +81,8 @@ GPUModule::findKernels(const std::vector<std::string> &wanted) {
       return status;
     kernels.emplace(name, kernel);
   }
+  for (const std::string &name : device.early)
+    kernels.at(name).isEarly = true;
   return EINHEAD_OK;
 }
 
@@ -156,7 +157,7 @@ einhead_status_t GPUModule::prepare(Kernel &kernel, const char *name,
 }
 
 einhead_status_t GPUModule::kernel(const char *name, int sharedBytes,
-                                   int cluster, Handle &out) {
+                                   int cluster, const Kernel *&out) {
   auto it = kernels.find(name);
   if (it == kernels.end())
     return fail(EINHEAD_CORRUPT_ARTIFACT, at("kernel '%.100s'", name),
@@ -165,6 +166,6 @@ einhead_status_t GPUModule::kernel(const char *name, int sharedBytes,
   std::lock_guard<std::mutex> lock(mutex);
   if (einhead_status_t status = prepare(it->second, name, sharedBytes, cluster))
     return status;
-  out = it->second.function;
+  out = &it->second;
   return EINHEAD_OK;
 }

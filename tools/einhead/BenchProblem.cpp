@@ -199,6 +199,15 @@ llvm::Expected<BenchProblem> BenchProblem::create(const Request &request) {
     return failure(Exit::Usage, "no type '" + request.type + "'",
                    "the types are f32, f16, bf16, f64, f8e4m3 and i8");
   problem.type = *type;
+  std::optional<DataType> outputType = request.outputType.empty()
+                                           ? problem.wideType()
+                                           : parseDataType(request.outputType);
+  if (!outputType ||
+      !llvm::is_contained({problem.wideType(), DataType::F16, DataType::BF16},
+                          *outputType))
+    return failure(Exit::Usage, "no output type '" + request.outputType + "'",
+                   "it is f16, bf16 or f32 (f64 where --type is)");
+  problem.outputType = *outputType;
   problem.scale = static_cast<float>(
       request.scale ? request.scale
                     : 1.0 / std::sqrt(static_cast<double>(
@@ -347,11 +356,11 @@ widened(const BenchProblem &problem, llvm::StringRef name,
 }
 
 std::string BenchProblem::graph() const {
-  DataType wide = outputType();
+  DataType wide = wideType();
   std::string q = typeText(shape(roles.queryTerm), queryType());
   std::string k = typeText(shape(roles.keyTerm), type);
   std::string v = typeText(shape(roles.valueTerm), type);
-  std::string o = typeText(shape(roles.outputTerm), wide);
+  std::string o = typeText(shape(roles.outputTerm), outputType);
   std::string scores = roles.scores(), s = typeText(shape(scores), wide);
   std::string lengthType =
       typeText({static_cast<int64_t>(lengths.size())}, DataType::I64);

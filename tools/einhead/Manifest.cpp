@@ -136,7 +136,8 @@ static ManifestDevice parseDevice(const json::Object &object) {
   ManifestDevice device{object.getString("kind").value_or("").str(),
                         object.getString("chip").value_or("").str(),
                         {},
-                        strings(object.getArray("kernels"))};
+                        strings(object.getArray("kernels")),
+                        strings(object.getArray("early"))};
   if (const json::Array *images = object.getArray("images"))
     for (const json::Value &entry : *images)
       if (const json::Object *image = entry.getAsObject())

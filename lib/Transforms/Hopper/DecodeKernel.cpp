@@ -11,6 +11,8 @@ using namespace mlir;
 using namespace einhead::hopper;
 
 static constexpr int64_t producerRegisters = 24;
+/// K and V are read once: the first lines to leave the L2 cache.
+static constexpr int64_t evictFirst = 0x12F0000000000000;
 
 int64_t DecodeShape::fullOffset() const {
   int64_t products = (queryBoxes() + groups * keyBlocks) * paddedRows() * 128;
@@ -72,6 +74,11 @@ void DecodeEmitter::setUp() {
   isCluster = isLess(i32(1), blocksOfCluster);
   ifThen(isEqual(thread, 0), [&] { initBarriers(); });
   NVVM::FenceMbarrierInitOp::create(b);
+  NVVM::GriddepcontrolOp::create(b,
+                                 NVVM::GridDepActionKind::launch_dependents);
+  ifThen(andOf(isEqual(thread, shape.consumers()), isEqual(rank, 0)),
+         [&] { askAhead(); });
+  NVVM::GriddepcontrolOp::create(b, NVVM::GridDepActionKind::wait);
   if (p.lengths)
     ifThen(andOf(isLess(p.parts, i32(0)), isEqual(warp, 0)),
            [&] { findRun(); });
@@ -115,17 +122,21 @@ std::pair<Value, Value> DecodeEmitter::nextStage(Value stage, Value phase,
 // The producer
 //===----------------------------------------------------------------------===//
 
+/// Where a box of K or V begins, but for its column.
+Values DecodeEmitter::boxPlace(const Item &item, Value firstKey, bool ofValue) {
+  Values coordinates = {Value(), firstKey};
+  for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
+    coordinates.push_back(item.batch[letter]);
+  return coordinates;
+}
+
 /// Asks for boxes of 128 bytes of columns of K or V, from `firstKey` on, the
 /// first of which goes to `offset`.
 void DecodeEmitter::copyBoxes(const Item &item, Value firstKey, int64_t begin,
                               int64_t end, Value offset, Value full,
                               bool ofValue) {
-  // K and V are read once: the first lines to leave the L2 cache.
-  constexpr int64_t evictFirst = 0x12F0000000000000;
   constexpr unsigned clusterSpace = 7; // shared memory of a cluster's blocks
-  Values coordinates = {Value(), firstKey};
-  for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
-    coordinates.push_back(item.batch[letter]);
+  Values coordinates = boxPlace(item, firstKey, ofValue);
   for (int64_t box = begin; box < end; ++box) {
     coordinates[0] = i32(box * shape.boxColumns());
     Value to = LLVM::AddrSpaceCastOp::create(
@@ -135,6 +146,40 @@ void DecodeEmitter::copyBoxes(const Item &item, Value firstKey, int64_t begin,
         b, to, ofValue ? p.valueMap : p.keyMap, coordinates, shared(full),
         ValueRange(), Value(), i64(evictFirst), NVVM::TMALoadMode::TILE,
         /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
+  }
+}
+
+/// Asks for the boxes that the ring has room for, into the L2 cache, while the
+/// kernel before this one ends.  It may be writing what stands there, which is
+/// harmless: the cache has what is written last.  Lengths that are on their way
+/// make this miss at worst.
+void DecodeEmitter::askAhead() {
+  int64_t most = shape.stages * shape.stageKeys() / shape.keyTile;
+  isAhead = true;
+  shareOut();
+  overItems({i32(0)}, [&](const Item &item, ValueRange asked) {
+    Value end = minOf(item.end, add(item.begin, sub(i32(most), asked[0])));
+    loop(item.begin, end, i32(1), [&](Value tile) {
+      Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
+      for (int64_t key = 0; key < shape.keyTile; key += shape.stageKeys())
+        for (bool ofValue : {false, true})
+          askBoxes(item, add(firstKey, key), ofValue);
+    });
+    return Values{add(asked[0], sub(maxOf(end, item.begin), item.begin))};
+  });
+  isAhead = false;
+}
+
+void DecodeEmitter::askBoxes(const Item &item, Value firstKey, bool ofValue) {
+  if (ofValue && shape.valueInKey)
+    return;
+  Values coordinates = boxPlace(item, firstKey, ofValue);
+  int64_t boxes = ofValue ? shape.widthBoxes() : shape.depthBoxes();
+  for (int64_t box = 0; box < boxes; ++box) {
+    coordinates[0] = i32(box * shape.boxColumns());
+    NVVM::CpAsyncBulkTensorPrefetchOp::create(
+        b, ofValue ? p.valueMap : p.keyMap, coordinates, ValueRange(),
+        NVVM::TMALoadMode::TILE, i64(evictFirst));
   }
 }
 
