@@ -9,7 +9,6 @@
 #include "einhead/Analysis/Remark.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/OwningOpRef.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
@@ -51,16 +50,6 @@ emitKernels(gpu::GPUModuleOp kernels, const GPUInfo &gpu, unsigned optLevel) {
   return emitPTX(*code, gpu, optLevel);
 }
 
-/// Whether the kernel waits for the results of those before it by itself.
-static bool waitsForOthers(LLVM::LLVMFuncOp kernel) {
-  WalkResult found = kernel.walk([](NVVM::GriddepcontrolOp op) {
-    return op.getKind() == NVVM::GridDepActionKind::wait
-               ? WalkResult::interrupt()
-               : WalkResult::advance();
-  });
-  return found.wasInterrupted();
-}
-
 llvm::Expected<DeviceCode> einhead::generateDeviceCode(ModuleOp module,
                                                        StringRef chip,
                                                        unsigned optLevel,
@@ -75,14 +64,10 @@ llvm::Expected<DeviceCode> einhead::generateDeviceCode(ModuleOp module,
   auto gpu = chooseVersion(chip, ptxas);
   if (!gpu)
     return gpu.takeError();
-  DeviceCode device{"cuda", chip.str(), {}, {}, {}};
-  for (auto function : kernels->getOps<LLVM::LLVMFuncOp>()) {
-    if (!function->hasAttr(gpu::GPUDialect::getKernelFuncAttrName()))
-      continue;
-    device.kernels.push_back(function.getName().str());
-    if (waitsForOthers(function))
-      device.early.push_back(function.getName().str());
-  }
+  DeviceCode device{"cuda", chip.str(), {}, {}};
+  for (auto function : kernels->getOps<LLVM::LLVMFuncOp>())
+    if (function->hasAttr(gpu::GPUDialect::getKernelFuncAttrName()))
+      device.kernels.push_back(function.getName().str());
   auto ptx = emitKernels(*kernels, *gpu, optLevel);
   if (!ptx)
     return ptx.takeError();

@@ -379,8 +379,6 @@ static void writeDevice(llvm::json::OStream &out, const DeviceCode &device) {
       });
   });
   writeStrings(out, "kernels", device.kernels);
-  if (!device.early.empty())
-    writeStrings(out, "early", device.early);
 }
 
 std::string Manifest::json(ArrayRef<TargetInfo> targets,

@@ -443,13 +443,6 @@ einhead_status_t Reader::readDevice(const json &root) {
   std::set<std::string> names(out.kernels.begin(), out.kernels.end());
   if (names.size() != out.kernels.size())
     return corrupt(where, "two kernels of one name");
-  if (einhead_status_t s = readStrings(*device, "early", where, out.early))
-    return s;
-  for (const std::string &name : out.early)
-    if (!names.count(name))
-      return fail(EINHEAD_CORRUPT_ARTIFACT, where,
-                  "\"early\" names '%.100s', which \"kernels\" does not",
-                  name.c_str());
   return EINHEAD_OK;
 }
 

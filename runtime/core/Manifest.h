@@ -90,8 +90,6 @@ struct DeviceCode {
   std::string chip;
   std::vector<DeviceImage> images;
   std::vector<std::string> kernels;
-  /// Those that wait by themselves for the kernel in front of them.
-  std::vector<std::string> early;
 };
 
 struct Manifest {

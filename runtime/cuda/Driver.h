@@ -73,15 +73,13 @@ enum CaptureStatus : int { CaptureNone = 0, CaptureActive = 1 };
 
 /// One attribute of a launch.
 struct LaunchAttribute {
-  static constexpr int cooperative = 2, clusterDimension = 4,
-                       programmaticSerialization = 6;
+  static constexpr int cooperative = 2, clusterDimension = 4;
   int id;
   char padding[4];
   union {
     char bytes[64];
     unsigned cluster[3];
     int isCooperative;
-    int startsEarly; // of programmaticSerialization
   };
 };
 

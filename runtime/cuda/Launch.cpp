@@ -66,10 +66,10 @@ einhead_status_t GPUSession::launch(const char *kernel, const int64_t grid[3],
                 kernel, sharedBytes, gpu.ordinal(), gpu.sharedBytesPerBlock());
   if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0)
     return EINHEAD_OK; // an empty tensor
-  const Kernel *found = nullptr;
+  Handle function = nullptr;
   if (einhead_status_t status =
           module->kernel(kernel, static_cast<int>(sharedBytes),
-                         static_cast<int>(cluster), found))
+                         static_cast<int>(cluster), function))
     return status;
   LaunchConfig config = {};
   for (int i = 0; i < 3; ++i) {
@@ -78,25 +78,20 @@ einhead_status_t GPUSession::launch(const char *kernel, const int64_t grid[3],
   }
   config.sharedBytes = static_cast<unsigned>(sharedBytes);
   config.stream = stream;
-  LaunchAttribute attributes[2] = {};
-  config.attributes = attributes;
+  LaunchAttribute attribute = {};
   if (cluster == 0) {
-    LaunchAttribute &attribute = attributes[config.attributeCount++];
     attribute.id = LaunchAttribute::cooperative;
     attribute.isCooperative = 1;
+    config.attributes = &attribute;
+    config.attributeCount = 1;
   } else if (cluster > 1) {
-    LaunchAttribute &attribute = attributes[config.attributeCount++];
     attribute.id = LaunchAttribute::clusterDimension;
     attribute.cluster[0] = static_cast<unsigned>(cluster);
     attribute.cluster[1] = attribute.cluster[2] = 1;
+    config.attributes = &attribute;
+    config.attributeCount = 1;
   }
-  if (found->isEarly) {
-    LaunchAttribute &attribute = attributes[config.attributeCount++];
-    attribute.id = LaunchAttribute::programmaticSerialization;
-    attribute.startsEarly = 1;
-  }
-  Result result =
-      gpu.driver().launch(&config, found->function, arguments, nullptr);
+  Result result = gpu.driver().launch(&config, function, arguments, nullptr);
   if (result == Success)
     return EINHEAD_OK;
   if (result == CooperativeLaunchTooLarge)

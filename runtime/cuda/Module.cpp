@@ -54,13 +54,14 @@ einhead_status_t GPUModule::load(const einhead_module_t &module) {
   if (einhead_status_t status =
           loadImages(*gpu, module.manifest.device.images, code))
     return status;
-  if (einhead_status_t status = findKernels(module.manifest.device))
+  if (einhead_status_t status = findKernels(module.manifest.device.kernels))
     return status;
   return copyParameters(module);
 }
 
-einhead_status_t GPUModule::findKernels(const DeviceCode &device) {
-  names = device.kernels;
+einhead_status_t
+GPUModule::findKernels(const std::vector<std::string> &wanted) {
+  names = wanted;
   const Driver &driver = gpu->driver();
   for (const std::string &name : names) {
     Where where = at("kernel '%.100s'", name.c_str());
@@ -81,8 +82,6 @@ einhead_status_t GPUModule::findKernels(const DeviceCode &device) {
       return status;
     kernels.emplace(name, kernel);
   }
-  for (const std::string &name : device.early)
-    kernels.at(name).isEarly = true;
   return EINHEAD_OK;
 }
 
@@ -157,7 +156,7 @@ einhead_status_t GPUModule::prepare(Kernel &kernel, const char *name,
 }
 
 einhead_status_t GPUModule::kernel(const char *name, int sharedBytes,
-                                   int cluster, const Kernel *&out) {
+                                   int cluster, Handle &out) {
   auto it = kernels.find(name);
   if (it == kernels.end())
     return fail(EINHEAD_CORRUPT_ARTIFACT, at("kernel '%.100s'", name),
@@ -166,6 +165,6 @@ einhead_status_t GPUModule::kernel(const char *name, int sharedBytes,
   std::lock_guard<std::mutex> lock(mutex);
   if (einhead_status_t status = prepare(it->second, name, sharedBytes, cluster))
     return status;
-  out = &it->second;
+  out = it->second.function;
   return EINHEAD_OK;
 }

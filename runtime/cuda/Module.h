@@ -23,8 +23,6 @@ namespace einhead::runtime::cuda {
 struct Kernel {
   Handle function = nullptr;
   int staticSharedBytes = 0;
-  /// It may start while the kernel before it runs.
-  bool isEarly = false;
   /// What the driver was told so far; sessions of one module share it.
   int dynamicSharedBytes = 0;
   bool allowsLargeClusters = false;
@@ -44,11 +42,11 @@ public:
   /// The kernel of this name, with this much dynamic shared memory and these
   /// clusters allowed.
   einhead_status_t kernel(const char *name, int sharedBytes, int cluster,
-                          const Kernel *&out);
+                          Handle &out);
 
 private:
   einhead_status_t load(const einhead_module_t &module);
-  einhead_status_t findKernels(const DeviceCode &device);
+  einhead_status_t findKernels(const std::vector<std::string> &names);
   einhead_status_t copyParameters(const einhead_module_t &module);
   einhead_status_t prepare(Kernel &kernel, const char *name, int sharedBytes,
                            int cluster);

@@ -144,12 +144,15 @@ llvm::Error BenchProblem::setLengths(llvm::ArrayRef<int64_t> given) {
                        llvm::Twine(letter) + " is " + llvm::Twine(sequences),
                    "give one length for each sequence");
   for (int64_t length : given)
-    if (length < 1 || length > keys)
+    if (length < 0 || length > keys)
       return failure(Exit::Usage,
                      "--lengths: " + llvm::Twine(length) + " valid keys of " +
                          llvm::Twine(keys),
-                     "lengths are from 1 to the extent of '" +
+                     "lengths are from 0 to the extent of '" +
                          llvm::Twine(roles.key) + "'");
+  if (llvm::all_of(given, [](int64_t length) { return length == 0; }))
+    return failure(Exit::Usage, "--lengths: no sequence has a key",
+                   "there is nothing to measure");
   if (maskSymbols > 0)
     return failure(Exit::Usage,
                    "--lengths and --mask=" + llvm::Twine(mask) +

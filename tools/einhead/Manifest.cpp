@@ -136,8 +136,7 @@ static ManifestDevice parseDevice(const json::Object &object) {
   ManifestDevice device{object.getString("kind").value_or("").str(),
                         object.getString("chip").value_or("").str(),
                         {},
-                        strings(object.getArray("kernels")),
-                        strings(object.getArray("early"))};
+                        strings(object.getArray("kernels"))};
   if (const json::Array *images = object.getArray("images"))
     for (const json::Value &entry : *images)
       if (const json::Object *image = entry.getAsObject())

@@ -64,7 +64,7 @@ struct ManifestDevice {
   };
   std::string kind, chip; ///< "" where there is none
   std::vector<Image> images;
-  std::vector<std::string> kernels, early;
+  std::vector<std::string> kernels;
 };
 
 struct Manifest {

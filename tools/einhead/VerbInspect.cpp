@@ -148,11 +148,7 @@ void printDevice(const ManifestDevice &device,
     llvm::outs() << "\n";
   }
   for (const std::string &kernel : device.kernels)
-    llvm::outs() << "  kernel " << kernel
-                 << (llvm::is_contained(device.early, kernel)
-                         ? ", may start before the one in front has ended"
-                         : "")
-                 << "\n";
+    llvm::outs() << "  kernel " << kernel << "\n";
 }
 
 void printFunctions(const Manifest &manifest) {

@@ -33,9 +33,6 @@ struct DeviceCode {
   std::string kind, chip;
   std::vector<DeviceImage> images;
   std::vector<std::string> kernels;
-  /// Those that may start before the kernel in front of them has ended, since
-  /// they wait for it themselves (programmatic dependent launch).
-  std::vector<std::string> early;
 };
 
 /// Optimizes kernels and writes them as PTX.  An error where one of them calls

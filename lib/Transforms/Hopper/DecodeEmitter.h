@@ -64,9 +64,6 @@ protected:
   nextStage(mlir::Value stage, mlir::Value phase, int64_t step);
   virtual void initBarriers();
   virtual void produce();
-  void askAhead();
-  void askBoxes(const Item &item, mlir::Value firstKey, bool ofValue);
-  Values boxPlace(const Item &item, mlir::Value firstKey, bool ofValue);
   void copyBoxes(const Item &item, mlir::Value firstKey, int64_t begin,
                  int64_t end, mlir::Value offset, mlir::Value full,
                  bool ofValue);
@@ -74,6 +71,7 @@ protected:
                 mlir::Value phase, bool ofValue);
   virtual void consume();
   void setUpConsumer();
+  mlir::Value loadQuery(const Item &item, mlir::Value i);
   void loadQueries(const Item &item);
   void syncConsumers() { barrier(i32(1), shape.consumers()); }
   void syncGroup() { barrier(groupBarrier, 128); }
@@ -181,7 +179,6 @@ protected:
   mlir::Value team, rank, teamCount; ///< the block's place in its team
   mlir::Value firstRow;              ///< of the block, among all rows
   mlir::Value isCluster;             ///< i1: the blocks of a unit are a cluster
-  bool isAhead = false; ///< what is written now runs before the lengths are known
   Run mine;
   mlir::Value tilesEach, longerRuns; ///< of equal runs
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it

@@ -11,8 +11,6 @@ using namespace mlir;
 using namespace einhead::hopper;
 
 static constexpr int64_t producerRegisters = 24;
-/// K and V are read once: the first lines to leave the L2 cache.
-static constexpr int64_t evictFirst = 0x12F0000000000000;
 
 int64_t DecodeShape::fullOffset() const {
   int64_t products = (queryBoxes() + groups * keyBlocks) * paddedRows() * 128;
@@ -74,11 +72,6 @@ void DecodeEmitter::setUp() {
   isCluster = isLess(i32(1), blocksOfCluster);
   ifThen(isEqual(thread, 0), [&] { initBarriers(); });
   NVVM::FenceMbarrierInitOp::create(b);
-  NVVM::GriddepcontrolOp::create(b,
-                                 NVVM::GridDepActionKind::launch_dependents);
-  ifThen(andOf(isEqual(thread, shape.consumers()), isEqual(rank, 0)),
-         [&] { askAhead(); });
-  NVVM::GriddepcontrolOp::create(b, NVVM::GridDepActionKind::wait);
   if (p.lengths)
     ifThen(andOf(isLess(p.parts, i32(0)), isEqual(warp, 0)),
            [&] { findRun(); });
@@ -122,21 +115,17 @@ std::pair<Value, Value> DecodeEmitter::nextStage(Value stage, Value phase,
 // The producer
 //===----------------------------------------------------------------------===//
 
-/// Where a box of K or V begins, but for its column.
-Values DecodeEmitter::boxPlace(const Item &item, Value firstKey, bool ofValue) {
-  Values coordinates = {Value(), firstKey};
-  for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
-    coordinates.push_back(item.batch[letter]);
-  return coordinates;
-}
-
 /// Asks for boxes of 128 bytes of columns of K or V, from `firstKey` on, the
 /// first of which goes to `offset`.
 void DecodeEmitter::copyBoxes(const Item &item, Value firstKey, int64_t begin,
                               int64_t end, Value offset, Value full,
                               bool ofValue) {
+  // K and V are read once: the first lines to leave the L2 cache.
+  constexpr int64_t evictFirst = 0x12F0000000000000;
   constexpr unsigned clusterSpace = 7; // shared memory of a cluster's blocks
-  Values coordinates = boxPlace(item, firstKey, ofValue);
+  Values coordinates = {Value(), firstKey};
+  for (int64_t letter : ofValue ? p.valueLetters : p.keyLetters)
+    coordinates.push_back(item.batch[letter]);
   for (int64_t box = begin; box < end; ++box) {
     coordinates[0] = i32(box * shape.boxColumns());
     Value to = LLVM::AddrSpaceCastOp::create(
@@ -146,40 +135,6 @@ void DecodeEmitter::copyBoxes(const Item &item, Value firstKey, int64_t begin,
         b, to, ofValue ? p.valueMap : p.keyMap, coordinates, shared(full),
         ValueRange(), Value(), i64(evictFirst), NVVM::TMALoadMode::TILE,
         /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
-  }
-}
-
-/// Asks for the boxes that the ring has room for, into the L2 cache, while the
-/// kernel before this one ends.  It may be writing what stands there, which is
-/// harmless: the cache has what is written last.  Lengths that are on their way
-/// make this miss at worst.
-void DecodeEmitter::askAhead() {
-  int64_t most = shape.stages * shape.stageKeys() / shape.keyTile;
-  isAhead = true;
-  shareOut();
-  overItems({i32(0)}, [&](const Item &item, ValueRange asked) {
-    Value end = minOf(item.end, add(item.begin, sub(i32(most), asked[0])));
-    loop(item.begin, end, i32(1), [&](Value tile) {
-      Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
-      for (int64_t key = 0; key < shape.keyTile; key += shape.stageKeys())
-        for (bool ofValue : {false, true})
-          askBoxes(item, add(firstKey, key), ofValue);
-    });
-    return Values{add(asked[0], sub(maxOf(end, item.begin), item.begin))};
-  });
-  isAhead = false;
-}
-
-void DecodeEmitter::askBoxes(const Item &item, Value firstKey, bool ofValue) {
-  if (ofValue && shape.valueInKey)
-    return;
-  Values coordinates = boxPlace(item, firstKey, ofValue);
-  int64_t boxes = ofValue ? shape.widthBoxes() : shape.depthBoxes();
-  for (int64_t box = 0; box < boxes; ++box) {
-    coordinates[0] = i32(box * shape.boxColumns());
-    NVVM::CpAsyncBulkTensorPrefetchOp::create(
-        b, ofValue ? p.valueMap : p.keyMap, coordinates, ValueRange(),
-        NVVM::TMALoadMode::TILE, i64(evictFirst));
   }
 }
 
@@ -244,30 +199,50 @@ Value DecodeEmitter::elementPointer(const Addressed &tensor, Type type,
   return at(tensor.base, type, index);
 }
 
+/// Chunk `i` of 16 bytes of the unit's queries, 0 where there is no row or
+/// column.
+Value DecodeEmitter::loadQuery(const Item &item, Value i) {
+  auto type = VectorType::get({4}, b.getI32Type());
+  int64_t chunks = shape.queryBoxes() * 8;
+  Value row = div(i, chunks), chunk = rem(i, chunks);
+  auto read = [&] {
+    return Values{
+        load(type,
+             elementPointer(p.query, shape.element, item, row, mul(chunk, 8)),
+             16)};
+  };
+  auto none = [&] {
+    return Values{arith::ConstantOp::create(
+        b, DenseElementsAttr::get(type, b.getI32IntegerAttr(0)))};
+  };
+  Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
+  return ifElse(exists, read, none).front();
+}
+
 /// The queries of the unit into shared memory, [box][row][64] with swizzled
-/// chunks of 16 bytes, 0 where there is no row or column.
+/// chunks of 16 bytes.  Several are on their way at a time.
 void DecodeEmitter::loadQueries(const Item &item) {
-  auto chunkType = VectorType::get({4}, b.getI32Type());
+  constexpr int64_t mostLoads = 6; // for registers
   int64_t rows = shape.paddedRows(), chunks = shape.queryBoxes() * 8;
-  Value zero = arith::ConstantOp::create(
-      b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
-  loop(thread, i32(rows * chunks), i32(shape.consumers()), [&](Value i) {
-    Value row = div(i, chunks), chunk = rem(i, chunks);
-    Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
-    Values data = ifElse(
-        exists,
-        [&] {
-          return Values{load(
-              chunkType,
-              elementPointer(p.query, shape.element, item, row, mul(chunk, 8)),
-              16)};
-        },
-        [&] { return Values{zero}; });
-    Value swizzled = xorOf(rem(chunk, 8), rem(row, 8));
-    Value offset = add(mul(div(chunk, 8), rows * 128), mul(row, 128));
-    offset = add(add(offset, mul(swizzled, 16)), shape.queryOffset());
-    storeShared(data.front(), offset, 16);
-  });
+  int64_t rounds = llvm::divideCeil(rows * chunks, shape.consumers());
+  for (int64_t first = 0; first < rounds; first += mostLoads) {
+    Values places, loaded;
+    for (int64_t i = first; i < std::min(first + mostLoads, rounds); ++i) {
+      places.push_back(add(thread, i * shape.consumers()));
+      loaded.push_back(loadQuery(item, places.back()));
+    }
+    for (auto [i, data] : llvm::zip(places, loaded)) {
+      Value row = div(i, chunks), chunk = rem(i, chunks);
+      Value swizzled = xorOf(rem(chunk, 8), rem(row, 8));
+      Value offset = add(mul(div(chunk, 8), rows * 128), mul(row, 128));
+      offset = add(add(offset, mul(swizzled, 16)), shape.queryOffset());
+      auto put = [&, data = data] { storeShared(data, offset, 16); };
+      if (rows * chunks % shape.consumers() == 0)
+        put();
+      else
+        ifThen(isLess(i, rows * chunks), put);
+    }
+  }
 }
 
 void DecodeEmitter::setUpConsumer() {

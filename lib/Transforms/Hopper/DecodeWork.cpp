@@ -38,9 +38,7 @@ Value DecodeEmitter::limitOf(Value firstIndex) {
   if (!p.lengths)
     return p.keys;
   Type type = b.getI64Type();
-  // What is read ahead is not what is read again later.
-  Value length =
-      load(type, at(p.lengths, type, widen(firstIndex)), 0, isAhead);
+  Value length = load(type, at(p.lengths, type, widen(firstIndex)));
   length = b.createOrFold<arith::MinSIOp>(length, widen(p.keys));
   length = b.createOrFold<arith::MaxSIOp>(length, i64(0));
   return arith::TruncIOp::create(b, b.getI32Type(), length);
@@ -177,11 +175,6 @@ void DecodeEmitter::shareOut() {
                 return equal;
               }
               Values found;
-              if (isAhead) { // nobody knows which tiles: none
-                found.assign(7, i32(0));
-                found[4] = i32(1);
-                return found;
-              }
               for (int64_t word = 0; word < 6; ++word)
                 found.push_back(
                     loadShared(b.getI32Type(), i32(words + word * 4)));

@@ -227,9 +227,8 @@ Value KernelBuilder::at(Value base, Type type, Value index64) {
   return LLVM::GEPOp::create(b, base.getType(), type, base,
                              ArrayRef<LLVM::GEPArg>{index64});
 }
-Value KernelBuilder::load(Type type, Value pointer, unsigned align,
-                          bool isVolatile) {
-  return LLVM::LoadOp::create(b, type, pointer, align, isVolatile);
+Value KernelBuilder::load(Type type, Value pointer, unsigned align) {
+  return LLVM::LoadOp::create(b, type, pointer, align);
 }
 void KernelBuilder::store(Value value, Value pointer, unsigned align) {
   LLVM::StoreOp::create(b, value, pointer, align);

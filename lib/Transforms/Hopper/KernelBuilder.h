@@ -99,8 +99,7 @@ public:
   void storeShared(mlir::Value value, mlir::Value offset, unsigned align = 0);
   /// `base` + `index` elements of `type`.
   mlir::Value at(mlir::Value base, mlir::Type type, mlir::Value index64);
-  mlir::Value load(mlir::Type type, mlir::Value pointer, unsigned align = 0,
-                   bool isVolatile = false);
+  mlir::Value load(mlir::Type type, mlir::Value pointer, unsigned align = 0);
   void store(mlir::Value value, mlir::Value pointer, unsigned align = 0);
 
   // Threads.

@@ -394,8 +394,6 @@ Result cuLaunchKernelEx(const LaunchConfig *config, Handle function,
       launch.cluster = attribute.cluster[0];
     if (attribute.id == LaunchAttribute::cooperative)
       launch.isCooperative = attribute.isCooperative != 0;
-    if (attribute.id == LaunchAttribute::programmaticSerialization)
-      launch.isEarly = attribute.startsEarly != 0;
   }
   if (launch.isCooperative &&
       launch.grid[0] > std::stoul(setting("FAKE_CUDA_RESIDENT", "132")))

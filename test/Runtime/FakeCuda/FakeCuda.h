@@ -37,7 +37,7 @@ struct Launch {
   std::string kernel;
   unsigned grid[3], block[3];
   unsigned cluster; // along x, 0 without the attribute
-  bool isCooperative, isEarly;
+  bool isCooperative;
   unsigned sharedBytes;
   void *stream;
   /// Copies of the arguments, of the sizes that were registered.
