@@ -353,6 +353,25 @@ Value DecodeEmitter::packPair(Value low, Value high) {
   return LLVM::BitcastOp::create(b, b.getI32Type(), both);
 }
 
+/// Both numbers as `packPair` rounds them.  Sums are of what is multiplied, so
+/// that its rounding moves a row towards some of its keys, but not towards 0.
+std::pair<Value, Value> DecodeEmitter::rounded(Value low, Value high) {
+  Value bits = packPair(low, high);
+  auto f32Type = b.getF32Type();
+  if (shape.element.isBF16())
+    return {LLVM::BitcastOp::create(b, f32Type,
+                                    arith::ShLIOp::create(b, bits, i32(16))),
+            LLVM::BitcastOp::create(
+                b, f32Type, arith::AndIOp::create(b, bits, i32(0xffff0000)))};
+  Value halves =
+      LLVM::BitcastOp::create(b, VectorType::get({2}, shape.element), bits);
+  auto widened = [&](int64_t i) -> Value {
+    Value half = LLVM::ExtractElementOp::create(b, halves, i32(i));
+    return LLVM::FPExtOp::create(b, f32Type, half);
+  };
+  return {widened(0), widened(1)};
+}
+
 /// Where the weights of 16 keys stand, of a group's.
 int64_t DecodeEmitter::weightsAt(int64_t step) const {
   return step / 4 * shape.paddedRows() * 128 + step % 4 * 32;
@@ -448,10 +467,13 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
       });
   carried = Carried::unpack(ValueRange(state).drop_front(raw.size()), shape);
   Values weights(ArrayRef<Value>(state).take_front(raw.size()));
-  for (auto [i, weight] : llvm::enumerate(weights)) {
+  for (Value &weight : weights)
     weight = exp2(weight);
-    Value &sum = carried.sums[rowIndex(i)];
-    sum = addF(sum, weight);
+  for (size_t i = 0; i < weights.size(); i += 2) {
+    auto [one, other] = rounded(weights[i], weights[i + 1]);
+    for (auto [row, weight] : {std::pair(rowIndex(i), one),
+                               std::pair(rowIndex(i + 1), other)})
+      carried.sums[row] = addF(carried.sums[row], weight);
   }
   storeWeights(weights);
   if (!shape.valueInKey)
