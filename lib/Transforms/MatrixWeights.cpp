@@ -73,13 +73,6 @@ Value MatrixTile::largest(Value slot) {
   return max;
 }
 
-/// What no key has reached keeps -inf; 0 stands in for it.
-static Value finite(ImplicitLocOpBuilder &b, Value max) {
-  Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, max,
-                                     splat(b, max.getType(), -infinity));
-  return arith::SelectOp::create(b, none, splat(b, max.getType(), 0.0), max);
-}
-
 void MatrixTile::raiseMaxima(Value slot, Value block, const Tile &tile) {
   if (!tile.full)
     endKeys(slot, tile.count);
@@ -127,30 +120,6 @@ void MatrixTile::rescale(Value block, Value factors) {
   });
 }
 
-/// 2^x to 3e-6, for x of at most some hundreds: 0 for -inf and below about
-/// -126, where bf16 has no normal numbers.  NaN for NaN.
-static Value buildWeight(ImplicitLocOpBuilder &b, Value x) {
-  auto type = cast<VectorType>(x.getType());
-  Type ints = type.clone(b.getI32Type());
-  // 2^-127 comes out as 0.
-  Value low = splat(b, type, -127.0);
-  Value tiny = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, low);
-  x = arith::SelectOp::create(b, tiny, low, x);
-  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
-  Value magic = splat(b, type, 12582912.0);
-  Value shifted = arith::AddFOp::create(b, x, magic);
-  Value whole = arith::SubFOp::create(b, shifted, magic);
-  Value f = arith::SubFOp::create(b, x, whole);
-  Value p = splat(b, type, 9.582760293534949e-03);
-  for (double c : {5.590641480967205e-02, 2.402410006339200e-01,
-                   6.931241959496163e-01, 1.0})
-    p = vector::FMAOp::create(b, p, f, splat(b, type, c));
-  Value bits = arith::BitcastOp::create(b, ints, shifted);
-  bits = arith::ShLIOp::create(b, bits, splat(b, ints, 23));
-  bits = arith::AddIOp::create(b, bits, splat(b, ints, 0x3f800000));
-  return arith::MulFOp::create(b, p, arith::BitcastOp::create(b, type, bits));
-}
-
 /// vectors[i], n groups of lanes -> group i of all of them, n vectors.
 static void turnGroups(ImplicitLocOpBuilder &b,
                        SmallVectorImpl<Value> &vectors) {
@@ -190,7 +159,7 @@ void MatrixTile::addWeights(Beside &beside, Value slot, Value block,
     order.push_back(i % keys * inBlock + i / keys);
   beside.add([=, this] {
     work->at = acrossAt(slot, scaled(keyBlock, 2 * lanes));
-    Value top = finite(b, vectorAt(maxima, scaled(block, lanes)));
+    Value top = buildFinite(b, vectorAt(maxima, scaled(block, lanes)));
     work->top = arith::NegFOp::create(b, top);
     work->total = vectorAt(totals, scaled(block, lanes));
   });

@@ -31,7 +31,7 @@ func.func @rows5(%q: tensor<5x64xbf16>, %k: tensor<?x64xbf16>, %v: tensor<?x64xb
 // CHECK-LABEL: func.func @rows17
 // CHECK: key_tile = 64, {{.*}} products = tiles, packed = true>
 // ZEN4-LABEL: func.func @rows17
-// ZEN4: key_tile = 64, {{.*}} products = dot, packed = true>
+// ZEN4: key_tile = 128, {{.*}} prefetch = 128, products = dot, packed = true>
 func.func @rows17(%q: tensor<17x64xbf16>, %k: tensor<?x64xbf16>, %v: tensor<?x64xbf16>,
                  %init: tensor<17x64xf32>) -> tensor<17x64xf32> {
   %y = attn.attention "rk, mk, mv -> rv" query(%q : tensor<17x64xbf16>)
@@ -40,13 +40,16 @@ func.func @rows17(%q: tensor<17x64xbf16>, %k: tensor<?x64xbf16>, %v: tensor<?x64
   return %y : tensor<17x64xf32>
 }
 
-// Requests are a tile ahead.
+// Requests are a tile ahead.  A chunk of many rows has large states: twice the
+// keys while four chunks are left.
 // CHECK-LABEL: func.func @rows71
 // CHECK: key_tile = 128, {{.*}} prefetch = 128, products = tiles, packed = true>
-func.func @rows71(%q: tensor<71x64xbf16>, %k: tensor<?x64xbf16>, %v: tensor<?x64xbf16>,
+// ZEN4-LABEL: func.func @rows71
+// ZEN4: chunk = 1024, key_tile = 128, {{.*}} products = dot, packed = true>
+func.func @rows71(%q: tensor<71x64xbf16>, %k: tensor<4096x64xbf16>, %v: tensor<4096x64xbf16>,
                  %init: tensor<71x64xf32>) -> tensor<71x64xf32> {
   %y = attn.attention "rk, mk, mv -> rv" query(%q : tensor<71x64xbf16>)
-    key(%k : tensor<?x64xbf16>) value(%v : tensor<?x64xbf16>) scale 1.0 shared_kv
+    key(%k : tensor<4096x64xbf16>) value(%v : tensor<4096x64xbf16>) scale 1.0 shared_kv
     outs(%init : tensor<71x64xf32>) -> tensor<71x64xf32>
   return %y : tensor<71x64xf32>
 }
