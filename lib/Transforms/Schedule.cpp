@@ -124,12 +124,12 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
 /// are fetched to be written, and read by the merge), and where tiles make
 /// products cheap, that is what is left: twice the keys as long as threads find
 /// chunks enough, and with states that are large beside the keys as long as two
-/// threads do.  Without tiles, twice as long while sixteen threads find two
-/// each: a chunk costs about a microsecond.  Rows enough to be packed have
-/// large states beside so much to do that fewer chunks are in balance.
+/// threads do.  Without tiles, twice as long while sixteen threads find one
+/// each, for a chunk costs about a microsecond, or four of them where a state
+/// is large: it goes from one core's caches to another's.
 static int64_t chooseChunk(AttentionOp attention, Products products,
-                           bool packed, int64_t rows) {
-  constexpr int64_t least = 512, visits = 3, fewChunks = 4, manyChunks = 32;
+                           int64_t rows) {
+  constexpr int64_t least = 512, visits = 3, largeState = 16 << 10;
   auto op = cast<AttentionLike>(attention.getOperation());
   AttentionRoles roles = rolesOf(op);
   int64_t keys = staticExtent(op, roles.key.front()), heads = 1;
@@ -148,7 +148,8 @@ static int64_t chooseChunk(AttentionOp attention, Products products,
     bool isLarge = 4 * stateBytes > chunk * keyBytes;
     int64_t chunks = heads * llvm::divideCeil(keys, next);
     if (products != Products::Tiles) {
-      chunk = chunks >= (packed ? fewChunks : manyChunks) ? next : chunk;
+      chunk =
+          chunks >= (stateBytes > visits * largeState ? 4 : 16) ? next : chunk;
       continue;
     }
     bool isEnough = chunks >= (isLarge ? 2 : 4);
@@ -207,7 +208,7 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   if (products == Products::Tiles &&
       (depth + width) * rowTile > mostDepth * 256)
     rowTile = std::max<int64_t>(1, mostDepth * 256 / (depth + width));
-  int64_t chunk = chooseChunk(op, products, packed, rows);
+  int64_t chunk = chooseChunk(op, products, rows);
   return ScheduleAttr::get(op.getContext(), chunk, keyTile, rowTile, lanes,
                            prefetch, products, packed);
 }

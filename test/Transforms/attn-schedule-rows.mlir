@@ -55,11 +55,11 @@ func.func @rows71(%q: tensor<71x64xbf16>, %k: tensor<4096x64xbf16>, %v: tensor<4
 }
 
 // The chunk grows where enough of them are left: 8 heads of 4 chunks, on Zen 4
-// 32 of any heads.
+// 16 of any heads.
 // CHECK-LABEL: func.func @heads
 // CHECK: chunk = 1024, {{.*}} products = tiles
 // ZEN4-LABEL: func.func @heads
-// ZEN4: chunk = 1024,
+// ZEN4: chunk = 2048,
 func.func @heads(%q: tensor<8x8x128xbf16>, %k: tensor<8x4096x128xbf16>, %v: tensor<8x4096x128xbf16>,
                  %init: tensor<8x8x128xf32>) -> tensor<8x8x128xf32> {
   %y = attn.attention "grk, gmk, gmv -> grv" query(%q : tensor<8x8x128xbf16>)
@@ -117,7 +117,7 @@ func.func @two(%q: tensor<8x2x128xbf16>, %k: tensor<8x4096x128xbf16>, %v: tensor
 }
 
 // ZEN4-LABEL: func.func @four
-// ZEN4: chunk = 1024, key_tile = 32, row_tile = 128, lanes = 16, products = dot>
+// ZEN4: chunk = 2048, key_tile = 32, row_tile = 128, lanes = 16, products = dot>
 func.func @four(%q: tensor<8x4x128xbf16>, %k: tensor<8x4096x128xbf16>, %v: tensor<8x4096x128xbf16>,
                 %init: tensor<8x4x128xf32>) -> tensor<8x4x128xf32> {
   %y = attn.attention "grk, gmk, gmv -> grv" query(%q : tensor<8x4x128xbf16>)
