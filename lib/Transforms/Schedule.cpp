@@ -89,13 +89,14 @@ static Products chooseProducts(AttentionOp op, const TargetInfo &target,
 }
 
 /// Small tiles follow memory evenly; with many rows, whose results go through
-/// memory for each tile, large ones do more with them, as long as what is
-/// packed of a tile, `keyBytes` a key, stays in the first cache.
-static int64_t chooseKeyTile(Products products, bool packed, int64_t rows,
+/// memory for each tile, large ones do more with them, as long as the keys and
+/// values of a tile, `keyBytes` a key, stay in the first cache.
+static int64_t chooseKeyTile(Products products, int64_t rows,
                              int64_t keyBytes) {
-  constexpr int64_t usual = 64, firstCache = 32 << 10;
+  constexpr int64_t usual = 64, firstCache = 32 << 10, fewRows = 4;
   if (products != Products::Tiles)
-    return packed && 2 * usual * keyBytes <= firstCache ? 2 * usual : usual;
+    return rows > fewRows && 2 * usual * keyBytes <= firstCache ? 2 * usual
+                                                                : usual;
   return rows <= tileRows ? 32 : rows <= 4 * tileRows ? 64 : 128;
 }
 
@@ -129,7 +130,7 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
 /// is large: it goes from one core's caches to another's.
 static int64_t chooseChunk(AttentionOp attention, Products products,
                            int64_t rows) {
-  constexpr int64_t least = 512, visits = 3, largeState = 16 << 10;
+  constexpr int64_t least = 512, visits = 3, largeState = 8 << 10;
   auto op = cast<AttentionLike>(attention.getOperation());
   AttentionRoles roles = rolesOf(op);
   int64_t keys = staticExtent(op, roles.key.front()), heads = 1;
@@ -149,7 +150,7 @@ static int64_t chooseChunk(AttentionOp attention, Products products,
     int64_t chunks = heads * llvm::divideCeil(keys, next);
     if (products != Products::Tiles) {
       chunk =
-          chunks >= (stateBytes > visits * largeState ? 4 : 16) ? next : chunk;
+          chunks >= (stateBytes >= visits * largeState ? 4 : 16) ? next : chunk;
       continue;
     }
     bool isEnough = chunks >= (isLarge ? 2 : 4);
@@ -192,7 +193,7 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
                 isPackingWorth(rows, depth, lanes, products);
   int64_t width = staticExtent(like, rolesOf(like).value.front());
   int64_t keyBytes = (depth + width) * (products == Products::FMA ? 4 : 2);
-  int64_t keyTile = chooseKeyTile(products, packed, rows, keyBytes);
+  int64_t keyTile = chooseKeyTile(products, rows, keyBytes);
   // Requests come at an even pace, the rows of a tile at once when it begins.
   // A tile ahead is enough, then; without tiles the rows of one are few.
   int64_t prefetch = std::max(keyTile, target.prefetchBytes * 8 / rowBits);

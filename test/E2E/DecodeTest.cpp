@@ -315,6 +315,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{1, 3, 128, 128, 129, kBF16, kBF16, "", "", "znver4"},
                     Shape{2, 4, 256, 256, 70, kBF16, kBF16, "", "", "znver4"},
                     Shape{1, 4, 128, 96, 129, "f32", "f32", "", "", "znver4"},
+                    Shape{1, 71, 64, 64, 600, kBF16, kBF16, "", "", "znver4"},
+                    Shape{1, 8, 64, 64, 600, kBF16, kBF16, "", "", "znver4"},
                     Shape{1, 20, 80, 80, 129, kBF16, kBF16, "", "",
                           "sapphirerapids"}));
 

@@ -19,7 +19,7 @@ func.func @rows2(%q: tensor<2x64xbf16>, %k: tensor<4096x64xbf16>, %v: tensor<409
 // CHECK-LABEL: func.func @rows5
 // CHECK: chunk = 512, key_tile = 32, {{.*}} prefetch = 32, products = tiles, packed = true>
 // ZEN4-LABEL: func.func @rows5
-// ZEN4: key_tile = 64, {{.*}} products = dot>
+// ZEN4: key_tile = 128, {{.*}} products = dot>
 func.func @rows5(%q: tensor<5x64xbf16>, %k: tensor<?x64xbf16>, %v: tensor<?x64xbf16>,
                  %init: tensor<5x64xf32>) -> tensor<5x64xf32> {
   %y = attn.attention "rk, mk, mv -> rv" query(%q : tensor<5x64xbf16>)
