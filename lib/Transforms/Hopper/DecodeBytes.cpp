@@ -38,89 +38,143 @@ using namespace einhead::hopper;
 
 static constexpr int64_t largestExponent = 14, exponentBias = 127;
 
-/// Eight columns of a row as f32, 0 where there is no row or column.
-Values DecodeEmitter::loadChunk(const Item &item, Value row, Value chunk) {
-  auto wordsType = VectorType::get({4}, b.getI32Type());
+// All loads of a warp are asked for before the first is waited for: as many
+// lanes have a row as it has chunks of 8 columns.
+
+namespace {
+/// How the lanes of a warp take queries.
+struct QueryLanes {
+  explicit QueryLanes(const DecodeShape &shape)
+      : chunks(shape.queryBoxes() * 8),
+        each(std::min<int64_t>(32, llvm::PowerOf2Ceil(chunks))),
+        perLane(llvm::divideCeil(chunks, each)),
+        rowsAtOnce(shape.groups * 4 * (32 / each)),
+        steps(llvm::divideCeil(shape.paddedRows(), rowsAtOnce)) {}
+
+  int64_t chunks;     ///< of a row
+  int64_t each;       ///< lanes of a row
+  int64_t perLane;    ///< chunks
+  int64_t rowsAtOnce; ///< of all warps
+  int64_t steps;
+};
+} // namespace
+
+/// Eight columns of a row, or of another one where there is none.
+Value DecodeEmitter::loadChunk(const Item &item, Value row, Value chunk) {
+  auto words = VectorType::get({4}, b.getI32Type());
+  Value last = minOf(sub(i32(shape.totalRows - 1), firstRow),
+                     i32(shape.rows - 1));
+  chunk = minOf(chunk, i32(shape.depth / 8 - 1));
+  return load(words,
+              elementPointer(p.query, shape.query, item, minOf(row, last),
+                             mul(chunk, 8)),
+              16);
+}
+
+/// As f32, 0 where there is no row or column.
+Values DecodeEmitter::widenChunk(Value words, Value row, Value chunk) {
   Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
-  Value words = ifElse(
-      exists,
-      [&] {
-        return Values{
-            load(wordsType,
-                 elementPointer(p.query, shape.query, item, row, mul(chunk, 8)),
-                 16)};
-      },
-      [&] {
-        return Values{arith::ConstantOp::create(
-            b, DenseElementsAttr::get(wordsType, b.getI32IntegerAttr(0)))};
-      })[0];
   Value halves =
       LLVM::BitcastOp::create(b, VectorType::get({8}, shape.query), words);
   Value wide =
       LLVM::FPExtOp::create(b, VectorType::get({8}, b.getF32Type()), halves);
   Values result;
-  for (int64_t i = 0; i < 8; ++i)
-    result.push_back(LLVM::ExtractElementOp::create(b, wide, i32(i)));
+  for (int64_t i = 0; i < 8; ++i) {
+    Value value = LLVM::ExtractElementOp::create(b, wide, i32(i));
+    result.push_back(select(exists, value, f32(0)));
+  }
   return result;
 }
 
-/// The exponent of the row's largest magnitude, as f32 stores it, as far as
-/// there is a factor for it; the lanes of a warp share the row.
-Value DecodeEmitter::rowExponent(const Item &item, Value row) {
-  Values most = loop(lane, i32(shape.depth / 8), i32(32), Values{i32(0)},
-                     [&](Value chunk, ValueRange now) {
-                       Value max = now[0];
-                       for (Value value : loadChunk(item, row, chunk)) {
-                         Value bits =
-                             LLVM::BitcastOp::create(b, b.getI32Type(), value);
-                         max = maxOf(max, andOf(bits, i32(0x7FFFFFFF)));
-                       }
-                       return Values{max};
-                     });
-  for (int64_t distance : {1, 2, 4, 8, 16})
-    most[0] = maxOf(most[0], shuffleXor(most[0], distance));
-  Value exponent = b.createOrFold<arith::ShRUIOp>(most[0], i32(23));
-  return minOf(maxOf(exponent, i32(largestExponent + 1)), i32(254));
-}
-
-void DecodeEmitter::storeQueryFactor(Value row, Value exponent) {
+/// Lane `isFirst` of a row says what its scores are multiplied by.
+void DecodeEmitter::storeQueryFactor(Value row, Value exponent,
+                                     Value isFirst) {
   Value inverse = b.createOrFold<arith::ShLIOp>(
       sub(exponent, i32(largestExponent)), i32(23));
   inverse = LLVM::BitcastOp::create(b, b.getF32Type(), inverse);
   Value factor = mulF(inverse, f32(shape.scale * 1.4426950408889634));
-  ifThen(isEqual(lane, 0),
+  ifThen(isFirst,
          [&] { storeShared(factor, add(mul(row, 4), shape.factorOffset())); });
 }
 
-/// The queries of the unit as `loadQueries` stores them, but for their factors
-/// and the order of columns: of 16, chunk 0 has 0, 1, 4, 5, 8, 9 and so on.
-void DecodeEmitter::loadScaledQueries(const Item &item) {
-  int64_t rows = shape.paddedRows(), chunks = shape.queryBoxes() * 8;
+/// Eight columns as f16: of 16, chunk 0 has 0, 1, 4, 5, 8, 9 and so on.
+void DecodeEmitter::storeQueryChunk(ArrayRef<Value> values, Value factor,
+                                    Value row, Value chunk) {
   auto pairs = VectorType::get({4}, b.getF16Type());
-  loop(warp, i32(rows), i32(shape.groups * 4), [&](Value row) {
-    Value exponent = rowExponent(item, row);
-    storeQueryFactor(row, exponent);
+  for (int64_t i = 0; i < 2; ++i) {
+    Value vector = LLVM::UndefOp::create(b, pairs);
+    for (int64_t k = 0; k < 4; ++k) {
+      Value scaled = mulF(values[k / 2 * 4 + i * 2 + k % 2], factor);
+      vector = LLVM::InsertElementOp::create(
+          b, vector, LLVM::FPTruncOp::create(b, b.getF16Type(), scaled),
+          i32(k));
+    }
+    Value to = add(mul(div(rem(chunk, 8), 2), 2), i);
+    Value swizzled = mul(xorOf(to, rem(row, 8)), 16);
+    Value offset =
+        add(mul(div(chunk, 8), shape.paddedRows() * 128), mul(row, 128));
+    offset = add(add(offset, swizzled), mul(rem(chunk, 2), 8));
+    storeShared(vector, add(offset, shape.queryOffset()), 8);
+  }
+}
+
+/// The row that a lane has a share of.
+Value DecodeEmitter::queryRow(int64_t step) {
+  QueryLanes lanes(shape);
+  Value inWarp = div(lane, lanes.each);
+  return add(add(mul(warp, 32 / lanes.each), inWarp), step * lanes.rowsAtOnce);
+}
+
+/// Some of the rows.  The exponent is that of the largest magnitude, as f32
+/// stores it, as far as there is a factor for it.
+void DecodeEmitter::scaleQueries(const Item &item, int64_t firstStep,
+                                 int64_t endStep) {
+  QueryLanes lanes(shape);
+  Value firstChunk = rem(lane, lanes.each);
+  Values words;
+  for (int64_t step = firstStep; step < endStep; ++step)
+    for (int64_t i = 0; i < lanes.perLane; ++i)
+      words.push_back(loadChunk(item, queryRow(step),
+                                add(firstChunk, i * lanes.each)));
+  for (int64_t step = firstStep; step < endStep; ++step) {
+    Value row = queryRow(step), most = i32(0);
+    SmallVector<Values> chunks;
+    for (int64_t i = 0; i < lanes.perLane; ++i) {
+      chunks.push_back(
+          widenChunk(words[(step - firstStep) * lanes.perLane + i], row,
+                     add(firstChunk, i * lanes.each)));
+      for (Value value : chunks.back())
+        most = maxOf(most,
+                     andOf(LLVM::BitcastOp::create(b, b.getI32Type(), value),
+                           i32(0x7FFFFFFF)));
+    }
+    for (int64_t distance = 1; distance < lanes.each; distance *= 2)
+      most = maxOf(most, shuffleXor(most, distance));
+    Value exponent = b.createOrFold<arith::ShRUIOp>(most, i32(23));
+    exponent = minOf(maxOf(exponent, i32(largestExponent + 1)), i32(254));
     Value factor = b.createOrFold<arith::ShLIOp>(
         sub(i32(largestExponent + 2 * exponentBias), exponent), i32(23));
     factor = LLVM::BitcastOp::create(b, b.getF32Type(), factor);
-    loop(lane, i32(chunks), i32(32), [&](Value chunk) {
-      Values values = loadChunk(item, row, chunk);
-      for (int64_t i = 0; i < 2; ++i) {
-        Value vector = LLVM::UndefOp::create(b, pairs);
-        for (int64_t k = 0; k < 4; ++k) {
-          Value scaled = mulF(values[k / 2 * 4 + i * 2 + k % 2], factor);
-          vector = LLVM::InsertElementOp::create(
-              b, vector, LLVM::FPTruncOp::create(b, b.getF16Type(), scaled),
-              i32(k));
-        }
-        Value to = add(mul(div(rem(chunk, 8), 2), 2), i);
-        Value swizzled = mul(xorOf(to, rem(row, 8)), 16);
-        Value offset = add(mul(div(chunk, 8), rows * 128), mul(row, 128));
-        offset = add(add(offset, swizzled), mul(rem(chunk, 2), 8));
-        storeShared(vector, add(offset, shape.queryOffset()), 8);
+    auto put = [&] {
+      storeQueryFactor(row, exponent, isEqual(firstChunk, 0));
+      for (auto [i, values] : llvm::enumerate(chunks)) {
+        Value chunk = add(firstChunk, i * lanes.each);
+        ifThen(isLess(chunk, lanes.chunks),
+               [&] { storeQueryChunk(values, factor, row, chunk); });
       }
-    });
-  });
+    };
+    ifThen(isLess(row, shape.paddedRows()), put);
+  }
+}
+
+/// The queries of the unit as `loadQueries` stores them, but for their factors
+/// and the order of columns.
+void DecodeEmitter::loadScaledQueries(const Item &item) {
+  constexpr int64_t mostChunks = 8; // of a lane, for registers
+  QueryLanes lanes(shape);
+  int64_t batch = std::max<int64_t>(1, mostChunks / lanes.perLane);
+  for (int64_t step = 0; step < lanes.steps; step += batch)
+    scaleQueries(item, step, std::min(step + batch, lanes.steps));
 }
 
 //===----------------------------------------------------------------------===//

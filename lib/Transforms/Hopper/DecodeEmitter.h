@@ -71,6 +71,7 @@ protected:
                 mlir::Value phase, bool ofValue);
   virtual void consume();
   void setUpConsumer();
+  void clearMaxima();
   void loadQueries(const Item &item);
   void syncConsumers() { barrier(i32(1), shape.consumers()); }
   void syncGroup() { barrier(groupBarrier, 128); }
@@ -110,11 +111,13 @@ protected:
                        llvm::ArrayRef<mlir::Value> rowLetters, mlir::Value key);
   Values relative(llvm::ArrayRef<mlir::Value> scores,
                   llvm::ArrayRef<mlir::Value> references);
+  mlir::Value exceedsSlack(llvm::ArrayRef<mlir::Value> scores);
   mlir::Value largest(llvm::ArrayRef<mlir::Value> values);
   void storeMaxima(llvm::ArrayRef<mlir::Value> scores);
   std::pair<Values, Carried> raiseMaxima(llvm::ArrayRef<mlir::Value> scores,
                                          llvm::ArrayRef<mlir::Value> references,
                                          Carried carried);
+  void scaleRow(Values &outputs, int64_t row, mlir::Value factor);
   mlir::Value reference(mlir::Value max);
   double headroom() const;
   Values rowScales();
@@ -140,9 +143,14 @@ protected:
 
   // Key and value of bytes (DecodeBytes.cpp).
   void loadScaledQueries(const Item &item);
-  Values loadChunk(const Item &item, mlir::Value row, mlir::Value chunk);
-  void storeQueryFactor(mlir::Value row, mlir::Value exponent);
-  mlir::Value rowExponent(const Item &item, mlir::Value row);
+  mlir::Value loadChunk(const Item &item, mlir::Value row, mlir::Value chunk);
+  Values widenChunk(mlir::Value words, mlir::Value row, mlir::Value chunk);
+  void storeQueryFactor(mlir::Value row, mlir::Value exponent,
+                        mlir::Value isFirst);
+  void storeQueryChunk(llvm::ArrayRef<mlir::Value> values, mlir::Value factor,
+                       mlir::Value row, mlir::Value chunk);
+  void scaleQueries(const Item &item, int64_t firstStep, int64_t endStep);
+  mlir::Value queryRow(int64_t step);
   Values loadFragments(mlir::Value offset, bool turned);
   mlir::Value toHalves(mlir::Value bytes, bool high);
   void wgmmaFromRegisters(llvm::MutableArrayRef<mlir::Value> accumulators,
@@ -154,6 +162,10 @@ protected:
   // The end of an item (DecodeEpilogue.cpp).
   void finish(const Item &item, const Carried &carried);
   void spill(const Carried &carried);
+  void noteSum(int64_t n, int64_t e, mlir::Value sum);
+  void spillRow(const Values &outputs, int64_t n, int64_t e, mlir::Value row,
+                mlir::Value line);
+  void storeStates(bool hasSums = true);
   void joinGroups(const Item &item);
   void announce(const Item &item);
   void mergeParts();
@@ -190,6 +202,12 @@ protected:
 void runWideEmitter(mlir::OpBuilder &builder, mlir::Location loc,
                     const DecodeShape &shape,
                     const DecodeParameters &parameters, mlir::Value sharedBase);
+
+/// The body of a kernel whose shape is `split` (DecodeSplit.cpp).
+void runSplitEmitter(mlir::OpBuilder &builder, mlir::Location loc,
+                     const DecodeShape &shape,
+                     const DecodeParameters &parameters,
+                     mlir::Value sharedBase);
 
 } // namespace einhead::hopper
 

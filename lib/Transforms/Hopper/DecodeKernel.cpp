@@ -13,8 +13,9 @@ using namespace einhead::hopper;
 static constexpr int64_t producerRegisters = 24;
 
 int64_t DecodeShape::fullOffset() const {
-  int64_t products = (queryBoxes() + groups * keyBlocks) * paddedRows() * 128;
-  int64_t joined = groups * rows * (width + 2) * 4;
+  int64_t products =
+      (queryBoxes() + weightGroups() * keyBlocks) * paddedRows() * 128;
+  int64_t joined = (outputGroups() * width + groups * 2) * rows * 4;
   int64_t merged = consumers() * 6 * 4;
   if (wide) { // outputs leave from registers, and weights may go into the ring
     products -= weightsInRing() ? groups * paddedRows() * 128 : 0;
@@ -30,6 +31,8 @@ void einhead::hopper::buildDecodeKernel(OpBuilder &builder, Location loc,
                                         Value sharedBase) {
   if (shape.wide)
     return runWideEmitter(builder, loc, shape, parameters, sharedBase);
+  if (shape.split)
+    return runSplitEmitter(builder, loc, shape, parameters, sharedBase);
   DecodeEmitter emitter(builder, loc, shape, parameters);
   emitter.sharedBase = sharedBase;
   emitter.run();
@@ -239,9 +242,17 @@ void DecodeEmitter::setUpConsumer() {
   reduction = add(mul(group, rows * 16), shape.reductionOffset());
 }
 
+/// No row has had a key.
+void DecodeEmitter::clearMaxima() {
+  loop(thread, i32(shape.groups * shape.paddedRows()), i32(shape.consumers()),
+       [&](Value i) {
+         storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
+         storeShared(f32(0), add(mul(i, 4), shape.referenceOffset()));
+       });
+}
+
 void DecodeEmitter::consume() {
   setUpConsumer();
-  int64_t rows = shape.paddedRows();
   // How many tiles of the items so far are behind this group's next one.
   overItems({group, group, i32(0)}, [&](const Item &item, ValueRange ring) {
     syncConsumers(); // the last item's outputs stood where the queries go
@@ -249,11 +260,7 @@ void DecodeEmitter::consume() {
       loadScaledQueries(item);
     else
       loadQueries(item);
-    loop(
-        thread, i32(shape.groups * rows), i32(shape.consumers()), [&](Value i) {
-          storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
-          storeShared(f32(0), add(mul(i, 4), shape.referenceOffset()));
-        });
+    clearMaxima();
     fenceAsync();
     syncConsumers();
     Carried start;

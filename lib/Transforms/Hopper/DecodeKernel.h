@@ -51,6 +51,8 @@ struct DecodeShape {
   int64_t blocksPerSM;
   /// Many rows and wide values, which stand in the key (DecodeWide.cpp).
   bool wide = false;
+  /// Two groups compute weights and a third one outputs (DecodeSplit.cpp).
+  bool split = false;
 
   /// Blocks of rows, each of which a thread block of its own computes, from the
   /// same tiles at the same time.
@@ -65,6 +67,8 @@ struct DecodeShape {
   int64_t outputBlocks() const { return llvm::divideCeil(width, 64); }
   int64_t roundKeys() const { return keyBlocks * 64; }
   int64_t consumers() const { return groups * 128; }
+  int64_t weightGroups() const { return split ? 2 : groups; }
+  int64_t outputGroups() const { return split ? 1 : groups; }
   /// The producer is one thread.  Where there are several groups, its warp has
   /// the company of three: registers move between whole warpgroups alone.
   int64_t threads() const { return consumers() + (groups > 1 ? 128 : 32); }
@@ -93,6 +97,10 @@ struct DecodeShape {
   bool weightsInRing() const { return wide && depthBoxes() > widthBoxes(); }
   /// Where outputs are joined, over the queries and weights.
   int64_t outputOffset() const { return queryOffset(); }
+  /// Behind the outputs, the groups' maxima and sums.
+  int64_t statesOffset() const {
+    return outputOffset() + outputGroups() * rows * width * 4;
+  }
   int64_t fullOffset() const;
   int64_t barriersPerStage() const { return wide ? 3 : valueInKey ? 1 : 2; }
   int64_t emptyOffset() const {
@@ -111,8 +119,13 @@ struct DecodeShape {
   int64_t factorOffset() const {
     return referenceOffset() + groups * paddedRows() * 4;
   }
-  int64_t sharedBytes() const {
+  /// Barriers between groups that compute weights and the one of outputs.
+  int64_t rolesOffset() const {
     return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);
+  }
+  static constexpr int64_t rolesBytes = 64;
+  int64_t sharedBytes() const {
+    return rolesOffset() + (split ? rolesBytes : 0);
   }
   /// A block leaves the states of at most two units that it does not compute
   /// whole: that of its first one, and that of its last one.

@@ -262,18 +262,17 @@ Value DecodeEmitter::largest(ArrayRef<Value> values) {
 /// Whether a score exceeds what its row's weights refer to by more than slack.
 /// Positive numbers are in the order of their bits, above the negative ones;
 /// and the maximum of three integers is one instruction.
-static Value exceedSlack(KernelBuilder &k, ArrayRef<Value> scores,
-                         double slack) {
+Value DecodeEmitter::exceedsSlack(ArrayRef<Value> scores) {
   auto bits = [&](Value x) -> Value {
-    return LLVM::BitcastOp::create(k.b, k.b.getI32Type(), x);
+    return LLVM::BitcastOp::create(b, b.getI32Type(), x);
   };
   Value most[2];
   for (auto [i, score] : llvm::enumerate(scores)) {
     Value &max = most[i / 2 % 2];
-    max = max ? k.maxOf(max, bits(score)) : bits(score);
+    max = max ? maxOf(max, bits(score)) : bits(score);
   }
-  Value max = most[1] ? k.maxOf(most[0], most[1]) : most[0];
-  return k.isLess(bits(k.f32(slack)), max);
+  Value max = most[1] ? maxOf(most[0], most[1]) : most[0];
+  return isLess(bits(f32(slack + headroom())), max);
 }
 
 /// Each warp's largest scores of its keys, to where the group finds them.
@@ -292,6 +291,14 @@ void DecodeEmitter::storeMaxima(ArrayRef<Value> scores) {
       storeShared(max, add(reduction, mul(column, 4)));
     });
   }
+}
+
+/// Scales a row's outputs, as far as the group has some.
+void DecodeEmitter::scaleRow(Values &outputs, int64_t row, Value factor) {
+  size_t first = row / 2 * 4 + row % 2, block = blocks() * 4;
+  for (; first < outputs.size(); first += block)
+    for (int64_t half : {0, 2})
+      outputs[first + half] = mulF(outputs[first + half], factor);
 }
 
 /// Rare: raises the maxima to those of this round's relative scores, and
@@ -325,12 +332,7 @@ DecodeEmitter::raiseMaxima(ArrayRef<Value> scores, ArrayRef<Value> references,
     changes.push_back(subF(references[i], shift));
     Value factor = exp2(subF(oldMaxima[i], shift));
     carried.sums[i] = mulF(carried.sums[i], factor);
-    for (int64_t box = 0; box < shape.outputBlocks(); ++box)
-      for (int64_t half : {0, 2}) {
-        Value &sum =
-            carried.outputs[(box * blocks() + i / 2) * 4 + i % 2 + half];
-        sum = mulF(sum, factor);
-      }
+    scaleRow(carried.outputs, i, factor);
   }
   carried.unseen = warpAny(unseen);
   Values result;
@@ -433,7 +435,7 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
   Values scaled = relative(raw, rowReferences);
   Value grows = barrierAny(
       groupBarrier, 128,
-      orOf(carried.unseen, exceedSlack(*this, scaled, slack + headroom())));
+      orOf(carried.unseen, exceedsSlack(scaled)));
   Values state = ifElse(
       grows,
       [&] {
