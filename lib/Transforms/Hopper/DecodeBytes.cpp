@@ -202,8 +202,26 @@ Values DecodeEmitter::loadFragments(Value offset, bool turned) {
   return result;
 }
 
+/// Two of four i8 as f16: with 128 added they are the last 8 bits of a number
+/// from 1024 on.
+Value DecodeEmitter::integersToHalves(Value bytes, bool high) {
+  auto pair = VectorType::get({2}, b.getF16Type());
+  Value above = xorOf(bytes, i32(0x80808080));
+  Value words =
+      LLVM::CallIntrinsicOp::create(
+          b, b.getI32Type(), b.getStringAttr("llvm.nvvm.prmt"),
+          ValueRange{above, i32(0x64646464), i32(high ? 0x4342 : 0x4140)})
+          .getResult(0);
+  Value halves = LLVM::BitcastOp::create(b, pair, words);
+  Value bias = LLVM::BitcastOp::create(b, pair, i32(0x64806480)); // 1152
+  halves = arith::SubFOp::create(b, halves, bias);
+  return LLVM::BitcastOp::create(b, b.getI32Type(), halves);
+}
+
 /// Two of four bytes as f16, in 32 bits.
 Value DecodeEmitter::toHalves(Value bytes, bool high) {
+  if (shape.integers)
+    return integersToHalves(bytes, high);
   if (high)
     bytes = b.createOrFold<arith::ShRUIOp>(bytes, i32(16));
   Value two = LLVM::TruncOp::create(b, b.getI16Type(), bytes);
@@ -242,6 +260,143 @@ void DecodeEmitter::wgmmaFromRegisters(MutableArrayRef<Value> accumulators,
                      operands, text, constraints + tied + "r,r,r,r,l");
   for (size_t i = 0; i < count; ++i)
     accumulators[i] = LLVM::ExtractValueOp::create(b, op.getResult(0), i);
+}
+
+/// Products of many pairs of steps, which one ldmatrix serves.  Three of them
+/// are in registers: one is multiplied, one waits for its turn, and one is
+/// converted.  `ahead` has the first two, if they were converted before.
+void DecodeEmitter::streamProducts(
+    int64_t pairs, llvm::function_ref<Values(int64_t)> loadPair,
+    llvm::function_ref<Values(ArrayRef<Value>)> convert,
+    llvm::function_ref<void(int64_t, ArrayRef<Value>)> multiply,
+    ArrayRef<Value> ahead) {
+  SmallVector<Values> operands;
+  for (int64_t pair = 0; pair < std::min<int64_t>(2, pairs); ++pair)
+    operands.push_back(ahead.empty() ? convert(loadPair(pair))
+                                     : Values(ahead.slice(pair * 8, 8)));
+  Values words = pairs > 2 ? loadPair(2) : Values();
+  for (int64_t pair = 0; pair < pairs; ++pair) {
+    wgmmaFence();
+    multiply(pair, operands[pair]);
+    wgmmaCommit();
+    if (pair + 2 >= pairs)
+      continue;
+    if (pair > 0)
+      wgmmaWait(1);
+    operands.push_back(convert(words));
+    if (pair + 3 < pairs)
+      words = loadPair(pair + 3);
+  }
+}
+
+/// Of keys: rows are keys, words go on along k.
+Values DecodeEmitter::convertKeys(ArrayRef<Value> words) {
+  Values operands;
+  for (int64_t i : {0, 2})
+    for (bool high : {false, true})
+      for (int64_t lower : {0, 1})
+        operands.push_back(toHalves(words[i + lower], high));
+  return operands;
+}
+
+/// Of values: two columns of two keys in a word.
+Values DecodeEmitter::convertValues(ArrayRef<Value> words) {
+  Values operands;
+  for (Value word : words) {
+    Value columns =
+        LLVM::CallIntrinsicOp::create(b, b.getI32Type(),
+                                      b.getStringAttr("llvm.nvvm.prmt"),
+                                      ValueRange{word, word, i32(0x3120)})
+            .getResult(0);
+    for (bool odd : {false, true})
+      operands.push_back(toHalves(columns, odd));
+  }
+  return operands;
+}
+
+/// Whether products are too many for their operands to stand in registers all
+/// at a time.
+bool DecodeEmitter::streamsProducts(int64_t steps) const {
+  return steps > mostBatches * 4;
+}
+
+/// S^T = K Q^T of a round, whose keys stand from `keyOffset` on; done when it
+/// returns.
+Values DecodeEmitter::streamScores(Value keyOffset) {
+  int64_t rows = shape.paddedRows(), each = blocks() * 4;
+  int64_t pairs = llvm::divideCeil(shape.depth, 32);
+  Values sums(each * shape.keyBlocks,
+              LLVM::UndefOp::create(b, b.getF32Type()));
+  Value key = add(mul(groupWarp, 16), rem(lane, 16));
+  Value chunk = xorOf(div(lane, 16), rem(lane, 8));
+  Value inBox = orOf(mul(key, 128), mul(chunk, 16));
+  auto loadPair = [&](int64_t i) {
+    int64_t k = i % pairs * 2;
+    Value box = add(keyOffset, k / 8 * shape.keyTile * 128 + i / pairs * 8192);
+    return loadFragments(add(box, xorOf(inBox, i32(k % 8 * 16))),
+                         /*turned=*/false);
+  };
+  auto multiply = [&](int64_t i, ArrayRef<Value> operands) {
+    for (int64_t half = 0; half < 2; ++half) {
+      int64_t k = i % pairs * 2 + half;
+      if (k * 16 >= shape.depth)
+        continue;
+      int64_t queries = shape.queryOffset() + k / 4 * rows * 128 + k % 4 * 32;
+      wgmmaFromRegisters(
+          MutableArrayRef<Value>(sums).slice(i / pairs * each, each),
+          operands.slice(half * 4, 4), descriptor(i32(queries)),
+          /*accumulate=*/k > 0);
+    }
+  };
+  streamProducts(
+      pairs * shape.keyBlocks, loadPair,
+      [&](ArrayRef<Value> words) { return convertKeys(words); }, multiply);
+  wgmmaWait();
+  pin(sums);
+  return sums;
+}
+
+/// The pair's values: 32 keys of 16 columns for each warp, of a block of 64
+/// columns and 64 keys after the other.
+Values DecodeEmitter::loadValuePair(Value valueOffset, int64_t pair) {
+  int64_t block = pair / 2 / shape.keyBlocks, half = pair / 2 % shape.keyBlocks;
+  // 64 columns are half a box; each warp has a chunk of 16.
+  Value chunk = xorOf(add(groupWarp, block % 2 * 4), rem(lane, 8));
+  Value first = add(valueOffset, block / 2 * shape.keyTile * 128);
+  first = add(add(first, mul(lane, 128)), mul(chunk, 16));
+  return loadFragments(add(first, half * 8192 + pair % 2 * 4096),
+                       /*turned=*/true);
+}
+
+/// The first two pairs, converted.
+Values DecodeEmitter::firstValues(Value valueOffset) {
+  Values operands;
+  for (int64_t pair : {0, 1})
+    llvm::append_range(operands,
+                       convertValues(loadValuePair(valueOffset, pair)));
+  return operands;
+}
+
+/// O^T += V^T P^T as `addByteValues`, up to the wait.
+void DecodeEmitter::streamValues(Value valueOffset, ArrayRef<Value> ahead,
+                                 Values &outputs) {
+  int64_t perBlock = blocks() * 4;
+  pin(outputs);
+  auto multiply = [&](int64_t pair, ArrayRef<Value> operands) {
+    int64_t block = pair / 2 / shape.keyBlocks;
+    int64_t step = pair / 2 % shape.keyBlocks * 4 + pair % 2 * 2;
+    for (int64_t half = 0; half < 2; ++half)
+      wgmmaFromRegisters(
+          MutableArrayRef<Value>(outputs).slice(block * perBlock, perBlock),
+          operands.slice(half * 4, 4),
+          descriptor(add(weightsOffset, weightsAt(step + half))),
+          /*accumulate=*/true);
+  };
+  streamProducts(
+      shape.outputBlocks() * shape.keyBlocks * 2,
+      [&](int64_t pair) { return loadValuePair(valueOffset, pair); },
+      [&](ArrayRef<Value> words) { return convertValues(words); }, multiply,
+      ahead);
 }
 
 /// Starts S^T = K Q^T of 64 keys, which stand from `keyOffset` on.

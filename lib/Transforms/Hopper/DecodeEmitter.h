@@ -36,6 +36,18 @@ struct Item {
   mlir::Value state;       ///< number of the block's state for it
 };
 
+/// Of the keys that a thread has in scores of a round.
+struct Scales {
+  Values keys, values;
+};
+
+/// Scores relative to what weights refer to, and the unit of their scales.
+struct Related {
+  Values scores;
+  mlir::Value unit;
+  mlir::Value grows; ///< i1: references were raised, or the unit lowered
+};
+
 /// What a warpgroup carries from tile to tile.
 struct Carried {
   mlir::Value unseen; ///< i1: a row has had no key yet
@@ -63,6 +75,7 @@ protected:
   std::pair<mlir::Value, mlir::Value>
   nextStage(mlir::Value stage, mlir::Value phase, int64_t step);
   virtual void initBarriers();
+  int64_t arrivalsOf(int64_t fullBarrier) const;
   virtual void produce();
   void copyBoxes(const Item &item, mlir::Value firstKey, int64_t begin,
                  int64_t end, mlir::Value offset, mlir::Value full,
@@ -100,9 +113,11 @@ protected:
   // A tile (DecodeTile.cpp).
   Carried tile(const Item &item, mlir::Value tileIndex, mlir::Value stage,
                mlir::Value phase, Carried carried);
-  Carried round(const Item &item, mlir::Value firstKey, mlir::Value subOffset,
-                mlir::Value stage, mlir::Value phase, bool isLast,
-                Carried carried);
+  Carried round(const Item &item, mlir::Value firstKey, int64_t start,
+                mlir::Value stage, mlir::Value phase, Carried carried);
+  Related relate(llvm::ArrayRef<mlir::Value> raw, const Scales &scales,
+                 Carried &carried);
+  Values weigh(const Related &related, const Scales &scales, Carried &carried);
   Values scores(mlir::Value keyOffset);
   Values maskScores(const Item &item, Values scores, mlir::Value firstKey);
   mlir::Value isPartial(const Item &item, mlir::Value firstKey);
@@ -153,11 +168,47 @@ protected:
   mlir::Value queryRow(int64_t step);
   Values loadFragments(mlir::Value offset, bool turned);
   mlir::Value toHalves(mlir::Value bytes, bool high);
+  mlir::Value integersToHalves(mlir::Value bytes, bool high);
   void wgmmaFromRegisters(llvm::MutableArrayRef<mlir::Value> accumulators,
                           llvm::ArrayRef<mlir::Value> a, mlir::Value bMatrix,
                           bool accumulate);
+  void streamProducts(
+      int64_t pairs, llvm::function_ref<Values(int64_t)> loadPair,
+      llvm::function_ref<Values(llvm::ArrayRef<mlir::Value>)> convert,
+      llvm::function_ref<void(int64_t, llvm::ArrayRef<mlir::Value>)> multiply,
+      llvm::ArrayRef<mlir::Value> ahead = {});
+  Values convertKeys(llvm::ArrayRef<mlir::Value> words);
+  Values convertValues(llvm::ArrayRef<mlir::Value> words);
+  bool streamsProducts(int64_t steps) const;
+  Values streamScores(mlir::Value keyOffset);
+  Values loadValuePair(mlir::Value valueOffset, int64_t pair);
+  Values firstValues(mlir::Value valueOffset);
+  void streamValues(mlir::Value valueOffset, llvm::ArrayRef<mlir::Value> ahead,
+                    Values &outputs);
   Values byteScores(mlir::Value keyOffset);
   void addByteValues(mlir::Value valueOffset, Values &outputs);
+
+  // Scales of keys and values (DecodeScales.cpp).
+  void copyScales(const Item &item, const Addressed &scales,
+                  mlir::Value firstKey, mlir::Value to);
+  void copyTileScales(const Item &item, mlir::Value firstKey, mlir::Value stage,
+                      mlir::Value full);
+  Scales loadScales(mlir::Value stage, int64_t start);
+  void scaleScores(Values &scores, const Scales &scales);
+  void scaleWeights(Values &weights, const Scales &scales, mlir::Value unit);
+  mlir::Value bitsOf(mlir::Value x);
+  mlir::Value magnitudeBits(mlir::Value x);
+  mlir::Value exceedsUnit(const Scales &scales, mlir::Value unit);
+  mlir::Value inverseOf(mlir::Value unit);
+  mlir::Value unitOf(mlir::Value ofGroup);
+  void clearUnits();
+  mlir::Value lowerUnit(const Scales &scales, mlir::Value unit);
+  void changeUnit(Values &outputs, mlir::Value from, mlir::Value to);
+  Values withoutUnit(const Values &outputs);
+  /// Which of the thread's keys of a round element `i` of scores is of.
+  int64_t keyIndex(int64_t i) const {
+    return i / 4 / blocks() * 2 + i % 4 / 2;
+  }
 
   // The end of an item (DecodeEpilogue.cpp).
   void finish(const Item &item, const Carried &carried);

@@ -57,12 +57,13 @@ void DecodeEmitter::storeStates(bool hasSums) {
 /// A group's outputs to shared memory as [row][column], then its rows' maxima
 /// and sums.
 void DecodeEmitter::spill(const Carried &carried) {
+  Values outputs = withoutUnit(carried.outputs);
   for (int64_t n = 0; n < blocks(); ++n)
     for (int64_t e = 0; e < 2; ++e) {
       noteSum(n, e, carried.sums[n * 2 + e]);
       Value row = rowOf(n, e);
       Value line = mul(add(mul(group, shape.rows), row), shape.width);
-      spillRow(carried.outputs, n, e, row, line);
+      spillRow(outputs, n, e, row, line);
     }
   syncGroup();
   storeStates();

@@ -45,7 +45,10 @@ void DecodeEmitter::run() {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(roles.elseBlock());
   setRegisters(producerRegisters, NVVM::SetMaxRegisterAction::decrease);
-  ifThen(isEqual(thread, shape.consumers()), [&] { produce(); });
+  // Scales are copied by a warp, all else is asked for by one thread.
+  ifThen(shape.isScaled() ? isEqual(warp, shape.groups * 4)
+                          : isEqual(thread, shape.consumers()),
+         [&] { produce(); });
   b.setInsertionPointToStart(roles.thenBlock());
   setRegisters(DecodeShape::registers(shape.groups),
                NVVM::SetMaxRegisterAction::increase);
@@ -89,10 +92,17 @@ void DecodeEmitter::setUp() {
 void DecodeEmitter::initBarriers() {
   int64_t count = shape.stages * shape.barriersPerStage();
   for (int64_t i = 0; i < count; ++i) {
-    initBarrier(i32(shape.fullOffset() + i * 8), 1);
+    initBarrier(i32(shape.fullOffset() + i * 8), arrivalsOf(i));
     // One arrival for each warp of the group that reads the stage.
     initBarrier(i32(shape.emptyOffset() + i * 8), 4);
   }
+}
+
+/// At a full barrier: the thread's that asks for boxes and, where they bring
+/// scales, each lane's.
+int64_t DecodeEmitter::arrivalsOf(int64_t fullBarrier) const {
+  bool isKey = fullBarrier % shape.barriersPerStage() == 0;
+  return isKey && shape.isScaled() ? 33 : 1;
 }
 
 Value DecodeEmitter::fullBarrier(Value stage, bool ofValue) {
@@ -146,14 +156,22 @@ void DecodeEmitter::copyTile(const Item &item, Value tile, Value stage,
                              Value phase, bool ofValue) {
   Value full = fullBarrier(stage, ofValue);
   wait(emptyBarrier(stage, ofValue), phase);
-  expectBytes(full, ofValue ? shape.valueBytes() : shape.keyBytes());
-  Value start = mul(stage, shape.stageBytes());
-  if (ofValue)
-    start = add(start, shape.keyBytes());
+  auto ask = [&] {
+    expectBytes(full, ofValue ? shape.valueBytes() : shape.keyBytes());
+    Value start = mul(stage, shape.stageBytes());
+    if (ofValue)
+      start = add(start, shape.keyBytes());
+    Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
+    copyBoxes(item, firstKey, 0,
+              ofValue ? shape.widthBoxes() : shape.depthBoxes(), start, full,
+              ofValue);
+  };
+  if (!shape.isScaled())
+    return ask();
+  ifThen(isEqual(lane, 0), ask);
   Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
-  copyBoxes(item, firstKey, 0,
-            ofValue ? shape.widthBoxes() : shape.depthBoxes(), start, full,
-            ofValue);
+  if (!ofValue)
+    copyTileScales(item, firstKey, stage, full);
 }
 
 void DecodeEmitter::produce() {
@@ -249,6 +267,8 @@ void DecodeEmitter::clearMaxima() {
          storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
          storeShared(f32(0), add(mul(i, 4), shape.referenceOffset()));
        });
+  if (shape.valueScaled)
+    clearUnits();
 }
 
 void DecodeEmitter::consume() {

@@ -43,6 +43,10 @@ struct DecodeShape {
   /// Key and value are f8E4M3FN; consumers convert them to f16, in which each
   /// of their numbers is exact (DecodeBytes.cpp).
   bool byteKeys = false;
+  /// Those bytes are i8, which f16 has exactly, too.
+  bool integers = false;
+  /// Keys, or values, have a scale each (DecodeScales.cpp).
+  bool keyScaled = false, valueScaled = false;
   mlir::Type output;      ///< f32, f16 or bf16
   double scale;           ///< of the scores, > 0
   int64_t groups, stages; ///< stages are a multiple of the groups
@@ -124,8 +128,19 @@ struct DecodeShape {
     return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);
   }
   static constexpr int64_t rolesBytes = 64;
-  int64_t sharedBytes() const {
+  /// Scales of each stage: of keys, then of values.
+  bool isScaled() const { return keyScaled || valueScaled; }
+  int64_t scalesOffset() const {
     return rolesOffset() + (split ? rolesBytes : 0);
+  }
+  int64_t valueScalePlace() const { return keyScaled ? keyTile * 4 : 0; }
+  int64_t scaleBytes() const {
+    return valueScalePlace() + (valueScaled ? keyTile * 4 : 0);
+  }
+  /// Units of scales: each group's, then a number of each of its warps.
+  int64_t unitsOffset() const { return scalesOffset() + stages * scaleBytes(); }
+  int64_t sharedBytes() const {
+    return unitsOffset() + (valueScaled ? groups * 20 : 0);
   }
   /// A block leaves the states of at most two units that it does not compute
   /// whole: that of its first one, and that of its last one.
@@ -160,6 +175,7 @@ struct DecodeParameters {
   /// Of each dimension of a tensor map from the third on, the batch letter.
   llvm::SmallVector<int64_t> keyLetters, valueLetters;
   Addressed query, output, lse;
+  Addressed keyScale, valueScale; ///< the one row stride is the keys'
   mlir::Value partials, counters; ///< pointers to f32 and i32
   mlir::Value lengths;            ///< of the first batch letter, i64, or null
   mlir::Value keys;               ///< how many there are at most

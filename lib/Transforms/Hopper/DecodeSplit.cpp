@@ -23,7 +23,7 @@ void einhead::hopper::runSplitEmitter(OpBuilder &builder, Location loc,
 void SplitEmitter::initBarriers() {
   int64_t count = shape.stages * shape.barriersPerStage();
   for (int64_t i = 0; i < count; ++i) {
-    initBarrier(i32(shape.fullOffset() + i * 8), 1);
+    initBarrier(i32(shape.fullOffset() + i * 8), arrivalsOf(i));
     initBarrier(i32(shape.emptyOffset() + i * 8), shape.valueInKey ? 8 : 4);
   }
   for (int64_t g = 0; g < shape.weightGroups(); ++g) {
@@ -48,6 +48,10 @@ void SplitEmitter::adoptReferences(Value ofGroup) {
       storeShared(loadShared(b.getF32Type(), from), to);
     }
   });
+  if (shape.valueScaled)
+    ifThen(isEqual(rem(thread, 128), 0), [&] {
+      storeShared(loadShared(b.getF32Type(), unitOf(ofGroup)), unitOf(group));
+    });
   syncGroup();
 }
 
@@ -68,6 +72,10 @@ void SplitEmitter::follow(Value isBehind, Value ofGroup, Carried &carried) {
             scaled.sums[row] = mulF(scaled.sums[row], factor);
           scaleRow(scaled.outputs, row, factor);
         }
+        if (shape.valueScaled)
+          changeUnit(scaled.outputs,
+                     loadShared(b.getF32Type(), unitOf(group)),
+                     loadShared(b.getF32Type(), unitOf(ofGroup)));
         adoptReferences(ofGroup);
         return scaled.pack();
       },
@@ -81,78 +89,51 @@ void SplitEmitter::follow(Value isBehind, Value ofGroup, Carried &carried) {
 // Weights
 //===----------------------------------------------------------------------===//
 
-/// The raw scores of a tile, and whether some row leaves out some of its keys.
+/// The raw scores of a tile.
 Values SplitEmitter::tileScores(const Item &item, Value firstKey, Value stage,
-                                Value phase) {
+                                Value phase, Scales &scales) {
   wait(fullBarrier(stage, false), phase);
-  Value keyOffset = mul(stage, shape.stageBytes());
-  Values raw;
-  for (int64_t i = 0; i < shape.keyBlocks; ++i)
-    llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
-  wgmmaCommit();
-  wgmmaWait();
-  pin(raw);
+  Values raw = streamScores(mul(stage, shape.stageBytes()));
+  scales = loadScales(stage, 0);
+  scaleScores(raw, scales);
   ifThen(isEqual(lane, 0), [&] { arrive(emptyBarrier(stage, false)); });
   return ifElse(
       isPartial(item, firstKey),
       [&] { return maskScores(item, raw, firstKey); }, [&] { return raw; });
 }
 
-/// Relative scores.  The tile before has been decided on, and group 2 has read
-/// this group's last weights and references.
-Values SplitEmitter::decide(ArrayRef<Value> raw, Value number, Value &raises,
-                            Carried &carried) {
+/// Weights, of which the carried sums are; they have their values' scales.  The
+/// tile before has been decided on, and group 2 has read this group's last
+/// weights and references.
+Values SplitEmitter::decide(ArrayRef<Value> raw, const Scales &scales,
+                            Value number, Value &raises, Carried &carried) {
   Value turn = rem(div(number, 2), 2), other = xorOf(group, i32(1));
   wait(roleBarrier(weightsEmpty, group), xorOf(turn, i32(1)));
   wait(roleBarrier(decided, other), xorOf(turn, other));
   Value latest = loadShared(b.getI32Type(), raisesOf(other));
   Value isBehind = xorOf(isEqual(latest, raises), i1(true));
   follow(isBehind, other, carried);
-  Values rowReferences = rowValues(references);
-  Values scaled = relative(raw, rowReferences);
   carried.unseen = isEqual(andOf(latest, i32(1)), 1);
-  Value grows = barrierAny(groupBarrier, 128,
-                           orOf(carried.unseen, exceedsSlack(scaled)));
-  Values state = ifElse(
-      grows,
-      [&] {
-        auto [result, raised] = raiseMaxima(scaled, rowReferences, carried);
-        Value unseen =
-            arith::ExtUIOp::create(b, b.getI32Type(), raised.unseen);
-        result.push_back(add(andOf(latest, i32(-2)), add(unseen, 2)));
-        llvm::append_range(result, raised.sums);
-        return result;
-      },
-      [&] {
-        Values result = scaled;
-        result.push_back(latest);
-        llvm::append_range(result, carried.sums);
-        return result;
-      });
-  raises = state[raw.size()];
-  carried.sums = Values(ArrayRef<Value>(state).drop_front(raw.size() + 1));
+  Related related = relate(raw, scales, carried);
+  Value unseen = arith::ExtUIOp::create(b, b.getI32Type(), carried.unseen);
+  raises = select(related.grows,
+                  add(andOf(latest, i32(-2)), add(unseen, 2)), latest);
   Value isFirst = isEqual(rem(thread, 128), 0);
-  ifThen(orOf(grows, isBehind), [&] {
+  ifThen(orOf(related.grows, isBehind), [&] {
     ifThen(isFirst, [&] { storeShared(raises, raisesOf(group)); });
     syncGroup();
   });
   ifThen(isFirst, [&] { arrive(roleBarrier(decided, group)); });
-  state.truncate(raw.size());
-  return state;
+  return weigh(related, scales, carried);
 }
 
 void SplitEmitter::addWeights(const Item &item, Value tile, Value stage,
                               Value phase, Value number, Value &raises,
                               Carried &carried) {
   Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
-  Values raw = tileScores(item, firstKey, stage, phase);
-  Values weights = decide(raw, number, raises, carried);
-  for (auto [i, weight] : llvm::enumerate(weights)) {
-    weight = exp2(weight);
-    Value &sum = carried.sums[rowIndex(i)];
-    sum = addF(sum, weight);
-  }
-  storeWeights(weights);
+  Scales scales;
+  Values raw = tileScores(item, firstKey, stage, phase, scales);
+  storeWeights(decide(raw, scales, number, raises, carried));
   fenceAsync();
   syncWarp();
   ifThen(isEqual(lane, 0), [&] { arrive(roleBarrier(weightsFull, group)); });
@@ -191,54 +172,79 @@ Values SplitEmitter::computeWeights(const Item &item, ValueRange ring) {
 // Outputs
 //===----------------------------------------------------------------------===//
 
-void SplitEmitter::addOutputs(const Item &item, Value tile, Value stage,
-                              Value phase, Value number, Value &raises,
-                              Carried &carried) {
+/// The first values of a tile, converted: 0 behind the last one.
+Values SplitEmitter::prepareValues(const Item &item, Value tile, Value stage,
+                                   Value phase) {
+  return ifElse(
+      isLess(tile, item.end),
+      [&] {
+        wait(fullBarrier(stage, !shape.valueInKey), phase);
+        Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
+        Value values = valuesOf(stage);
+        ifThen(isPartial(item, firstKey), [&] {
+          clearValues(item, values, firstKey);
+          syncGroup();
+        });
+        return firstValues(values);
+      },
+      [&] { return Values(16, i32(0)); });
+}
+
+/// Adds a tile's values, of which the first ones are converted, and converts
+/// the next tile's.
+Values SplitEmitter::addOutputs(const Item &item, Value tile, Value stage,
+                                Value phase, Value number,
+                                ArrayRef<Value> ahead, Value &raises,
+                                Carried &carried) {
   Value from = rem(number, 2), turn = rem(div(number, 2), 2);
   wait(roleBarrier(weightsFull, from), turn);
   Value latest = loadShared(b.getI32Type(), raisesOf(from));
   follow(xorOf(isEqual(latest, raises), i1(true)), from, carried);
   raises = latest;
-  if (!shape.valueInKey)
-    wait(fullBarrier(stage, true), phase);
-  Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
-  Value values = add(mul(stage, shape.stageBytes()),
-                     shape.valueInKey ? 0 : shape.keyBytes());
-  ifThen(isPartial(item, firstKey), [&] {
-    clearValues(item, values, firstKey);
-    syncGroup();
-  });
-  weightsOffset =
-      add(mul(from, shape.keyBlocks * shape.paddedRows() * 128),
-          shape.weightOffset());
-  addValues(values, carried.outputs);
+  weightsOffset = add(mul(from, shape.keyBlocks * shape.paddedRows() * 128),
+                      shape.weightOffset());
+  streamValues(valuesOf(stage), ahead, carried.outputs);
+  // The next tile's take the registers of this one's first two pairs.
+  int64_t pairs = shape.outputBlocks() * shape.keyBlocks * 2;
+  wgmmaWait(std::min<int64_t>(pairs - 2, 2));
+  auto [nextStage, nextPhase] = this->nextStage(stage, phase, 1);
+  Values next = prepareValues(item, add(tile, 1), nextStage, nextPhase);
+  wgmmaWait();
+  pin(carried.outputs);
   ifThen(isEqual(lane, 0), [&] {
     arrive(emptyBarrier(stage, !shape.valueInKey));
     arrive(roleBarrier(weightsEmpty, from));
   });
+  return next;
 }
 
 Values SplitEmitter::computeOutputs(const Item &item, ValueRange ring) {
+  constexpr size_t first = 5, ahead = 16;
   Values state(ring);
   state.push_back(i32(1));
+  llvm::append_range(state,
+                     prepareValues(item, item.begin, ring[1], ring[2]));
   state.append(shape.outputBlocks() * blocks() * 4, f32(0));
   Value count = sub(item.end, item.begin);
   Values end = whileLoop(
       state, [&](ValueRange now) { return isLess(now[0], count); },
       [&](ValueRange now) {
         Value raises = now[4];
+        Values operands(now.slice(first, ahead));
         Carried carried;
         carried.unseen = i1(false);
-        carried.outputs = Values(now.drop_front(5));
-        addOutputs(item, add(item.begin, now[0]), now[1], now[2], now[3],
-                   raises, carried);
+        carried.outputs = Values(now.drop_front(first + ahead));
+        operands = addOutputs(item, add(item.begin, now[0]), now[1], now[2],
+                              now[3], operands, raises, carried);
         auto [stage, phase] = nextStage(now[1], now[2], 1);
         Values next = {add(now[0], 1), stage, phase, add(now[3], 1), raises};
+        llvm::append_range(next, operands);
         llvm::append_range(next, carried.outputs);
         return next;
       });
   syncConsumers(); // as above
-  Values outputs(ArrayRef<Value>(end).drop_front(5));
+  Values outputs =
+      withoutUnit(Values(ArrayRef<Value>(end).drop_front(first + ahead)));
   for (int64_t row = 0; row < blocks() * 2; ++row) {
     Value at = rowOf(row / 2, row % 2);
     spillRow(outputs, row / 2, row % 2, at, mul(at, shape.width));

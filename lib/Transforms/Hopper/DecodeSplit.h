@@ -52,16 +52,23 @@ private:
   void adoptReferences(mlir::Value ofGroup);
   void follow(mlir::Value isBehind, mlir::Value ofGroup, Carried &carried);
   Values tileScores(const Item &item, mlir::Value firstKey, mlir::Value stage,
-                    mlir::Value phase);
-  Values decide(llvm::ArrayRef<mlir::Value> raw, mlir::Value number,
-                mlir::Value &raises, Carried &carried);
+                    mlir::Value phase, Scales &scales);
+  Values decide(llvm::ArrayRef<mlir::Value> raw, const Scales &scales,
+                mlir::Value number, mlir::Value &raises, Carried &carried);
   void addWeights(const Item &item, mlir::Value tile, mlir::Value stage,
                   mlir::Value phase, mlir::Value number, mlir::Value &raises,
                   Carried &carried);
   Values computeWeights(const Item &item, mlir::ValueRange ring);
-  void addOutputs(const Item &item, mlir::Value tile, mlir::Value stage,
-                  mlir::Value phase, mlir::Value number, mlir::Value &raises,
-                  Carried &carried);
+  mlir::Value valuesOf(mlir::Value stage) {
+    return add(mul(stage, shape.stageBytes()),
+               shape.valueInKey ? 0 : shape.keyBytes());
+  }
+  Values prepareValues(const Item &item, mlir::Value tile, mlir::Value stage,
+                       mlir::Value phase);
+  Values addOutputs(const Item &item, mlir::Value tile, mlir::Value stage,
+                    mlir::Value phase, mlir::Value number,
+                    llvm::ArrayRef<mlir::Value> ahead, mlir::Value &raises,
+                    Carried &carried);
   Values computeOutputs(const Item &item, mlir::ValueRange ring);
 };
 

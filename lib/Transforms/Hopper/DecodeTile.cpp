@@ -410,20 +410,22 @@ void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
 // All of it
 //===----------------------------------------------------------------------===//
 
-Carried DecodeEmitter::round(const Item &item, Value firstKey,
-                             Value offsetInTile, Value stage, Value phase,
-                             bool isLast, Carried carried) {
+Carried DecodeEmitter::round(const Item &item, Value firstKey, int64_t start,
+                             Value stage, Value phase, Carried carried) {
+  bool isLast = start + shape.roundKeys() == shape.keyTile;
   auto release = [&](bool ofValue) {
     if (isLast)
       ifThen(isEqual(lane, 0), [&] { arrive(emptyBarrier(stage, ofValue)); });
   };
-  Value keyOffset = add(mul(stage, shape.stageBytes()), offsetInTile);
+  Value keyOffset = add(mul(stage, shape.stageBytes()), i32(start * 128));
   Values raw;
   for (int64_t i = 0; i < shape.keyBlocks; ++i)
     llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
   wgmmaCommit();
   wgmmaWait();
   pin(raw);
+  Scales scales = loadScales(stage, start);
+  scaleScores(raw, scales);
   if (!shape.valueInKey)
     release(false);
   Value partial = isPartial(item, firstKey);
@@ -431,31 +433,8 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
       partial, [&] { return maskScores(item, raw, firstKey); },
       [&] { return raw; });
 
-  Values rowReferences = rowValues(references);
-  Values scaled = relative(raw, rowReferences);
-  Value grows = barrierAny(
-      groupBarrier, 128,
-      orOf(carried.unseen, exceedsSlack(scaled)));
-  Values state = ifElse(
-      grows,
-      [&] {
-        auto [weights, raised] = raiseMaxima(scaled, rowReferences, carried);
-        llvm::append_range(weights, raised.pack());
-        return weights;
-      },
-      [&] {
-        Values same = scaled;
-        llvm::append_range(same, carried.pack());
-        return same;
-      });
-  carried = Carried::unpack(ValueRange(state).drop_front(raw.size()), shape);
-  Values weights(ArrayRef<Value>(state).take_front(raw.size()));
-  for (auto [i, weight] : llvm::enumerate(weights)) {
-    weight = exp2(weight);
-    Value &sum = carried.sums[rowIndex(i)];
-    sum = addF(sum, weight);
-  }
-  storeWeights(weights);
+  Related related = relate(raw, scales, carried);
+  storeWeights(weigh(related, scales, carried));
   if (!shape.valueInKey)
     wait(fullBarrier(stage, true), phase);
   Value valueOffset = add(keyOffset, shape.valueInKey ? 0 : shape.keyBytes());
@@ -467,13 +446,64 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
   return carried;
 }
 
+/// Scores relative to what the weights of their row refer to, which is raised
+/// where one exceeds it by too much.
+Related DecodeEmitter::relate(ArrayRef<Value> raw, const Scales &scales,
+                              Carried &carried) {
+  Values rowReferences = rowValues(references);
+  Values scaled = relative(raw, rowReferences);
+  Value unit, exceeds = orOf(carried.unseen, exceedsSlack(scaled));
+  if (shape.valueScaled) {
+    unit = loadShared(b.getF32Type(), unitOf(group));
+    exceeds = orOf(exceeds, exceedsUnit(scales, unit));
+  }
+  Value grows = barrierAny(groupBarrier, 128, exceeds);
+  Values state = ifElse(
+      grows,
+      [&] {
+        auto [result, raised] = raiseMaxima(scaled, rowReferences, carried);
+        if (shape.valueScaled) {
+          Value lower = lowerUnit(scales, unit);
+          changeUnit(raised.outputs, unit, lower);
+          result.push_back(lower);
+        }
+        llvm::append_range(result, raised.pack());
+        return result;
+      },
+      [&] {
+        Values same = scaled;
+        if (shape.valueScaled)
+          same.push_back(unit);
+        llvm::append_range(same, carried.pack());
+        return same;
+      });
+  size_t count = raw.size();
+  if (shape.valueScaled)
+    unit = state[count++];
+  carried = Carried::unpack(ValueRange(state).drop_front(count), shape);
+  state.truncate(raw.size());
+  return {state, unit, grows};
+}
+
+/// The weights, with the scales of their values; the sums are of those without.
+Values DecodeEmitter::weigh(const Related &related, const Scales &scales,
+                            Carried &carried) {
+  Values weights = related.scores;
+  for (auto [i, weight] : llvm::enumerate(weights)) {
+    weight = exp2(weight);
+    Value &sum = carried.sums[rowIndex(i)];
+    sum = addF(sum, weight);
+  }
+  scaleWeights(weights, scales, related.unit);
+  return weights;
+}
+
 Carried DecodeEmitter::tile(const Item &item, Value tileIndex, Value stage,
                             Value phase, Carried carried) {
   Value firstKey = mul(add(item.firstOfUnit, tileIndex), shape.keyTile);
   wait(fullBarrier(stage, false), phase);
   for (int64_t start = 0; start < shape.keyTile; start += shape.roundKeys())
-    carried =
-        round(item, add(firstKey, start), i32(start * 128), stage, phase,
-              start + shape.roundKeys() == shape.keyTile, std::move(carried));
+    carried = round(item, add(firstKey, start), start, stage, phase,
+                    std::move(carried));
   return carried;
 }
