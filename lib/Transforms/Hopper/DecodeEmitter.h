@@ -85,6 +85,7 @@ protected:
   virtual void consume();
   void setUpConsumer();
   void clearMaxima();
+  mlir::Value loadQuery(const Item &item, mlir::Value i);
   void loadQueries(const Item &item);
   void syncConsumers() { barrier(i32(1), shape.consumers()); }
   void syncGroup() { barrier(groupBarrier, 128); }
