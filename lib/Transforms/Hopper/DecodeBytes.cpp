@@ -322,7 +322,8 @@ bool DecodeEmitter::streamsProducts(int64_t steps) const {
 
 /// S^T = K Q^T of a round, whose keys stand from `keyOffset` on; done when it
 /// returns.
-Values DecodeEmitter::streamScores(Value keyOffset) {
+Values DecodeEmitter::streamScores(Value keyOffset,
+                                   llvm::function_ref<void()> whenAsked) {
   int64_t rows = shape.paddedRows(), each = blocks() * 4;
   int64_t pairs = llvm::divideCeil(shape.depth, 32);
   Values sums(each * shape.keyBlocks,
@@ -351,6 +352,8 @@ Values DecodeEmitter::streamScores(Value keyOffset) {
   streamProducts(
       pairs * shape.keyBlocks, loadPair,
       [&](ArrayRef<Value> words) { return convertKeys(words); }, multiply);
+  if (whenAsked)
+    whenAsked();
   wgmmaWait();
   pin(sums);
   return sums;
@@ -437,6 +440,7 @@ Values DecodeEmitter::byteScores(Value keyOffset) {
 
 /// O^T += V^T P^T of a round's keys, whose values stand from `valueOffset` on.
 void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
+  if (getenv("STREAM")) { streamValues(valueOffset, {}, outputs); wgmmaWait(); pin(outputs); return; }
   int64_t perBlock = blocks() * 4;
   int64_t batches = shape.outputBlocks() * shape.keyBlocks;
   pin(outputs);

@@ -181,7 +181,8 @@ protected:
   Values convertKeys(llvm::ArrayRef<mlir::Value> words);
   Values convertValues(llvm::ArrayRef<mlir::Value> words);
   bool streamsProducts(int64_t steps) const;
-  Values streamScores(mlir::Value keyOffset);
+  Values streamScores(mlir::Value keyOffset,
+                      llvm::function_ref<void()> whenAsked = nullptr);
   Values loadValuePair(mlir::Value valueOffset, int64_t pair);
   Values firstValues(mlir::Value valueOffset);
   void streamValues(mlir::Value valueOffset, llvm::ArrayRef<mlir::Value> ahead,

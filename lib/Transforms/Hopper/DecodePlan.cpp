@@ -40,7 +40,8 @@ static std::string whyNotMask(AttentionLike op, MaskAttr mask) {
 
 /// Whether key and value are bytes that consumers convert.
 static bool hasByteKeys(AttentionOp op) {
-  return isa<Float8E4M3FNType>(getElementTypeOrSelf(op.getKey()));
+  Type key = getElementTypeOrSelf(op.getKey());
+  return isa<Float8E4M3FNType>(key) || key.isInteger(8);
 }
 
 static std::string whyNotTypes(AttentionOp op) {
@@ -51,9 +52,7 @@ static std::string whyNotTypes(AttentionOp op) {
   if (getElementTypeOrSelf(op.getValue()) != key)
     return "key and value differ in element type";
   if (key != query && !hasByteKeys(op))
-    return "key and value are neither f8E4M3FN nor of the query's type";
-  if (op.getKeyScale() || op.getValueScale())
-    return "key or value has a scale for each row";
+    return "key and value are neither f8E4M3FN, nor i8, nor of the query's type";
   Type output = getElementTypeOrSelf(op.getOutput());
   if (!output.isF32() && !output.isBF16() && !output.isF16())
     return "the output is not f32, f16 or bf16";
@@ -126,7 +125,8 @@ static bool isValueInKey(AttentionOp op) {
 /// without spilling more than a few words).
 static int64_t registersFor(const DecodeShape &shape, int64_t rows) {
   int64_t each = 4 * shape.outputBlocks() + 4 * shape.keyBlocks + 6;
-  return rows / 8 * each + (shape.byteKeys ? 56 : 32);
+  int64_t scales = shape.isScaled() ? 8 : 0;
+  return rows / 8 * each + (shape.byteKeys ? 56 : 32) + scales;
 }
 
 /// As many rows as registers allow, in blocks of about the same size.
@@ -169,6 +169,9 @@ static DecodeShape shapeOf(AttentionOp op, const AttentionRoles &roles) {
   shape.width = staticExtent(like, roles.value[0]);
   shape.valueInKey = isValueInKey(op);
   shape.byteKeys = hasByteKeys(op);
+  shape.integers = getElementTypeOrSelf(op.getKey()).isInteger(8);
+  shape.keyScaled = op.getKeyScale() != nullptr;
+  shape.valueScaled = op.getValueScale() != nullptr;
   shape.query = getElementTypeOrSelf(op.getQuery());
   shape.element =
       shape.byteKeys ? Float16Type::get(op.getContext()) : shape.query;

@@ -30,6 +30,7 @@ void SplitEmitter::initBarriers() {
     initBarrier(roleBarrier(weightsFull, i32(g)), 4);
     initBarrier(roleBarrier(weightsEmpty, i32(g)), 4);
     initBarrier(roleBarrier(decided, i32(g)), 1);
+    initBarrier(roleBarrier(asked, i32(g)), 4);
   }
 }
 
@@ -91,9 +92,14 @@ void SplitEmitter::follow(Value isBehind, Value ofGroup, Carried &carried) {
 
 /// The raw scores of a tile.
 Values SplitEmitter::tileScores(const Item &item, Value firstKey, Value stage,
-                                Value phase, Scales &scales) {
+                                Value phase, Value number, Scales &scales) {
+  Value turn = rem(div(number, 2), 2), other = xorOf(group, i32(1));
   wait(fullBarrier(stage, false), phase);
-  Values raw = streamScores(mul(stage, shape.stageBytes()));
+  if (getenv("TURNA")) wait(roleBarrier(decided, other), xorOf(turn, other));
+  if (getenv("TURNB")) wait(roleBarrier(asked, other), xorOf(turn, other));
+  Values raw = streamScores(mul(stage, shape.stageBytes()), [&] {
+    if (getenv("TURNB")) ifThen(isEqual(lane, 0), [&] { arrive(roleBarrier(asked, group)); });
+  });
   scales = loadScales(stage, 0);
   scaleScores(raw, scales);
   ifThen(isEqual(lane, 0), [&] { arrive(emptyBarrier(stage, false)); });
@@ -132,7 +138,7 @@ void SplitEmitter::addWeights(const Item &item, Value tile, Value stage,
                               Carried &carried) {
   Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
   Scales scales;
-  Values raw = tileScores(item, firstKey, stage, phase, scales);
+  Values raw = tileScores(item, firstKey, stage, phase, number, scales);
   storeWeights(decide(raw, scales, number, raises, carried));
   fenceAsync();
   syncWarp();

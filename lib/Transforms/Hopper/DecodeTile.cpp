@@ -419,11 +419,13 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey, int64_t start,
   };
   Value keyOffset = add(mul(stage, shape.stageBytes()), i32(start * 128));
   Values raw;
+  if (getenv("STREAM")) raw = streamScores(keyOffset); else {
   for (int64_t i = 0; i < shape.keyBlocks; ++i)
     llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
   wgmmaCommit();
   wgmmaWait();
   pin(raw);
+  }
   Scales scales = loadScales(stage, start);
   scaleScores(raw, scales);
   if (!shape.valueInKey)
