@@ -62,8 +62,8 @@ struct QueryLanes {
 /// Eight columns of a row, or of another one where there is none.
 Value DecodeEmitter::loadChunk(const Item &item, Value row, Value chunk) {
   auto words = VectorType::get({4}, b.getI32Type());
-  Value last = minOf(sub(i32(shape.totalRows - 1), firstRow),
-                     i32(shape.rows - 1));
+  Value last =
+      minOf(sub(i32(shape.totalRows - 1), firstRow), i32(shape.rows - 1));
   chunk = minOf(chunk, i32(shape.depth / 8 - 1));
   return load(words,
               elementPointer(p.query, shape.query, item, minOf(row, last),
@@ -87,8 +87,7 @@ Values DecodeEmitter::widenChunk(Value words, Value row, Value chunk) {
 }
 
 /// Lane `isFirst` of a row says what its scores are multiplied by.
-void DecodeEmitter::storeQueryFactor(Value row, Value exponent,
-                                     Value isFirst) {
+void DecodeEmitter::storeQueryFactor(Value row, Value exponent, Value isFirst) {
   Value inverse = b.createOrFold<arith::ShLIOp>(
       sub(exponent, i32(largestExponent)), i32(23));
   inverse = LLVM::BitcastOp::create(b, b.getF32Type(), inverse);
@@ -134,19 +133,18 @@ void DecodeEmitter::scaleQueries(const Item &item, int64_t firstStep,
   Values words;
   for (int64_t step = firstStep; step < endStep; ++step)
     for (int64_t i = 0; i < lanes.perLane; ++i)
-      words.push_back(loadChunk(item, queryRow(step),
-                                add(firstChunk, i * lanes.each)));
+      words.push_back(
+          loadChunk(item, queryRow(step), add(firstChunk, i * lanes.each)));
   for (int64_t step = firstStep; step < endStep; ++step) {
     Value row = queryRow(step), most = i32(0);
     SmallVector<Values> chunks;
     for (int64_t i = 0; i < lanes.perLane; ++i) {
-      chunks.push_back(
-          widenChunk(words[(step - firstStep) * lanes.perLane + i], row,
-                     add(firstChunk, i * lanes.each)));
+      chunks.push_back(widenChunk(words[(step - firstStep) * lanes.perLane + i],
+                                  row, add(firstChunk, i * lanes.each)));
       for (Value value : chunks.back())
-        most = maxOf(most,
-                     andOf(LLVM::BitcastOp::create(b, b.getI32Type(), value),
-                           i32(0x7FFFFFFF)));
+        most =
+            maxOf(most, andOf(LLVM::BitcastOp::create(b, b.getI32Type(), value),
+                              i32(0x7FFFFFFF)));
     }
     for (int64_t distance = 1; distance < lanes.each; distance *= 2)
       most = maxOf(most, shuffleXor(most, distance));
@@ -181,11 +179,11 @@ void DecodeEmitter::loadScaledQueries(const Item &item) {
 // Products
 //===----------------------------------------------------------------------===//
 
-// Operands are converted in batches, and while one is multiplied the next one
-// is converted.  Those of products that are under way take registers: where
-// there are many batches, the last one but one is waited for.
+// Operands of products that are under way take registers: those of a few steps
+// (of 16 keys or columns) are all converted in batches, of more three pairs of
+// steps are there at a time.
 
-static constexpr int64_t mostBatches = 2;
+static constexpr int64_t fewSteps = 8;
 
 /// Four matrices, each of 8 rows of 16 bytes, whose rows the lanes point at.
 Values DecodeEmitter::loadFragments(Value offset, bool turned) {
@@ -303,11 +301,10 @@ Values DecodeEmitter::convertKeys(ArrayRef<Value> words) {
 Values DecodeEmitter::convertValues(ArrayRef<Value> words) {
   Values operands;
   for (Value word : words) {
-    Value columns =
-        LLVM::CallIntrinsicOp::create(b, b.getI32Type(),
-                                      b.getStringAttr("llvm.nvvm.prmt"),
-                                      ValueRange{word, word, i32(0x3120)})
-            .getResult(0);
+    Value columns = LLVM::CallIntrinsicOp::create(
+                        b, b.getI32Type(), b.getStringAttr("llvm.nvvm.prmt"),
+                        ValueRange{word, word, i32(0x3120)})
+                        .getResult(0);
     for (bool odd : {false, true})
       operands.push_back(toHalves(columns, odd));
   }
@@ -317,17 +314,15 @@ Values DecodeEmitter::convertValues(ArrayRef<Value> words) {
 /// Whether products are too many for their operands to stand in registers all
 /// at a time.
 bool DecodeEmitter::streamsProducts(int64_t steps) const {
-  return steps > mostBatches * 4;
+  return steps > fewSteps;
 }
 
 /// S^T = K Q^T of a round, whose keys stand from `keyOffset` on; done when it
 /// returns.
-Values DecodeEmitter::streamScores(Value keyOffset,
-                                   llvm::function_ref<void()> whenAsked) {
+Values DecodeEmitter::streamScores(Value keyOffset) {
   int64_t rows = shape.paddedRows(), each = blocks() * 4;
   int64_t pairs = llvm::divideCeil(shape.depth, 32);
-  Values sums(each * shape.keyBlocks,
-              LLVM::UndefOp::create(b, b.getF32Type()));
+  Values sums(each * shape.keyBlocks, LLVM::UndefOp::create(b, b.getF32Type()));
   Value key = add(mul(groupWarp, 16), rem(lane, 16));
   Value chunk = xorOf(div(lane, 16), rem(lane, 8));
   Value inBox = orOf(mul(key, 128), mul(chunk, 16));
@@ -352,8 +347,6 @@ Values DecodeEmitter::streamScores(Value keyOffset,
   streamProducts(
       pairs * shape.keyBlocks, loadPair,
       [&](ArrayRef<Value> words) { return convertKeys(words); }, multiply);
-  if (whenAsked)
-    whenAsked();
   wgmmaWait();
   pin(sums);
   return sums;
@@ -384,7 +377,6 @@ Values DecodeEmitter::firstValues(Value valueOffset) {
 void DecodeEmitter::streamValues(Value valueOffset, ArrayRef<Value> ahead,
                                  Values &outputs) {
   int64_t perBlock = blocks() * 4;
-  pin(outputs);
   auto multiply = [&](int64_t pair, ArrayRef<Value> operands) {
     int64_t block = pair / 2 / shape.keyBlocks;
     int64_t step = pair / 2 % shape.keyBlocks * 4 + pair % 2 * 2;
@@ -415,12 +407,9 @@ Values DecodeEmitter::byteScores(Value keyOffset) {
     Values operands;
     for (int64_t k = first; k < std::min(first + batch, steps); k += 2) {
       Value box = add(keyOffset, k / 8 * shape.keyTile * 128);
-      Values words = loadFragments(add(box, xorOf(inBox, i32(k % 8 * 16))),
-                                   /*turned=*/false);
-      for (int64_t i : {0, 2})
-        for (bool high : {false, true})
-          for (int64_t lower : {0, 1})
-            operands.push_back(toHalves(words[i + lower], high));
+      llvm::append_range(operands, convertKeys(loadFragments(
+                                       add(box, xorOf(inBox, i32(k % 8 * 16))),
+                                       /*turned=*/false)));
     }
     wgmmaFence();
     for (int64_t k = first; k < std::min(first + batch, steps); ++k) {
@@ -430,39 +419,25 @@ Values DecodeEmitter::byteScores(Value keyOffset) {
                          ArrayRef<Value>(operands).slice((k - first) * 4, 4),
                          queries, /*accumulate=*/k > 0);
     }
-    if (shape.keyBlocks * steps > mostBatches * batch) {
-      wgmmaCommit();
-      wgmmaWait(1);
-    }
   }
   return sums;
 }
 
 /// O^T += V^T P^T of a round's keys, whose values stand from `valueOffset` on.
 void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
-  if (getenv("STREAM")) { streamValues(valueOffset, {}, outputs); wgmmaWait(); pin(outputs); return; }
   int64_t perBlock = blocks() * 4;
   int64_t batches = shape.outputBlocks() * shape.keyBlocks;
   pin(outputs);
+  if (streamsProducts(batches * 4)) {
+    streamValues(valueOffset, {}, outputs);
+    batches = 0;
+  }
   for (int64_t i = 0; i < batches; ++i) {
     int64_t block = i / shape.keyBlocks, half = i % shape.keyBlocks;
-    // 64 columns are half a box; each warp has a chunk of 16.
-    Value chunk = xorOf(add(groupWarp, block % 2 * 4), rem(lane, 8));
-    Value first = add(valueOffset, block / 2 * shape.keyTile * 128);
-    first = add(add(first, mul(lane, 128)), mul(chunk, 16));
-    first = add(first, half * 8192);
     Values operands;
-    for (int64_t keys = 0; keys < 64; keys += 32)
-      for (Value word :
-           loadFragments(add(first, keys * 128), /*turned=*/true)) {
-        Value columns =
-            LLVM::CallIntrinsicOp::create(b, b.getI32Type(),
-                                          b.getStringAttr("llvm.nvvm.prmt"),
-                                          ValueRange{word, word, i32(0x3120)})
-                .getResult(0);
-        for (bool odd : {false, true})
-          operands.push_back(toHalves(columns, odd));
-      }
+    for (int64_t pair : {0, 1})
+      llvm::append_range(
+          operands, convertValues(loadValuePair(valueOffset, i * 2 + pair)));
     wgmmaFence();
     for (int64_t k = 0; k < 4; ++k)
       wgmmaFromRegisters(
@@ -470,12 +445,9 @@ void DecodeEmitter::addByteValues(Value valueOffset, Values &outputs) {
           ArrayRef<Value>(operands).slice(k * 4, 4),
           descriptor(add(weightsOffset, weightsAt(half * 4 + k))),
           /*accumulate=*/true);
-    if (batches > mostBatches) {
-      wgmmaCommit();
-      wgmmaWait(1);
-    }
   }
-  wgmmaCommit();
+  if (batches > 0)
+    wgmmaCommit();
   wgmmaWait();
   pin(outputs);
 }

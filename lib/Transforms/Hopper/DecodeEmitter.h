@@ -116,7 +116,7 @@ protected:
             llvm::function_ref<Values(const Item &, mlir::ValueRange)> body);
   Contributors contributorsOf(const Item &item);
 
-  // A tile (DecodeTile.cpp).
+  // A tile (DecodeTile.cpp; relate, weigh: DecodeWeights.cpp).
   Carried tile(const Item &item, mlir::Value tileIndex, mlir::Value stage,
                mlir::Value phase, Carried carried);
   Carried round(const Item &item, mlir::Value firstKey, int64_t start,
@@ -124,6 +124,7 @@ protected:
   Related relate(llvm::ArrayRef<mlir::Value> raw, const Scales &scales,
                  Carried &carried);
   Values weigh(const Related &related, const Scales &scales, Carried &carried);
+  Values roundScores(mlir::Value keyOffset);
   Values scores(mlir::Value keyOffset);
   Values maskScores(const Item &item, Values scores, mlir::Value firstKey);
   mlir::Value isPartial(const Item &item, mlir::Value firstKey);
@@ -186,8 +187,7 @@ protected:
   Values convertKeys(llvm::ArrayRef<mlir::Value> words);
   Values convertValues(llvm::ArrayRef<mlir::Value> words);
   bool streamsProducts(int64_t steps) const;
-  Values streamScores(mlir::Value keyOffset,
-                      llvm::function_ref<void()> whenAsked = nullptr);
+  Values streamScores(mlir::Value keyOffset);
   Values loadValuePair(mlir::Value valueOffset, int64_t pair);
   Values firstValues(mlir::Value valueOffset);
   void streamValues(mlir::Value valueOffset, llvm::ArrayRef<mlir::Value> ahead,
@@ -213,9 +213,7 @@ protected:
   void changeUnit(Values &outputs, mlir::Value from, mlir::Value to);
   Values withoutUnit(const Values &outputs);
   /// Which of the thread's keys of a round element `i` of scores is of.
-  int64_t keyIndex(int64_t i) const {
-    return i / 4 / blocks() * 2 + i % 4 / 2;
-  }
+  int64_t keyIndex(int64_t i) const { return i / 4 / blocks() * 2 + i % 4 / 2; }
 
   // The end of an item (DecodeEpilogue.cpp).
   void finish(const Item &item, const Carried &carried);

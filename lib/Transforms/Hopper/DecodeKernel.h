@@ -127,7 +127,7 @@ struct DecodeShape {
   int64_t rolesOffset() const {
     return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);
   }
-  static constexpr int64_t rolesBytes = 80;
+  static constexpr int64_t rolesBytes = 64;
   /// Scales of each stage: of keys, then of values.
   bool isScaled() const { return keyScaled || valueScaled; }
   int64_t scalesOffset() const {

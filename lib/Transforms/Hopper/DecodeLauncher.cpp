@@ -58,9 +58,8 @@ Strided Launcher::scales(Value memref, StringRef term) {
   SmallVector<OpFoldResult> strides = metadata.getConstifiedMixedStrides();
   for (char letter : roles.batch) {
     size_t place = term.find(letter);
-    result.batch.push_back(place == StringRef::npos
-                               ? Number{0}
-                               : number(strides[place], 64));
+    result.batch.push_back(
+        place == StringRef::npos ? Number{0} : number(strides[place], 64));
   }
   result.row.push_back(number(strides[term.find(roles.key[0])], 64));
   return result;

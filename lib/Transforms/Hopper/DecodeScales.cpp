@@ -131,9 +131,9 @@ Value DecodeEmitter::unitOf(Value ofGroup) {
 
 void DecodeEmitter::clearUnits() {
   ifThen(isLess(thread, shape.groups), [&] {
-    storeShared(LLVM::BitcastOp::create(b, b.getF32Type(),
-                                        i32(largestUnit << 23)),
-                unitOf(thread));
+    storeShared(
+        LLVM::BitcastOp::create(b, b.getF32Type(), i32(largestUnit << 23)),
+        unitOf(thread));
   });
 }
 
@@ -153,8 +153,8 @@ Value DecodeEmitter::lowerUnit(const Scales &scales, Value unit) {
     most = maxOf(most, loadShared(b.getI32Type(), add(place, warp * 4)));
   Value exponent = b.createOrFold<arith::ShRUIOp>(most, i32(23));
   exponent = maxOf(sub(i32(largestUnit), exponent), i32(1));
-  Value bits = minOf(bitsOf(unit),
-                     b.createOrFold<arith::ShLIOp>(exponent, i32(23)));
+  Value bits =
+      minOf(bitsOf(unit), b.createOrFold<arith::ShLIOp>(exponent, i32(23)));
   Value lower = LLVM::BitcastOp::create(b, b.getF32Type(), bits);
   ifThen(isEqual(rem(thread, 128), 0),
          [&] { storeShared(lower, unitOf(group)); });

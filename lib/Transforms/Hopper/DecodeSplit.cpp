@@ -30,7 +30,6 @@ void SplitEmitter::initBarriers() {
     initBarrier(roleBarrier(weightsFull, i32(g)), 4);
     initBarrier(roleBarrier(weightsEmpty, i32(g)), 4);
     initBarrier(roleBarrier(decided, i32(g)), 1);
-    initBarrier(roleBarrier(asked, i32(g)), 4);
   }
 }
 
@@ -65,8 +64,8 @@ void SplitEmitter::follow(Value isBehind, Value ofGroup, Carried &carried) {
       [&] {
         Carried scaled = carried;
         Values own = rowValues(maxima);
-        Values other = rowValues(add(mul(ofGroup, shape.paddedRows() * 4),
-                                     shape.referenceOffset()));
+        Values other = rowValues(
+            add(mul(ofGroup, shape.paddedRows() * 4), shape.referenceOffset()));
         for (int64_t row = 0; row < blocks() * 2; ++row) {
           Value factor = exp2(subF(own[row], other[row]));
           if (!scaled.sums.empty())
@@ -74,8 +73,7 @@ void SplitEmitter::follow(Value isBehind, Value ofGroup, Carried &carried) {
           scaleRow(scaled.outputs, row, factor);
         }
         if (shape.valueScaled)
-          changeUnit(scaled.outputs,
-                     loadShared(b.getF32Type(), unitOf(group)),
+          changeUnit(scaled.outputs, loadShared(b.getF32Type(), unitOf(group)),
                      loadShared(b.getF32Type(), unitOf(ofGroup)));
         adoptReferences(ofGroup);
         return scaled.pack();
@@ -92,14 +90,9 @@ void SplitEmitter::follow(Value isBehind, Value ofGroup, Carried &carried) {
 
 /// The raw scores of a tile.
 Values SplitEmitter::tileScores(const Item &item, Value firstKey, Value stage,
-                                Value phase, Value number, Scales &scales) {
-  Value turn = rem(div(number, 2), 2), other = xorOf(group, i32(1));
+                                Value phase, Scales &scales) {
   wait(fullBarrier(stage, false), phase);
-  if (getenv("TURNA")) wait(roleBarrier(decided, other), xorOf(turn, other));
-  if (getenv("TURNB")) wait(roleBarrier(asked, other), xorOf(turn, other));
-  Values raw = streamScores(mul(stage, shape.stageBytes()), [&] {
-    if (getenv("TURNB")) ifThen(isEqual(lane, 0), [&] { arrive(roleBarrier(asked, group)); });
-  });
+  Values raw = streamScores(mul(stage, shape.stageBytes()));
   scales = loadScales(stage, 0);
   scaleScores(raw, scales);
   ifThen(isEqual(lane, 0), [&] { arrive(emptyBarrier(stage, false)); });
@@ -122,8 +115,8 @@ Values SplitEmitter::decide(ArrayRef<Value> raw, const Scales &scales,
   carried.unseen = isEqual(andOf(latest, i32(1)), 1);
   Related related = relate(raw, scales, carried);
   Value unseen = arith::ExtUIOp::create(b, b.getI32Type(), carried.unseen);
-  raises = select(related.grows,
-                  add(andOf(latest, i32(-2)), add(unseen, 2)), latest);
+  raises = select(related.grows, add(andOf(latest, i32(-2)), add(unseen, 2)),
+                  latest);
   Value isFirst = isEqual(rem(thread, 128), 0);
   ifThen(orOf(related.grows, isBehind), [&] {
     ifThen(isFirst, [&] { storeShared(raises, raisesOf(group)); });
@@ -138,7 +131,7 @@ void SplitEmitter::addWeights(const Item &item, Value tile, Value stage,
                               Carried &carried) {
   Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
   Scales scales;
-  Values raw = tileScores(item, firstKey, stage, phase, number, scales);
+  Values raw = tileScores(item, firstKey, stage, phase, scales);
   storeWeights(decide(raw, scales, number, raises, carried));
   fenceAsync();
   syncWarp();
@@ -209,6 +202,7 @@ Values SplitEmitter::addOutputs(const Item &item, Value tile, Value stage,
   raises = latest;
   weightsOffset = add(mul(from, shape.keyBlocks * shape.paddedRows() * 128),
                       shape.weightOffset());
+  pin(carried.outputs);
   streamValues(valuesOf(stage), ahead, carried.outputs);
   // The next tile's take the registers of this one's first two pairs.
   int64_t pairs = shape.outputBlocks() * shape.keyBlocks * 2;
@@ -228,8 +222,7 @@ Values SplitEmitter::computeOutputs(const Item &item, ValueRange ring) {
   constexpr size_t first = 5, ahead = 16;
   Values state(ring);
   state.push_back(i32(1));
-  llvm::append_range(state,
-                     prepareValues(item, item.begin, ring[1], ring[2]));
+  llvm::append_range(state, prepareValues(item, item.begin, ring[1], ring[2]));
   state.append(shape.outputBlocks() * blocks() * 4, f32(0));
   Value count = sub(item.end, item.begin);
   Values end = whileLoop(
@@ -277,18 +270,21 @@ void SplitEmitter::consume() {
   setUpConsumer();
   Value weighs = isLess(group, shape.weightGroups());
   Value first = select(weighs, group, i32(0));
-  overItems({first, first, i32(0), first},
-            [&](const Item &item, ValueRange ring) {
-              startItem(item);
-              Values next = ifElse(
-                  weighs, [&] { return computeWeights(item, ring); },
-                  [&] { return computeOutputs(item, ring); });
-              syncConsumers();
-              joinGroups(item);
-              Value isPart = xorOf(item.isWhole, i1(true));
-              ifThen(andOf(isPart, xorOf(isCluster, i1(true))),
-                     [&] { announce(item); });
-              return next;
-            });
+  overItems({first, first, i32(0), first}, [&](const Item &item,
+                                               ValueRange ring) {
+    startItem(item);
+    bool sync = isOddSync; // both sides wait at the same barriers
+    Values next = ifElse(
+        weighs, [&] { return computeWeights(item, ring); },
+        [&] {
+          isOddSync = sync;
+          return computeOutputs(item, ring);
+        });
+    syncConsumers();
+    joinGroups(item);
+    Value isPart = xorOf(item.isWhole, i1(true));
+    ifThen(andOf(isPart, xorOf(isCluster, i1(true))), [&] { announce(item); });
+    return next;
+  });
   mergeParts();
 }

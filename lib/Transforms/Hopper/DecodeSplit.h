@@ -38,21 +38,21 @@ private:
   void initBarriers() override;
   void consume() override;
 
-  enum Role : int64_t { weightsFull, weightsEmpty, decided, asked };
+  enum Role : int64_t { weightsFull, weightsEmpty, decided };
   mlir::Value roleBarrier(Role role, mlir::Value ofGroup) {
     return add(mul(ofGroup, 8), shape.rolesOffset() + role * 16);
   }
   /// Of a group: twice how often references were raised, and whether a row has
   /// had no key yet.
   mlir::Value raisesOf(mlir::Value ofGroup) {
-    return add(mul(ofGroup, 4), shape.rolesOffset() + 64);
+    return add(mul(ofGroup, 4), shape.rolesOffset() + 48);
   }
 
   void startItem(const Item &item);
   void adoptReferences(mlir::Value ofGroup);
   void follow(mlir::Value isBehind, mlir::Value ofGroup, Carried &carried);
   Values tileScores(const Item &item, mlir::Value firstKey, mlir::Value stage,
-                    mlir::Value phase, mlir::Value number, Scales &scales);
+                    mlir::Value phase, Scales &scales);
   Values decide(llvm::ArrayRef<mlir::Value> raw, const Scales &scales,
                 mlir::Value number, mlir::Value &raises, Carried &carried);
   void addWeights(const Item &item, mlir::Value tile, mlir::Value stage,

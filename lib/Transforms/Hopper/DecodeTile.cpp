@@ -91,6 +91,20 @@ Value DecodeEmitter::wgmma(Value accumulators, Value a, Value bMatrix,
       NVVM::MMAIntOverflowAttr());
 }
 
+/// S^T = K Q^T of a round, whose keys stand from `keyOffset` on.
+Values DecodeEmitter::roundScores(Value keyOffset) {
+  int64_t steps = llvm::divideCeil(shape.depth, 16) * shape.keyBlocks;
+  if (shape.byteKeys && streamsProducts(steps))
+    return streamScores(keyOffset);
+  Values raw;
+  for (int64_t i = 0; i < shape.keyBlocks; ++i)
+    llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
+  wgmmaCommit();
+  wgmmaWait();
+  pin(raw);
+  return raw;
+}
+
 /// Starts S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
 Values DecodeEmitter::scores(Value keyOffset) {
   if (shape.byteKeys)
@@ -418,14 +432,7 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey, int64_t start,
       ifThen(isEqual(lane, 0), [&] { arrive(emptyBarrier(stage, ofValue)); });
   };
   Value keyOffset = add(mul(stage, shape.stageBytes()), i32(start * 128));
-  Values raw;
-  if (getenv("STREAM")) raw = streamScores(keyOffset); else {
-  for (int64_t i = 0; i < shape.keyBlocks; ++i)
-    llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
-  wgmmaCommit();
-  wgmmaWait();
-  pin(raw);
-  }
+  Values raw = roundScores(keyOffset);
   Scales scales = loadScales(stage, start);
   scaleScores(raw, scales);
   if (!shape.valueInKey)
@@ -446,58 +453,6 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey, int64_t start,
   addValues(valueOffset, carried.outputs);
   release(!shape.valueInKey);
   return carried;
-}
-
-/// Scores relative to what the weights of their row refer to, which is raised
-/// where one exceeds it by too much.
-Related DecodeEmitter::relate(ArrayRef<Value> raw, const Scales &scales,
-                              Carried &carried) {
-  Values rowReferences = rowValues(references);
-  Values scaled = relative(raw, rowReferences);
-  Value unit, exceeds = orOf(carried.unseen, exceedsSlack(scaled));
-  if (shape.valueScaled) {
-    unit = loadShared(b.getF32Type(), unitOf(group));
-    exceeds = orOf(exceeds, exceedsUnit(scales, unit));
-  }
-  Value grows = barrierAny(groupBarrier, 128, exceeds);
-  Values state = ifElse(
-      grows,
-      [&] {
-        auto [result, raised] = raiseMaxima(scaled, rowReferences, carried);
-        if (shape.valueScaled) {
-          Value lower = lowerUnit(scales, unit);
-          changeUnit(raised.outputs, unit, lower);
-          result.push_back(lower);
-        }
-        llvm::append_range(result, raised.pack());
-        return result;
-      },
-      [&] {
-        Values same = scaled;
-        if (shape.valueScaled)
-          same.push_back(unit);
-        llvm::append_range(same, carried.pack());
-        return same;
-      });
-  size_t count = raw.size();
-  if (shape.valueScaled)
-    unit = state[count++];
-  carried = Carried::unpack(ValueRange(state).drop_front(count), shape);
-  state.truncate(raw.size());
-  return {state, unit, grows};
-}
-
-/// The weights, with the scales of their values; the sums are of those without.
-Values DecodeEmitter::weigh(const Related &related, const Scales &scales,
-                            Carried &carried) {
-  Values weights = related.scores;
-  for (auto [i, weight] : llvm::enumerate(weights)) {
-    weight = exp2(weight);
-    Value &sum = carried.sums[rowIndex(i)];
-    sum = addF(sum, weight);
-  }
-  scaleWeights(weights, scales, related.unit);
-  return weights;
 }
 
 Carried DecodeEmitter::tile(const Item &item, Value tileIndex, Value stage,
