@@ -154,6 +154,8 @@ protected:
                     bool turnedA = false, bool turnedB = false);
   mlir::Value pairOf(mlir::Value low, mlir::Value high);
   mlir::Value packPair(mlir::Value low, mlir::Value high);
+  std::pair<mlir::Value, mlir::Value> rounded(mlir::Value low,
+                                              mlir::Value high);
   mlir::Value toStruct(llvm::ArrayRef<mlir::Value> values);
   Values fromStruct(mlir::Value value);
   /// The first column of `half` of the accumulators' elements.

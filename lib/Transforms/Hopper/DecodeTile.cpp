@@ -369,6 +369,25 @@ Value DecodeEmitter::packPair(Value low, Value high) {
   return LLVM::BitcastOp::create(b, b.getI32Type(), both);
 }
 
+/// Both numbers as `packPair` rounds them.  Sums are of what is multiplied, so
+/// that its rounding moves a row towards some of its keys, but not towards 0.
+std::pair<Value, Value> DecodeEmitter::rounded(Value low, Value high) {
+  Value bits = packPair(low, high);
+  auto f32Type = b.getF32Type();
+  if (shape.element.isBF16())
+    return {LLVM::BitcastOp::create(b, f32Type,
+                                    arith::ShLIOp::create(b, bits, i32(16))),
+            LLVM::BitcastOp::create(
+                b, f32Type, arith::AndIOp::create(b, bits, i32(0xffff0000)))};
+  Value halves =
+      LLVM::BitcastOp::create(b, VectorType::get({2}, shape.element), bits);
+  auto widened = [&](int64_t i) -> Value {
+    Value half = LLVM::ExtractElementOp::create(b, halves, i32(i));
+    return LLVM::FPExtOp::create(b, f32Type, half);
+  };
+  return {widened(0), widened(1)};
+}
+
 /// Where the weights of 16 keys stand, of a group's.
 int64_t DecodeEmitter::weightsAt(int64_t step) const {
   return step / 4 * shape.paddedRows() * 128 + step % 4 * 32;

@@ -49,14 +49,20 @@ Related DecodeEmitter::relate(ArrayRef<Value> raw, const Scales &scales,
   return {state, unit, grows};
 }
 
-/// The weights, with the scales of their values; the sums are of those without.
+/// The weights, with the scales of their values.  The sums are of those without
+/// scales, and of what is multiplied where there are none.
 Values DecodeEmitter::weigh(const Related &related, const Scales &scales,
                             Carried &carried) {
   Values weights = related.scores;
-  for (auto [i, weight] : llvm::enumerate(weights)) {
+  for (Value &weight : weights)
     weight = exp2(weight);
-    Value &sum = carried.sums[rowIndex(i)];
-    sum = addF(sum, weight);
+  for (size_t i = 0; i < weights.size(); i += 2) {
+    std::pair both(weights[i], weights[i + 1]);
+    if (!shape.valueScaled)
+      both = rounded(weights[i], weights[i + 1]);
+    for (auto [row, weight] : {std::pair(rowIndex(i), both.first),
+                               std::pair(rowIndex(i + 1), both.second)})
+      carried.sums[row] = addF(carried.sums[row], weight);
   }
   scaleWeights(weights, scales, related.unit);
   return weights;
