@@ -25,6 +25,12 @@ def float8(name, *sizes, **more):
     return attention("fp8 " + name, *sizes, type="f8e4m3", **more)
 
 
+def scaled(name, element, *sizes, **more):
+    """Keys and values of 8 bits, with a scale for each of their rows."""
+    return attention(f"{'fp8' if element == 'f8e4m3' else element} scaled {name}",
+                     *sizes, type=element, scaled=True, **more)
+
+
 def latent(heads, batch, keys, depth=576, width=512, **more):
     """Values are the first columns of the keys."""
     name = more.pop("name", f"MLA {heads} heads {depth}/{width}, {batch} x {keys}")
@@ -70,6 +76,11 @@ TIMED = [
            type="f8e4m3"),
     float8("GQA 32/8/128, 8 x 2K, ragged", 8, 32, 8, 2048, 128,
            lengths=[2048, 1, 17, 300, 1024, 2047, 257, 64]),
+    scaled("GQA 32/8/128, 64 x 8K", "f8e4m3", 64, 32, 8, 8192, 128),
+    scaled("MQA 64/1/128, 64 x 32K", "f8e4m3", 64, 64, 1, 32768, 128),
+    scaled("GQA 32/8/128, 64 x 8K", "i8", 64, 32, 8, 8192, 128),
+    scaled("MQA 64/1/128, 64 x 32K", "i8", 64, 64, 1, 32768, 128),
+    scaled("GQA 32/8/128, 8 x 2K", "i8", 8, 32, 8, 2048, 128),
 ]
 
 RAGGED = [777, 1, 300]
@@ -85,6 +96,18 @@ def products():
                             lengths=RAGGED)
             yield float8(f"group of {heads}, head dim {depth}", *sizes,
                          lengths=RAGGED)
+
+
+def with_scales():
+    for element in ("f8e4m3", "i8"):
+        for heads, depth in ((1, 128), (5, 80), (20, 96), (40, 128), (71, 64),
+                             (20, 256)):
+            yield scaled(f"group of {heads}, head dim {depth}", element, 3,
+                         2 * heads, 2, 777, depth, lengths=RAGGED)
+        for heads, depth in ((4, 128), (71, 64)):
+            yield scaled(f"lengths 0 to 257, group of {heads}", element, 258,
+                         heads, 1, 257, depth, lengths=ALL_LENGTHS)
+        yield scaled("GQA 6/2/64, 4 tokens", element, 2, 6, 2, 129, 64, tokens=4)
 
 
 def lengths():
@@ -126,4 +149,4 @@ def others():
     yield float8("GQA 21/3/80", 7, 21, 3, 1001, 80)
 
 
-CHECKED = [*products(), *lengths(), *others()]
+CHECKED = [*products(), *lengths(), *with_scales(), *others()]

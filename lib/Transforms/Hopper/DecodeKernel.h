@@ -43,6 +43,10 @@ struct DecodeShape {
   /// Key and value are f8E4M3FN; consumers convert them to f16, in which each
   /// of their numbers is exact (DecodeBytes.cpp).
   bool byteKeys = false;
+  /// Those bytes are i8, which f16 has exactly, too.
+  bool integers = false;
+  /// Keys, or values, have a scale each (DecodeScales.cpp).
+  bool keyScaled = false, valueScaled = false;
   mlir::Type output;      ///< f32, f16 or bf16
   double scale;           ///< of the scores, > 0
   int64_t groups, stages; ///< stages are a multiple of the groups
@@ -51,6 +55,8 @@ struct DecodeShape {
   int64_t blocksPerSM;
   /// Many rows and wide values, which stand in the key (DecodeWide.cpp).
   bool wide = false;
+  /// Two groups compute weights and a third one outputs (DecodeSplit.cpp).
+  bool split = false;
 
   /// Blocks of rows, each of which a thread block of its own computes, from the
   /// same tiles at the same time.
@@ -65,6 +71,8 @@ struct DecodeShape {
   int64_t outputBlocks() const { return llvm::divideCeil(width, 64); }
   int64_t roundKeys() const { return keyBlocks * 64; }
   int64_t consumers() const { return groups * 128; }
+  int64_t weightGroups() const { return split ? 2 : groups; }
+  int64_t outputGroups() const { return split ? 1 : groups; }
   /// The producer is one thread.  Where there are several groups, its warp has
   /// the company of three: registers move between whole warpgroups alone.
   int64_t threads() const { return consumers() + (groups > 1 ? 128 : 32); }
@@ -93,6 +101,10 @@ struct DecodeShape {
   bool weightsInRing() const { return wide && depthBoxes() > widthBoxes(); }
   /// Where outputs are joined, over the queries and weights.
   int64_t outputOffset() const { return queryOffset(); }
+  /// Behind the outputs, the groups' maxima and sums.
+  int64_t statesOffset() const {
+    return outputOffset() + outputGroups() * rows * width * 4;
+  }
   int64_t fullOffset() const;
   int64_t barriersPerStage() const { return wide ? 3 : valueInKey ? 1 : 2; }
   int64_t emptyOffset() const {
@@ -111,8 +123,24 @@ struct DecodeShape {
   int64_t factorOffset() const {
     return referenceOffset() + groups * paddedRows() * 4;
   }
-  int64_t sharedBytes() const {
+  /// Barriers between groups that compute weights and the one of outputs.
+  int64_t rolesOffset() const {
     return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);
+  }
+  static constexpr int64_t rolesBytes = 64;
+  /// Scales of each stage: of keys, then of values.
+  bool isScaled() const { return keyScaled || valueScaled; }
+  int64_t scalesOffset() const {
+    return rolesOffset() + (split ? rolesBytes : 0);
+  }
+  int64_t valueScalePlace() const { return keyScaled ? keyTile * 4 : 0; }
+  int64_t scaleBytes() const {
+    return valueScalePlace() + (valueScaled ? keyTile * 4 : 0);
+  }
+  /// Units of scales: each group's, then a number of each of its warps.
+  int64_t unitsOffset() const { return scalesOffset() + stages * scaleBytes(); }
+  int64_t sharedBytes() const {
+    return unitsOffset() + (valueScaled ? groups * 20 : 0);
   }
   /// A block leaves the states of at most two units that it does not compute
   /// whole: that of its first one, and that of its last one.
@@ -147,6 +175,7 @@ struct DecodeParameters {
   /// Of each dimension of a tensor map from the third on, the batch letter.
   llvm::SmallVector<int64_t> keyLetters, valueLetters;
   Addressed query, output, lse;
+  Addressed keyScale, valueScale; ///< the one row stride is the keys'
   mlir::Value partials, counters; ///< pointers to f32 and i32
   mlir::Value lengths;            ///< of the first batch letter, i64, or null
   mlir::Value keys;               ///< how many there are at most

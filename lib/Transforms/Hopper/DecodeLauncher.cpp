@@ -50,6 +50,21 @@ Strided Launcher::strided(Value memref, StringRef term) {
   return result;
 }
 
+/// A scale for each key and batch index.
+Strided Launcher::scales(Value memref, StringRef term) {
+  Strided result;
+  result.base = parameter(einhead::pointerTo(b, memref));
+  auto metadata = memref::ExtractStridedMetadataOp::create(b, memref);
+  SmallVector<OpFoldResult> strides = metadata.getConstifiedMixedStrides();
+  for (char letter : roles.batch) {
+    size_t place = term.find(letter);
+    result.batch.push_back(
+        place == StringRef::npos ? Number{0} : number(strides[place], 64));
+  }
+  result.row.push_back(number(strides[term.find(roles.key[0])], 64));
+  return result;
+}
+
 /// Numbers in the host's memory.
 Value Launcher::array(ArrayRef<Value> values) {
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
@@ -138,6 +153,10 @@ void Launcher::run(StringRef name) {
   output = strided(op.getOutput(), roles.outputTerm);
   if (op.getLse())
     lse = strided(op.getLse(), roles.state());
+  if (op.getKeyScale())
+    keyScale = scales(op.getKeyScale(), roles.keyScale());
+  if (op.getValueScale())
+    valueScale = scales(op.getValueScale(), roles.valueScale());
   tileCount =
       b.createOrFold<arith::CeilDivUIOp>(keyCount, index(shape.keyTile));
   if (op.getMask())

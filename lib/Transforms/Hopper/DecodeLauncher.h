@@ -55,6 +55,7 @@ private:
   Number number(mlir::OpFoldResult value, unsigned bits);
   mlir::Value extentOf(char letter);
   Strided strided(mlir::Value memref, llvm::StringRef term);
+  Strided scales(mlir::Value memref, llvm::StringRef term);
   mlir::Value array(llvm::ArrayRef<mlir::Value> values);
   size_t tensorMap(mlir::Value memref, llvm::StringRef term, char column,
                    llvm::SmallVectorImpl<int64_t> &letters);
@@ -92,7 +93,7 @@ private:
   size_t keyMap = 0, valueMap = 0, partials = 0, counters = 0;
   std::optional<size_t> lengths;
   llvm::SmallVector<int64_t> keyLetters, valueLetters;
-  Strided query, output, lse;
+  Strided query, output, lse, keyScale, valueScale;
   llvm::SmallVector<Number> extents;
   Number keys, parts, units, unitsEach;
   Number maskBegin, fullBegin, fullEnd;
