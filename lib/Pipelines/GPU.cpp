@@ -9,6 +9,7 @@
 #include "Passes.h"
 #include "Steps.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/Transforms.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -33,7 +34,7 @@ static void addTiled(OpPassManager &pm) {
 static void addKernels(OpPassManager &pm, llvm::StringRef chip) {
   addLinalg(pm);
   addBufferization(pm, /*ownFills=*/true);
-  pm.addPass(createAttnToGPUPass());
+  pm.addPass(createAttnToGPUPass(chip));
   pm.addPass(createContractionsToGPUPass(chip));
   pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
   pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());

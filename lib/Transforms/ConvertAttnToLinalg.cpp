@@ -11,6 +11,7 @@
 #include "einhead/IR/LetterLoops.h"
 #include "einhead/IR/Mask.h"
 #include "einhead/Transforms/Passes.h"
+#include "einhead/Transforms/Transforms.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -219,8 +220,7 @@ static LogicalResult decomposeUnscheduled(func::FuncOp function) {
   SmallVector<AttentionOp> ops;
   function.walk([&](AttentionOp op) {
     // A kernel of tensor cores takes it whole.
-    ScheduleAttr schedule = op.getScheduleAttr();
-    if (!schedule || schedule.getProducts() != Products::WGMMA)
+    if (!isForTensorCores(op.getScheduleAttr()))
       ops.push_back(op);
   });
   IRRewriter rewriter(function.getContext());

@@ -271,7 +271,7 @@ struct SplitKeysPass final : einhead::impl::SplitKeysPassBase<SplitKeysPass> {
     getOperation().walk([&](AttentionOp op) {
       // A kernel of tensor cores cuts its keys itself, when it runs.
       ScheduleAttr schedule = op.getScheduleAttr();
-      if (schedule && schedule.getProducts() != Products::WGMMA)
+      if (schedule && !isForTensorCores(schedule))
         ops.push_back(op);
     });
     IRRewriter rewriter(&getContext());

@@ -50,6 +50,21 @@ Strided Launcher::strided(Value memref, StringRef term) {
   return result;
 }
 
+Strided Launcher::stridedKeys(Value memref, StringRef term, Number &stride) {
+  Strided result;
+  result.base = parameter(einhead::pointerTo(b, memref));
+  auto metadata = memref::ExtractStridedMetadataOp::create(b, memref);
+  SmallVector<OpFoldResult> strides = metadata.getConstifiedMixedStrides();
+  for (char letter : roles.batch) {
+    size_t place = term.find(letter);
+    result.batch.push_back(place == StringRef::npos
+                               ? Number{0, 0}
+                               : number(strides[place], 64));
+  }
+  stride = number(strides[term.find(roles.key[0])], 64);
+  return result;
+}
+
 /// Numbers in the host's memory.
 Value Launcher::array(ArrayRef<Value> values) {
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
@@ -119,6 +134,20 @@ void Launcher::launch(StringRef name) {
                             gpu::KernelDim3{cluster, one, one});
 }
 
+/// Where K and V are.
+void Launcher::passKeys() {
+  if (shape.warps) {
+    key = stridedKeys(op.getKey(), roles.keyTerm, keyStride);
+    if (!shape.valueInKey)
+      value = stridedKeys(op.getValue(), roles.valueTerm, valueStride);
+    return;
+  }
+  keyMap = tensorMap(op.getKey(), roles.keyTerm, roles.depth[0], keyLetters);
+  if (!shape.valueInKey)
+    valueMap =
+        tensorMap(op.getValue(), roles.valueTerm, roles.value[0], valueLetters);
+}
+
 void Launcher::run(StringRef name) {
   b.setInsertionPoint(op);
   keyCount = extentOf(roles.key[0]);
@@ -129,10 +158,7 @@ void Launcher::run(StringRef name) {
   } else if (valid) {
     lengths = parameter(einhead::pointerTo(b, valid));
   }
-  keyMap = tensorMap(op.getKey(), roles.keyTerm, roles.depth[0], keyLetters);
-  if (!shape.valueInKey)
-    valueMap =
-        tensorMap(op.getValue(), roles.valueTerm, roles.value[0], valueLetters);
+  passKeys();
   query = strided(op.getQuery(), roles.queryTerm);
   output = strided(op.getOutput(), roles.outputTerm);
   if (op.getLse())
