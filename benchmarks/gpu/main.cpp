@@ -36,11 +36,12 @@ struct Options : MeasureOptions {
 
 const char *const usage =
     "einhead-gpu-bench --list=FILE [--only=TEXT] [--json=FILE] [--device=N]\n"
-    "  [--replays=N] [--reruns=N] [--sets=N] [--no-check] [--spoil]\n"
+    "  [--replays=N] [--reruns=N] [--sets=N] [--no-check] [--no-time] [--spoil]\n"
     "  --only     entries with this in their name\n"
     "  --replays  of the graph; the median is of them (25)\n"
     "  --reruns   of one call, whose result must stay the same (20)\n"
     "  --sets     of inputs at most (128): fewer may stay in a cache\n"
+    "  --no-time  checks alone, as a sanitizer wants it\n"
     "  --spoil    changes an element: the check must fail\n";
 
 Options parse(int count, char **arguments) {
@@ -70,6 +71,8 @@ Options parse(int count, char **arguments) {
       options.spoil = true;
     else if (name == "--no-check")
       options.check = false;
+    else if (name == "--no-time")
+      options.time = false;
     else
       throw std::runtime_error("what is '" + argument + "'?\n" + usage);
   }
@@ -80,6 +83,14 @@ Options parse(int count, char **arguments) {
 } // namespace
 
 static json report(const Request &request, const Result &result, double rate) {
+  if (rate == 0) {
+    std::printf("%-36s right  error/bound %.3f of %zu rows\n",
+                request.name.c_str(), result.worstRatio, result.rows);
+    std::fflush(stdout);
+    return {{"name", request.name},
+            {"error_over_bound", result.worstRatio},
+            {"rows", result.rows}};
+  }
   double floor = static_cast<double>(result.bytes) / rate;
   std::printf(
       "%-36s %9.2f us (least %9.2f)  floor %9.2f  %6.3f TB/s  %5.1f %% "
@@ -136,8 +147,9 @@ static void comparePublished(const json &rows) {
 
 static int run(const Options &options) {
   Gpu gpu(options.device);
-  double rate = readRate(gpu);
-  std::printf("%s, sm_%d%d, driver %d, %d multiprocessors: a stream that only "
+  double rate = options.time ? readRate(gpu) : 0;
+  if (options.time)
+    std::printf("%s, sm_%d%d, driver %d, %d multiprocessors: a stream that only "
               "reads has %.3f TB/s\n",
               gpu.info().name, gpu.info().compute_major,
               gpu.info().compute_minor, gpu.info().driver_version,

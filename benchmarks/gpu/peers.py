@@ -4,8 +4,8 @@
     benchmarks/gpu/peers.py modules/list.json --json=peers.json
 
 Needs PyTorch: its scaled_dot_product_attention with each backend, query heads
-as they are (enable_gqa) and as rows of their K/V head.  FlashAttention-3 and
-FlashInfer are used where they can be imported.  Each result is compared with
+as they are (enable_gqa) and as rows of their K/V head.  FlashAttention-3,
+FlashInfer with XQA, and FlashMLA are used where they can be imported.  Each result is compared with
 fp64 first; then the median of CUDA-graph replays over buffers that exceed the
 L2 cache.  What is not there or refuses a shape is named with its reason.
 """
@@ -26,7 +26,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 DEVICE = "cuda"
 ROTATED_BYTES = 400_000_000
-TYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+# Of queries and outputs, and of keys and values.
+TYPES = {"bf16": (torch.bfloat16, torch.bfloat16), "f16": (torch.float16, torch.float16),
+         "f8e4m3": (torch.bfloat16, torch.float8_e4m3fn)}
+PAGE = 64
+LEAST_CALLS = 4  # of a graph, as einhead-gpu-bench has them
 # Rounding to 8 bits of mantissa, some of it correlated: what is wrong is off by
 # far more.
 MOST_ERROR = 1e-2
@@ -43,7 +47,7 @@ class Case:
         extent, spec = entry["extents"], entry["spec"].replace(" ", "")
         if entry["type"] not in TYPES:
             raise Refused(f"no {entry['type']}")
-        element = TYPES[entry["type"]]
+        element, stored = TYPES[entry["type"]]
         latent = "g" not in spec
         self.batch, self.keys = extent["b"], extent["m"]
         self.groups = 1 if latent else extent["g"]
@@ -56,17 +60,18 @@ class Case:
         if self.mask not in ("none", "causal"):
             raise Refused(f"no mask {self.mask}")
         self.lengths = entry.get("lengths")
-        row_bytes = (self.depth + (0 if latent else self.width)) * element.itemsize
+        row_bytes = (self.depth + (0 if latent else self.width)) * stored.itemsize
         copies = max(1, min(24, math.ceil(
             ROTATED_BYTES / (self.batch * self.groups * self.keys * row_bytes))))
 
-        def random(*shape):
-            return [torch.randn(*shape, device=DEVICE, dtype=element) for _ in range(copies)]
+        def random(kind, *shape):
+            return [torch.randn(*shape, device=DEVICE, dtype=element).to(kind)
+                    for _ in range(copies)]
 
-        self.q = random(self.batch, self.groups, self.rows, self.tokens, self.depth)
-        self.k = random(self.batch, self.groups, self.keys, self.depth)
+        self.q = random(element, self.batch, self.groups, self.rows, self.tokens, self.depth)
+        self.k = random(stored, self.batch, self.groups, self.keys, self.depth)
         self.v = ([k[..., :self.width] for k in self.k] if latent
-                  else random(self.batch, self.groups, self.keys, self.width))
+                  else random(stored, self.batch, self.groups, self.keys, self.width))
         self.scale = 1 / math.sqrt(self.depth)
         self.allowed = self.allow()
         self.few = sorted({0, self.batch // 2, self.batch - 1})
@@ -132,9 +137,9 @@ def sdpa(backend, layout):
 
 def flash_attention_3(case):
     try:
-        from flash_attn_interface import flash_attn_with_kvcache
+        import flash_attn_interface as library
     except ImportError:
-        from fa3_fwd_interface import flash_attn_with_kvcache
+        import fa3_fwd_interface as library
     if case.is_latent:
         raise Refused("latent attention is not asked for here")
     # [B, T, H, D]
@@ -142,30 +147,85 @@ def flash_attention_3(case):
     key, value = ([x.transpose(1, 2).contiguous() for x in all_] for all_ in (case.k, case.v))
     lengths = torch.tensor(case.lengths or [case.keys] * case.batch, dtype=torch.int32,
                            device=DEVICE)
+    causal = case.tokens > 1
+    plan = library.get_scheduler_metadata(
+        case.batch, case.tokens, case.keys, case.groups * case.rows, case.groups, case.depth,
+        lengths, qkv_dtype=query[0].dtype, causal=causal)
 
     def call(i):
-        output = flash_attn_with_kvcache(query[i], key[i], value[i], cache_seqlens=lengths,
-                                         softmax_scale=case.scale, causal=case.tokens > 1)
+        output = library.flash_attn_with_kvcache(
+            query[i], key[i], value[i], cache_seqlens=lengths, softmax_scale=case.scale,
+            causal=causal, scheduler_metadata=plan)
         return output.transpose(1, 2).unflatten(1, (case.groups, case.rows))
+    return call
+
+
+def pages_of(case):
+    """Of a sequence, for libraries that know pages alone."""
+    if case.tokens > 1 or case.lengths:
+        raise Refused("only one token and equal lengths are asked for here")
+    if case.keys % PAGE:
+        raise Refused(f"keys are no multiple of pages of {PAGE}")
+    return case.keys // PAGE
+
+
+def paged(case):
+    """Queries [B, H, D], and caches of pages, [B N / PAGE, KV, PAGE, D]."""
+    if case.is_latent:
+        raise Refused("latent attention is not asked for here")
+    pages = pages_of(case)
+
+    def cut(x):
+        split = x.unflatten(2, (pages, PAGE)).transpose(1, 2)
+        return split.flatten(0, 1).contiguous()
+
+    return ([q[:, :, :, 0].flatten(1, 2).contiguous() for q in case.q],
+            [(cut(k), cut(v)) for k, v in zip(case.k, case.v)])
+
+
+def page_table(case, pages):
+    table = torch.arange(case.batch * pages, dtype=torch.int32, device=DEVICE)
+    lengths = torch.full((case.batch,), case.keys, dtype=torch.int32, device=DEVICE)
+    return table.view(case.batch, pages), lengths
+
+
+def xqa(case):
+    from flashinfer.decode import xqa_batch_decode_with_kv_cache
+    query, cache = paged(case)
+    table, lengths = page_table(case, pages_of(case))
+    workspace = torch.zeros(256 << 20, dtype=torch.uint8, device=DEVICE)
+
+    def call(i):
+        output = xqa_batch_decode_with_kv_cache(
+            query[i], cache[i], workspace, table, lengths, case.keys, bmm1_scale=case.scale,
+            bmm2_scale=1.0, kv_layout="HND")
+        return output.unflatten(1, (case.groups, case.rows))[:, :, :, None]
+    return call
+
+
+def flash_mla(case):
+    import flash_mla as library
+    if not case.is_latent:
+        raise Refused("only latent attention")
+    table, lengths = page_table(case, pages_of(case))
+    query = [q[:, 0].transpose(1, 2).contiguous() for q in case.q]  # [B, T, H, D]
+    cache = [k[:, 0].reshape(-1, PAGE, 1, case.depth) for k in case.k]
+    plan, _ = library.get_mla_metadata()
+    more = {"use_legacy": True} if hasattr(library, "has_legacy") else {}
+
+    def call(i):
+        output, _ = library.flash_mla_with_kvcache(
+            query[i], cache[i], table, lengths, case.width, plan, softmax_scale=case.scale,
+            **more)
+        return output.transpose(1, 2)[:, None]
     return call
 
 
 def flashinfer(tensor_cores):
     def make(case):
         import flashinfer as library
-        if case.is_latent or case.tokens > 1 or case.lengths:
-            raise Refused("only one token and equal lengths are asked for here")
-        page = 64
-        if case.keys % page:
-            raise Refused(f"keys are no multiple of pages of {page}")
-        pages = case.keys // page
-
-        def paged(x):
-            split = x.unflatten(2, (pages, page)).transpose(1, 2)
-            return split.flatten(0, 1).contiguous()
-
-        cache = [(paged(k), paged(v)) for k, v in zip(case.k, case.v)]
-        query = [q[:, :, :, 0].flatten(1, 2).contiguous() for q in case.q]
+        query, cache = paged(case)
+        pages, page = pages_of(case), PAGE
         starts = torch.arange(case.batch + 1, dtype=torch.int32, device=DEVICE) * pages
         indices = torch.arange(case.batch * pages, dtype=torch.int32, device=DEVICE)
         last = torch.full((case.batch,), page, dtype=torch.int32, device=DEVICE)
@@ -175,7 +235,7 @@ def flashinfer(tensor_cores):
             paged_kv_indptr_buffer=starts.clone(), paged_kv_indices_buffer=indices.clone(),
             paged_kv_last_page_len_buffer=last.clone())
         wrapper.plan(starts, indices, last, case.groups * case.rows, case.groups, case.depth,
-                     page, q_data_type=query[0].dtype, kv_data_type=query[0].dtype,
+                     page, q_data_type=query[0].dtype, kv_data_type=case.k[0].dtype,
                      sm_scale=case.scale)
 
         def call(i):
@@ -193,6 +253,8 @@ for backend, words in ((SDPBackend.FLASH_ATTENTION, "flash"), (SDPBackend.CUDNN_
 PEERS["FlashAttention-3"] = flash_attention_3
 PEERS["FlashInfer"] = flashinfer(True)
 PEERS["FlashInfer, CUDA cores"] = flashinfer(False)
+PEERS["XQA"] = xqa
+PEERS["FlashMLA"] = flash_mla
 
 
 def microseconds(calls, replays):
@@ -225,7 +287,8 @@ def measure(case, make, replays):
     torch.cuda.synchronize()
     if not error <= MOST_ERROR:
         raise Refused(f"wrong: a relative error of {error:.1e}")
-    calls = [lambda i=i: call(i) for i in range(len(case.q))]
+    copies = len(case.q)
+    calls = [lambda i=i: call(i % copies) for i in range(max(copies, LEAST_CALLS))]
     return dict(us=microseconds(calls, replays), error=error)
 
 

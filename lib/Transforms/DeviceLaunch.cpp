@@ -62,6 +62,21 @@ Value einhead::dynamicSharedMemory(ImplicitLocOpBuilder &b,
       b, LLVM::LLVMPointerType::get(b.getContext(), space), sharedName);
 }
 
+Value einhead::nameOfKernel(OpBuilder &b, Location loc, ModuleOp module,
+                            StringRef kernel) {
+  std::string symbol = ("einhead_kernel_" + kernel).str();
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(symbol);
+  if (!global) {
+    OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
+    std::string text = kernel.str() + '\0';
+    auto type = LLVM::LLVMArrayType::get(top.getI8Type(), text.size());
+    global = LLVM::GlobalOp::create(top, loc, type, /*isConstant=*/true,
+                                    LLVM::Linkage::Internal, symbol,
+                                    top.getStringAttr(text));
+  }
+  return LLVM::AddressOfOp::create(b, loc, global);
+}
+
 Value einhead::callHost(ImplicitLocOpBuilder &b, ModuleOp module,
                         StringRef name, TypeRange results,
                         ValueRange operands) {

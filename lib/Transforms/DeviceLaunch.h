@@ -32,6 +32,10 @@ mlir::LLVM::LLVMFuncOp createKernel(mlir::ImplicitLocOpBuilder &b,
 mlir::Value dynamicSharedMemory(mlir::ImplicitLocOpBuilder &b,
                                 mlir::gpu::GPUModuleOp kernels);
 
+/// The name of a kernel as the host table takes it: a pointer to a string.
+mlir::Value nameOfKernel(mlir::OpBuilder &b, mlir::Location loc,
+                         mlir::ModuleOp module, llvm::StringRef kernel);
+
 /// Calls a function of the host table (runtime.h), which it declares; its
 /// result, if it has one.
 mlir::Value callHost(mlir::ImplicitLocOpBuilder &b, mlir::ModuleOp module,

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "DeviceLaunch.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
@@ -28,7 +29,8 @@ enum HostMember : int32_t {
   LaunchMember = 2,
   TensorMapMember = 3,
   ZeroedMember = 4,
-  MultiprocessorsMember = 5
+  MultiprocessorsMember = 5,
+  ClustersMember = 6
 };
 
 namespace {
@@ -58,7 +60,6 @@ private:
   void defineHostCalls();
   void defineHostCall(func::FuncOp function, HostMember member);
   Value hostFunction(OpBuilder &b, Location loc, HostMember member);
-  Value nameOf(OpBuilder &b, Location loc, StringRef kernel);
 
   Type pointer() { return LLVM::LLVMPointerType::get(&getContext()); }
   Type i64() { return IntegerType::get(&getContext(), 64); }
@@ -97,22 +98,6 @@ Value LaunchThroughHostPass::hostFunction(OpBuilder &b, Location loc,
   Value table = LLVM::LoadOp::create(b, loc, pointer(), variable);
   return LLVM::LoadOp::create(b, loc, pointer(),
                               element(b, loc, table, pointer(), member));
-}
-
-Value LaunchThroughHostPass::nameOf(OpBuilder &b, Location loc,
-                                    StringRef kernel) {
-  ModuleOp module = getOperation();
-  std::string symbol = ("einhead_kernel_" + kernel).str();
-  auto global = module.lookupSymbol<LLVM::GlobalOp>(symbol);
-  if (!global) {
-    OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
-    std::string text = kernel.str() + '\0';
-    auto type = LLVM::LLVMArrayType::get(top.getI8Type(), text.size());
-    global = LLVM::GlobalOp::create(top, loc, type, /*isConstant=*/true,
-                                    LLVM::Linkage::Internal, symbol,
-                                    top.getStringAttr(text));
-  }
-  return LLVM::AddressOfOp::create(b, loc, global);
 }
 
 /// Whether the parameter is passed by value, its operand being a pointer.
@@ -198,7 +183,8 @@ void LaunchThroughHostPass::lower(gpu::LaunchFuncOp launch,
   LLVM::CallOp::create(
       b, loc, type,
       ValueRange{hostFunction(b, loc, LaunchMember),
-                 nameOf(b, loc, launch.getKernelName().getValue()),
+                 nameOfKernel(b, loc, getOperation(),
+                          launch.getKernelName().getValue()),
                  scratch.grid, scratch.block, cluster, shared,
                  scratch.pointers});
   launch.erase();
@@ -266,7 +252,8 @@ void LaunchThroughHostPass::defineHostCalls() {
   for (auto [name, member] :
        {std::pair("einhead_host_tensor_map", TensorMapMember),
         std::pair("einhead_host_zeroed", ZeroedMember),
-        std::pair("einhead_host_multiprocessors", MultiprocessorsMember)})
+        std::pair("einhead_host_multiprocessors", MultiprocessorsMember),
+        std::pair("einhead_host_clusters", ClustersMember)})
     if (auto function = getOperation().lookupSymbol<func::FuncOp>(name);
         function && function.isExternal())
       defineHostCall(function, member);

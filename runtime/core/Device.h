@@ -65,6 +65,9 @@ public:
                                      const int64_t *box,
                                      int64_t swizzleBytes) = 0;
   virtual int64_t multiprocessors() const = 0;
+  virtual einhead_status_t clusters(const char *kernel, int64_t cluster,
+                                    int64_t threads, int64_t sharedBytes,
+                                    int64_t &out) = 0;
 };
 
 /// One call of a session on a device, or of one that has none (null).

@@ -168,8 +168,17 @@ int64_t multiprocessors() {
   return count;
 }
 
-const einhead_host_t table = {parallelFor, allocate, launch,
-                              tensorMap,   zeroed,   multiprocessors};
+int64_t clusters(const char *kernel, int64_t cluster, int64_t threads,
+                 int64_t sharedBytes) {
+  int64_t count = 0;
+  onDevice([&](DeviceSession &device) {
+    return device.clusters(kernel, cluster, threads, sharedBytes, count);
+  });
+  return count;
+}
+
+const einhead_host_t table = {parallelFor, allocate, launch,  tensorMap,
+                              zeroed,      multiprocessors, clusters};
 } // namespace
 
 const einhead_host_t *einhead::runtime::hostTable() { return &table; }

@@ -102,7 +102,8 @@ enum TensorMapCode : int {
 };
 
 /// Calls X(member, symbol, parameters, isRequired) for each function.  A newer
-/// driver may lack none of the required ones; an older one lacks tensor maps.
+/// driver may lack none of the required ones; an older one lacks tensor maps
+/// and clusters.
 #define EINHEAD_CUDA_FUNCTIONS(X)                                              \
   X(init, "cuInit", (unsigned flags), true)                                    \
   X(driverVersion, "cuDriverGetVersion", (int *version), true)                 \
@@ -137,6 +138,8 @@ enum TensorMapCode : int {
     (const LaunchConfig *config, Handle function, void **arguments,            \
      void **extra),                                                            \
     true)                                                                      \
+  X(activeClusters, "cuOccupancyMaxActiveClusters",                            \
+    (int *count, Handle function, const LaunchConfig *config), false)          \
   X(encodeTensorMap, "cuTensorMapEncodeTiled",                                 \
     (void *map, int type, unsigned rank, void *address, const uint64_t *sizes, \
      const uint64_t *byteStrides, const uint32_t *box,                         \

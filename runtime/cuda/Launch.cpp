@@ -14,7 +14,7 @@ using namespace einhead::runtime::cuda;
 
 namespace {
 constexpr int64_t maxGridX = INT32_MAX, maxGridYZ = 65535;
-constexpr int64_t maxBlock = 1024, maxCluster = 16;
+constexpr int64_t maxBlock = 1024;
 constexpr int64_t maxMapRank = 5, maxBox = 256;
 } // namespace
 
@@ -103,6 +103,21 @@ einhead_status_t GPUSession::launch(const char *kernel, const int64_t grid[3],
   return gpu.check(result, at("kernel '%.100s'", kernel),
                    "cuLaunchKernelEx of '%.60s' on %u x %u x %u blocks", kernel,
                    config.grid[0], config.grid[1], config.grid[2]);
+}
+
+einhead_status_t GPUSession::clusters(const char *kernel, int64_t cluster,
+                                      int64_t threads, int64_t sharedBytes,
+                                      int64_t &out) {
+  out = INT64_MAX;
+  if (cluster <= 1)
+    return EINHEAD_OK;
+  out = 0;
+  if (cluster > maxCluster || threads <= 0 || threads > maxBlock ||
+      sharedBytes < 0 || sharedBytes > gpu.sharedBytesPerBlock())
+    return EINHEAD_OK;
+  return module->clusters(kernel, static_cast<int>(cluster),
+                          static_cast<int>(threads),
+                          static_cast<int>(sharedBytes), out);
 }
 
 namespace {

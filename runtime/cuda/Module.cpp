@@ -155,16 +155,60 @@ einhead_status_t GPUModule::prepare(Kernel &kernel, const char *name,
   return EINHEAD_OK;
 }
 
-einhead_status_t GPUModule::kernel(const char *name, int sharedBytes,
-                                   int cluster, Handle &out) {
+einhead_status_t GPUModule::find(const char *name, Kernel *&out) {
   auto it = kernels.find(name);
   if (it == kernels.end())
     return fail(EINHEAD_CORRUPT_ARTIFACT, at("kernel '%.100s'", name),
                 "the code launches '%.100s', which the manifest does not name",
                 name);
-  std::lock_guard<std::mutex> lock(mutex);
-  if (einhead_status_t status = prepare(it->second, name, sharedBytes, cluster))
+  out = &it->second;
+  return EINHEAD_OK;
+}
+
+einhead_status_t GPUModule::kernel(const char *name, int sharedBytes,
+                                   int cluster, Handle &out) {
+  Kernel *kernel = nullptr;
+  if (einhead_status_t status = find(name, kernel))
     return status;
-  out = it->second.function;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (einhead_status_t status = prepare(*kernel, name, sharedBytes, cluster))
+    return status;
+  out = kernel->function;
+  return EINHEAD_OK;
+}
+
+einhead_status_t GPUModule::clusters(const char *name, int cluster, int threads,
+                                     int sharedBytes, int64_t &out) {
+  Kernel *kernel = nullptr;
+  if (einhead_status_t status = find(name, kernel))
+    return status;
+  std::lock_guard<std::mutex> lock(mutex);
+  kernel->activeClusters.resize(maxCluster + 1);
+  std::optional<int64_t> &known = kernel->activeClusters[cluster];
+  if (!known) {
+    if (einhead_status_t status = prepare(*kernel, name, sharedBytes, cluster))
+      return status;
+    LaunchAttribute attribute = {};
+    attribute.id = LaunchAttribute::clusterDimension;
+    attribute.cluster[0] = static_cast<unsigned>(cluster);
+    attribute.cluster[1] = attribute.cluster[2] = 1;
+    LaunchConfig config = {};
+    config.grid[0] = attribute.cluster[0];
+    config.grid[1] = config.grid[2] = 1;
+    config.block[0] = static_cast<unsigned>(threads);
+    config.block[1] = config.block[2] = 1;
+    config.sharedBytes = static_cast<unsigned>(sharedBytes);
+    config.attributes = &attribute;
+    config.attributeCount = 1;
+    int count = 0;
+    if (const auto ask = gpu->driver().activeClusters)
+      if (einhead_status_t status =
+              gpu->check(ask(&count, kernel->function, &config),
+                         at("kernel '%.100s'", name),
+                         "cuOccupancyMaxActiveClusters of %d blocks", cluster))
+        return status;
+    known = count;
+  }
+  out = *known;
   return EINHEAD_OK;
 }

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,10 +20,16 @@
 
 namespace einhead::runtime::cuda {
 
+/// Blocks of a cluster that a GPU may allow, if asked.
+constexpr int maxCluster = 16;
+
 /// A function of the device code.
 struct Kernel {
   Handle function = nullptr;
   int staticSharedBytes = 0;
+  /// How many clusters of so many blocks run at once, as far as it was asked;
+  /// a module's kernel is launched with one size of blocks.
+  std::vector<std::optional<int64_t>> activeClusters;
   /// What the driver was told so far; sessions of one module share it.
   int dynamicSharedBytes = 0;
   bool allowsLargeClusters = false;
@@ -43,11 +50,15 @@ public:
   /// clusters allowed.
   einhead_status_t kernel(const char *name, int sharedBytes, int cluster,
                           Handle &out);
+  /// How many such clusters run at the same time: 0 where the GPU has none.
+  einhead_status_t clusters(const char *name, int cluster, int threads,
+                            int sharedBytes, int64_t &out);
 
 private:
   einhead_status_t load(const einhead_module_t &module);
   einhead_status_t findKernels(const std::vector<std::string> &names);
   einhead_status_t copyParameters(const einhead_module_t &module);
+  einhead_status_t find(const char *name, Kernel *&out);
   einhead_status_t prepare(Kernel &kernel, const char *name, int sharedBytes,
                            int cluster);
 

@@ -54,6 +54,9 @@ public:
                              const int64_t *sizes, const int64_t *byteStrides,
                              const int64_t *box, int64_t swizzleBytes) override;
   int64_t multiprocessors() const override { return gpu.multiprocessors(); }
+  einhead_status_t clusters(const char *kernel, int64_t cluster,
+                            int64_t threads, int64_t sharedBytes,
+                            int64_t &out) override;
 
   /// Fails while the stream is being captured, with what is not possible then.
   einhead_status_t refuseCapture(const char *what);

@@ -17,7 +17,7 @@ BenchCall::BenchCall(const BenchProblem &problem, const BenchBuffers &buffers,
       valid(DataType::I64, {static_cast<int64_t>(problem.lengths.size())}),
       file(std::move(file)), module(std::move(module)),
       session(std::move(session)),
-      result(problem.outputType(), problem.shape(problem.roles.outputTerm)) {
+      result(problem.outputType, problem.shape(problem.roles.outputTerm)) {
   for (const BenchTensor &tensor : tensors)
     shapes.push_back(problem.shape(tensor.term));
   for (size_t i = 0; i < problem.lengths.size(); ++i)

@@ -93,18 +93,30 @@ static reference::Tensor gather(const BenchProblem &problem,
   return reference::Tensor(shape, std::move(values));
 }
 
+static reference::Type referenceType(DataType type) {
+  switch (type) {
+  case DataType::F64:
+    return reference::Type::F64;
+  case DataType::F16:
+    return reference::Type::F16;
+  case DataType::BF16:
+    return reference::Type::BF16;
+  default:
+    return reference::Type::F32;
+  }
+}
+
 static reference::AttentionOptions referenceOptions(const BenchProblem &problem,
                                                     const Sample &sample,
                                                     bool fused) {
   int64_t keys = problem.count(problem.roles.key);
   reference::AttentionOptions options;
   options.scale = problem.scale;
-  options.output = problem.outputType() == DataType::F64 ? reference::Type::F64
-                                                         : reference::Type::F32;
+  options.output = referenceType(problem.outputType);
   options.weights = fused && (problem.type == DataType::BF16 ||
                               problem.type == DataType::F8E4M3)
                         ? reference::Type::BF16
-                        : options.output;
+                        : referenceType(problem.wideType());
   options.independentErrors = true; // the data are random
   options.keysPerBlock = fused ? 64 : keys;
   options.splits = fused ? (keys + 255) / 256 : 1;
@@ -169,7 +181,7 @@ int64_t RowCheck::first() const {
 }
 
 reference::Report RowCheck::compare(const char *output) const {
-  DataType type = problem->outputType();
+  DataType type = problem->outputType;
   std::vector<double> actual;
   const std::string &term = problem->roles.outputTerm;
   forEachSampled(*problem, sample, term, term, [&](int64_t offset) {

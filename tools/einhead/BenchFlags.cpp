@@ -24,6 +24,8 @@ BenchFlags::BenchFlags(cl::SubCommand &command, double seconds,
               cl::CommaSeparated},
       type{command, "type", "type",
            "Of query, key and value: f32, f16, bf16; i8, f8e4m3", "f32"},
+      outputType{command, "output-type", "type",
+                 "Of the output: f32, f16, bf16 (f32, or f64 if --type is)"},
       layout{command, "layout", "layout",
              "head-major (as in --spec) or token-major", "head-major"},
       valueInKey{command, "value-in-key", "",
@@ -46,6 +48,7 @@ llvm::Expected<BenchProblem> BenchFlags::problem() const {
   BenchProblem::Request request;
   request.spec = spec;
   request.type = type;
+  request.outputType = outputType;
   request.layout = layout;
   request.mask = mask;
   request.sizes.assign(sizes.begin(), sizes.end());
@@ -67,6 +70,7 @@ llvm::Expected<ProjectionProblem> BenchFlags::projections() const {
     return failure(Exit::Usage, "--seconds is not positive",
                    "the default is 2");
   llvm::StringRef given = lengths.getNumOccurrences()      ? "lengths"
+                          : outputType.getNumOccurrences() ? "output-type"
                           : layout.getNumOccurrences()     ? "layout"
                           : valueInKey.getNumOccurrences() ? "value-in-key"
                           : mask.getNumOccurrences()       ? "mask"

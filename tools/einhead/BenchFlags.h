@@ -29,7 +29,7 @@ public:
   Option<std::string> spec;
   ListOption<std::string> sizes;
   ListOption<int64_t> lengths;
-  Option<std::string> type, layout;
+  Option<std::string> type, outputType, layout;
   Option<bool> valueInKey;
   Option<std::string> mask;
   Option<double> scale;

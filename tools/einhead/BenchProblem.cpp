@@ -144,12 +144,15 @@ llvm::Error BenchProblem::setLengths(llvm::ArrayRef<int64_t> given) {
                        llvm::Twine(letter) + " is " + llvm::Twine(sequences),
                    "give one length for each sequence");
   for (int64_t length : given)
-    if (length < 1 || length > keys)
+    if (length < 0 || length > keys)
       return failure(Exit::Usage,
                      "--lengths: " + llvm::Twine(length) + " valid keys of " +
                          llvm::Twine(keys),
-                     "lengths are from 1 to the extent of '" +
+                     "lengths are from 0 to the extent of '" +
                          llvm::Twine(roles.key) + "'");
+  if (llvm::all_of(given, [](int64_t length) { return length == 0; }))
+    return failure(Exit::Usage, "--lengths: no sequence has a key",
+                   "there is nothing to measure");
   if (maskSymbols > 0)
     return failure(Exit::Usage,
                    "--lengths and --mask=" + llvm::Twine(mask) +
@@ -199,6 +202,15 @@ llvm::Expected<BenchProblem> BenchProblem::create(const Request &request) {
     return failure(Exit::Usage, "no type '" + request.type + "'",
                    "the types are f32, f16, bf16, f64, f8e4m3 and i8");
   problem.type = *type;
+  std::optional<DataType> outputType = request.outputType.empty()
+                                           ? problem.wideType()
+                                           : parseDataType(request.outputType);
+  if (!outputType ||
+      !llvm::is_contained({problem.wideType(), DataType::F16, DataType::BF16},
+                          *outputType))
+    return failure(Exit::Usage, "no output type '" + request.outputType + "'",
+                   "it is f16, bf16 or f32 (f64 where --type is)");
+  problem.outputType = *outputType;
   problem.scale = static_cast<float>(
       request.scale ? request.scale
                     : 1.0 / std::sqrt(static_cast<double>(
@@ -347,11 +359,11 @@ widened(const BenchProblem &problem, llvm::StringRef name,
 }
 
 std::string BenchProblem::graph() const {
-  DataType wide = outputType();
+  DataType wide = wideType();
   std::string q = typeText(shape(roles.queryTerm), queryType());
   std::string k = typeText(shape(roles.keyTerm), type);
   std::string v = typeText(shape(roles.valueTerm), type);
-  std::string o = typeText(shape(roles.outputTerm), wide);
+  std::string o = typeText(shape(roles.outputTerm), outputType);
   std::string scores = roles.scores(), s = typeText(shape(scores), wide);
   std::string lengthType =
       typeText({static_cast<int64_t>(lengths.size())}, DataType::I64);

@@ -27,6 +27,7 @@ struct BenchProblem {
   /// Of query, key and value; with i8 the query is f32, and each row of key and
   /// value has a scale; with f8e4m3 the query is bf16.
   DataType type = DataType::F32;
+  DataType outputType = DataType::F32;
   double scale = 1;
   /// The value is the first columns of the key: there is no tensor of it.
   bool valueInKey = false;
@@ -40,7 +41,7 @@ struct BenchProblem {
 
   /// What the command line says, unchecked.
   struct Request {
-    std::string spec, type, layout, mask;
+    std::string spec, type, outputType, layout, mask;
     std::vector<std::string> sizes;
     std::vector<int64_t> lengths;
     bool valueInKey = false;
@@ -60,7 +61,8 @@ struct BenchProblem {
            : type == DataType::F8E4M3 ? DataType::BF16
                                       : type;
   }
-  DataType outputType() const {
+  /// Of scores and weights, where a graph spells them.
+  DataType wideType() const {
     return type == DataType::F64 ? DataType::F64 : DataType::F32;
   }
   /// The least bytes of K and V that one evaluation reads.

@@ -138,6 +138,7 @@ void BenchVerb::printJSON(const BenchProblem &problem,
     os.attribute("spec", problem.spec());
     os.attribute("sizes", sizesText(problem));
     os.attribute("type", nameOf(problem.type));
+    os.attribute("output_type", nameOf(problem.outputType));
     os.attribute("layout", flags.layout.getValue());
     os.attribute("mask", flags.mask.getValue());
     os.attribute("value_in_key", flags.valueInKey.getValue());

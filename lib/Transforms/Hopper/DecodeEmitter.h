@@ -73,8 +73,14 @@ protected:
                 mlir::Value phase, bool ofValue);
   virtual void consume();
   void setUpConsumer();
+  mlir::Value loadQuery(const Item &item, mlir::Value i);
   void loadQueries(const Item &item);
-  void syncConsumers() { barrier(i32(1), shape.consumers()); }
+  /// Two barriers in turn: compute-sanitizer takes a warp that is at the next
+  /// use of one while others leave it for a race.
+  void syncConsumers() {
+    barrier(i32(isOddSync ? 15 : 1), shape.consumers());
+    isOddSync = !isOddSync;
+  }
   void syncGroup() { barrier(groupBarrier, 128); }
   /// Whether the unit has that row: the last block may be short.
   mlir::Value hasRow(mlir::Value row);
@@ -180,6 +186,7 @@ protected:
   mlir::Value team, rank, teamCount; ///< the block's place in its team
   mlir::Value firstRow;              ///< of the block, among all rows
   mlir::Value isCluster;             ///< i1: the blocks of a unit are a cluster
+  bool isOddSync = false;
   Run mine;
   mlir::Value tilesEach, longerRuns; ///< of equal runs
   // Of a consumer: its group and warp in it; of the lane, the row of 8 that it

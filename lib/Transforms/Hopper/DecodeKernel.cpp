@@ -218,30 +218,50 @@ Value DecodeEmitter::elementPointer(const Addressed &tensor, Type type,
   return at(tensor.base, type, index);
 }
 
+/// Chunk `i` of 16 bytes of the unit's queries, 0 where there is no row or
+/// column.
+Value DecodeEmitter::loadQuery(const Item &item, Value i) {
+  auto type = VectorType::get({4}, b.getI32Type());
+  int64_t chunks = shape.queryBoxes() * 8;
+  Value row = div(i, chunks), chunk = rem(i, chunks);
+  auto read = [&] {
+    return Values{
+        load(type,
+             elementPointer(p.query, shape.element, item, row, mul(chunk, 8)),
+             16)};
+  };
+  auto none = [&] {
+    return Values{arith::ConstantOp::create(
+        b, DenseElementsAttr::get(type, b.getI32IntegerAttr(0)))};
+  };
+  Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
+  return ifElse(exists, read, none).front();
+}
+
 /// The queries of the unit into shared memory, [box][row][64] with swizzled
-/// chunks of 16 bytes, 0 where there is no row or column.
+/// chunks of 16 bytes.  Several are on their way at a time.
 void DecodeEmitter::loadQueries(const Item &item) {
-  auto chunkType = VectorType::get({4}, b.getI32Type());
+  constexpr int64_t mostLoads = 6; // for registers
   int64_t rows = shape.paddedRows(), chunks = shape.queryBoxes() * 8;
-  Value zero = arith::ConstantOp::create(
-      b, DenseElementsAttr::get(chunkType, b.getI32IntegerAttr(0)));
-  loop(thread, i32(rows * chunks), i32(shape.consumers()), [&](Value i) {
-    Value row = div(i, chunks), chunk = rem(i, chunks);
-    Value exists = andOf(hasRow(row), isLess(chunk, shape.depth / 8));
-    Values data = ifElse(
-        exists,
-        [&] {
-          return Values{load(
-              chunkType,
-              elementPointer(p.query, shape.element, item, row, mul(chunk, 8)),
-              16)};
-        },
-        [&] { return Values{zero}; });
-    Value swizzled = xorOf(rem(chunk, 8), rem(row, 8));
-    Value offset = add(mul(div(chunk, 8), rows * 128), mul(row, 128));
-    offset = add(add(offset, mul(swizzled, 16)), shape.queryOffset());
-    storeShared(data.front(), offset, 16);
-  });
+  int64_t rounds = llvm::divideCeil(rows * chunks, shape.consumers());
+  for (int64_t first = 0; first < rounds; first += mostLoads) {
+    Values places, loaded;
+    for (int64_t i = first; i < std::min(first + mostLoads, rounds); ++i) {
+      places.push_back(add(thread, i * shape.consumers()));
+      loaded.push_back(loadQuery(item, places.back()));
+    }
+    for (auto [i, data] : llvm::zip(places, loaded)) {
+      Value row = div(i, chunks), chunk = rem(i, chunks);
+      Value swizzled = xorOf(rem(chunk, 8), rem(row, 8));
+      Value offset = add(mul(div(chunk, 8), rows * 128), mul(row, 128));
+      offset = add(add(offset, mul(swizzled, 16)), shape.queryOffset());
+      auto put = [&, data = data] { storeShared(data, offset, 16); };
+      if (rows * chunks % shape.consumers() == 0)
+        put();
+      else
+        ifThen(isLess(i, rows * chunks), put);
+    }
+  }
 }
 
 void DecodeEmitter::setUpConsumer() {

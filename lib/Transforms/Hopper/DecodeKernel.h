@@ -107,6 +107,10 @@ struct DecodeShape {
   /// number of 16 bytes, so that these are in different banks.
   static int64_t pitch(int64_t columns) { return (columns / 8 | 1) * 16; }
   int64_t stageBytes() const { return keyBytes() + valueBytes(); }
+  /// Of a tile in global memory.
+  int64_t tileBytes() const {
+    return keyTile * (depth + (valueInKey ? 0 : width)) * (byteKeys ? 1 : 2);
+  }
   int64_t queryOffset() const { return stages * stageBytes(); }
   int64_t weightOffset() const {
     return queryOffset() + queryBoxes() * paddedRows() * 128;

@@ -149,6 +149,7 @@ void Launcher::passKeys() {
 }
 
 void Launcher::run(StringRef name) {
+  kernelName = name;
   b.setInsertionPoint(op);
   keyCount = extentOf(roles.key[0]);
   if (Value valid = op.getValid(); valid && valid.getType().isIndex()) {

@@ -69,7 +69,7 @@ private:
   mlir::Value countParts(mlir::Value unitCount, mlir::Value tiles,
                          mlir::Value processors, mlir::Value places);
   int64_t clusterTeams() const;
-  mlir::Value clustersAtOnce(mlir::Value multiprocessors, mlir::Value size);
+  mlir::Value clustersAtOnce(mlir::Value size);
   void shareOut();
   void addWorkspace(mlir::Value unitCount, mlir::Value isCut);
   void launch(llvm::StringRef name);
@@ -88,6 +88,7 @@ private:
   attn::AttentionRoles roles;
   DecodeShape shape;
   mlir::gpu::GPUModuleOp kernels;
+  llvm::StringRef kernelName;
 
   llvm::SmallVector<mlir::Value> operands;
   size_t keyMap = 0, valueMap = 0, partials = 0, counters = 0;

@@ -46,16 +46,14 @@ void Launcher::measureMask() {
   tileCount = b.createOrFold<arith::SubIOp>(end, first);
 }
 
-/// How many clusters of `size` blocks run at the same time.  A cluster stays in
-/// a group of multiprocessors, of which there are 16 or more in each (H100
-/// white paper: 16 or 18).
-Value Launcher::clustersAtOnce(Value multiprocessors, Value size) {
-  constexpr int64_t ofGroup = 16;
-  Value groups =
-      b.createOrFold<arith::DivUIOp>(multiprocessors, index(ofGroup));
-  Value each =
-      b.createOrFold<arith::DivUIOp>(index(ofGroup * shape.blocksPerSM), size);
-  return b.createOrFold<arith::MulIOp>(groups, each);
+/// How many clusters of `size` blocks run at the same time: what the driver
+/// says, since GPUs of one name differ in the groups of multiprocessors that
+/// clusters stay in.
+Value Launcher::clustersAtOnce(Value size) {
+  auto module = op->getParentOfType<ModuleOp>();
+  return call("einhead_host_clusters", b.getIndexType(),
+              {nameOfKernel(b, b.getLoc(), module, kernelName), size,
+               index(shape.threads()), index(shape.sharedBytes())});
 }
 
 Value Launcher::times(Value x, int64_t factor) {
@@ -89,12 +87,18 @@ Value Launcher::countUnits() {
 Value Launcher::countParts(Value unitCount, Value tiles, Value processors,
                            Value places) {
   const int64_t shortTiles = clusterTeams() > 1 ? 32 : 0;
+  constexpr int64_t longTiles = 16, fullTile = 32 << 10;
   using Is = arith::CmpIPredicate;
   Value parts = b.createOrFold<arith::DivUIOp>(processors, unitCount);
   Value filled = b.createOrFold<arith::MulIOp>(unitCount, parts);
   Value isFull = compare(Is::uge, times(filled, 10), times(processors, 7));
-  parts =
-      select(isFull, parts, b.createOrFold<arith::DivUIOp>(places, unitCount));
+  Value all = b.createOrFold<arith::DivUIOp>(places, unitCount);
+  // One block does not take small tiles as fast as memory has them: it waits
+  // for each one's products, and converts bytes.
+  Value isShort = compare(Is::ult, tiles, times(all, longTiles));
+  if (shape.tileBytes() < fullTile)
+    isFull = b.createOrFold<arith::AndIOp>(isFull, isShort);
+  parts = select(isFull, parts, all);
   Value most = select(compare(Is::ule, tiles, index(shortTiles)),
                       index(clusterTeams()), tiles);
   parts = b.createOrFold<arith::MinUIOp>(parts, most);
@@ -152,8 +156,9 @@ void Launcher::shareOut() {
   Value size = times(most, shape.rowBlocks());
   Value fits = b.createOrFold<arith::AndIOp>(
       takesParts, compare(Is::ule, most, index(clusterTeams())));
-  fits = b.createOrFold<arith::AndIOp>(
-      fits, compare(Is::ule, unitCount, clustersAtOnce(multiprocessors, size)));
+  if (clusterTeams() > 1)
+    fits = b.createOrFold<arith::AndIOp>(
+        fits, compare(Is::ule, unitCount, clustersAtOnce(size)));
   cluster = select(fits, size, select(isCut, index(0), one));
   addWorkspace(unitCount, isCut);
 }

@@ -256,6 +256,10 @@ typedef struct einhead_host_t {
   void *(*zeroed)(int64_t bytes);
   /* Of the session's GPU. */
   int64_t (*multiprocessors)(void);
+  /* How many clusters of so many blocks of the kernel run at the same time; of
+   * one block or none, more than any grid has. */
+  int64_t (*clusters)(const char *kernel, int64_t cluster, int64_t threads,
+                      int64_t shared_bytes);
 } einhead_host_t;
 
 /* A tensor as compiled code takes it: this struct, then `rank` sizes, then
