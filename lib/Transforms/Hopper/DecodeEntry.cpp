@@ -68,6 +68,7 @@ void Launcher::buildKernel(StringRef name) {
   DecodeParameters p;
   if (shape.warps) {
     p.key = addressed(kernel, body, key);
+    p.aligned = given(kernel, body, aligned, 32);
     p.keyStride = given(kernel, body, keyStride, 64);
     if (!shape.valueInKey) {
       p.value = addressed(kernel, body, value);

@@ -182,6 +182,9 @@ struct DecodeParameters {
   /// Without tensor maps: K and V by rows; strides i64, in elements.
   Addressed key, value;
   mlir::Value keyStride, valueStride; ///< from key to key
+  /// Bits: whether all rows of K, V and the query begin at multiples of 16
+  /// bytes.
+  mlir::Value aligned;
   Addressed query, output, lse;
   mlir::Value partials, counters; ///< pointers to f32 and i32
   mlir::Value lengths;            ///< of the first batch letter, i64, or null

@@ -134,12 +134,32 @@ void Launcher::launch(StringRef name) {
                             gpu::KernelDim3{cluster, one, one});
 }
 
+/// Whether its rows begin at multiples of 16 bytes.
+Value Launcher::isAligned(Value memref) {
+  auto metadata = memref::ExtractStridedMetadataOp::create(b, memref);
+  Value bits = einhead::addressOf(b, memref);
+  SmallVector<OpFoldResult> strides = metadata.getConstifiedMixedStrides();
+  for (OpFoldResult stride : ArrayRef(strides).drop_back()) {
+    Value bytes =
+        times(getValueOrCreateConstantIndexOp(b, b.getLoc(), stride), 2);
+    bits = b.createOrFold<arith::OrIOp>(bits, bytes);
+  }
+  bits = b.createOrFold<arith::AndIOp>(bits, index(15));
+  return compare(arith::CmpIPredicate::eq, bits, index(0));
+}
+
 /// Where K and V are.
 void Launcher::passKeys() {
   if (shape.warps) {
     key = stridedKeys(op.getKey(), roles.keyTerm, keyStride);
     if (!shape.valueInKey)
       value = stridedKeys(op.getValue(), roles.valueTerm, valueStride);
+    Value bits = index(0);
+    for (auto [i, memref] :
+         llvm::enumerate(ValueRange{op.getKey(), op.getValue(), op.getQuery()}))
+      bits = b.createOrFold<arith::AddIOp>(
+          bits, select(isAligned(memref), index(1 << i), index(0)));
+    aligned = number(bits, 32);
     return;
   }
   keyMap = tensorMap(op.getKey(), roles.keyTerm, roles.depth[0], keyLetters);

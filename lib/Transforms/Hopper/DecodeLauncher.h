@@ -56,6 +56,7 @@ private:
   Strided strided(mlir::Value memref, llvm::StringRef term);
   mlir::Value array(llvm::ArrayRef<mlir::Value> values);
   void passKeys();
+  mlir::Value isAligned(mlir::Value memref);
   size_t tensorMap(mlir::Value memref, llvm::StringRef term, char column,
                    llvm::SmallVectorImpl<int64_t> &letters);
   /// K or V without a tensor map; the stride from key to key.
@@ -95,7 +96,7 @@ private:
   std::optional<size_t> lengths;
   llvm::SmallVector<int64_t> keyLetters, valueLetters;
   Strided key, value, query, output, lse;
-  Number keyStride, valueStride;
+  Number keyStride, valueStride, aligned;
   llvm::SmallVector<Number> extents;
   Number keys, parts, units, unitsEach;
   Number maskBegin, fullBegin, fullEnd;

@@ -65,20 +65,20 @@ void WarpEmitter::syncKeys() {
 
 /// The queries of the unit into shared memory, 0 where there is no row.
 void WarpEmitter::loadQueries(const Item &item) {
-  auto pieceType = VectorType::get({4}, b.getI32Type());
+  auto pieceType = VectorType::get({8}, b.getI16Type());
   int64_t pieces = shape.depth / 8;
+  Value isAligned = isEqual(andOf(p.aligned, i32(4)), 4);
   Value zero = arith::ConstantOp::create(
-      b, DenseElementsAttr::get(pieceType, b.getI32IntegerAttr(0)));
+      b, DenseElementsAttr::get(pieceType, b.getI16IntegerAttr(0)));
   loop(thread, i32(shape.paddedRows() * pieces), i32(shape.consumers()),
        [&](Value i) {
          Value row = div(i, pieces), piece = rem(i, pieces);
          Value data = ifElse(
              hasRow(row),
              [&] {
-               return Values{load(pieceType,
-                                  elementPointer(p.query, shape.element, item,
-                                                 row, mul(piece, 8)),
-                                  16)};
+               return Values{loadPiece(elementPointer(p.query, shape.element,
+                                                      item, row, mul(piece, 8)),
+                                       isAligned)};
              },
              [&] { return Values{zero}; })[0];
          Value offset = add(mul(row, shape.pitch(shape.depth)), mul(piece, 16));
@@ -87,7 +87,7 @@ void WarpEmitter::loadQueries(const Item &item) {
 }
 
 /// Operand A: 16 rows of 16 columns, or of the 8 that are left.
-Values WarpEmitter::loadQuery(int64_t rowTile, int64_t step) {
+Values WarpEmitter::queryRows(int64_t rowTile, int64_t step) {
   int64_t pitch = shape.pitch(shape.depth);
   Value from = add(add(mul(firstOfWarp, pitch), alongQueries),
                    shape.queryOffset() + rowTile * 16 * pitch + step * 32);
@@ -104,7 +104,7 @@ Values WarpEmitter::keptQueries() {
   if (shape.warps->keepsQueries)
     for (int64_t step = 0; step < depthSteps(); ++step)
       for (int64_t m = 0; m < rowTiles(); ++m)
-        llvm::append_range(result, loadQuery(m, step));
+        llvm::append_range(result, queryRows(m, step));
   return result;
 }
 
@@ -125,7 +125,7 @@ void WarpEmitter::overKeys() {
     WarpState start;
     start.unseen = i1(true);
     start.maxima.assign(2 * rowTiles(), negativeInfinity());
-    start.sums.assign(2 * rowTiles(), f32(0));
+    start.sums.assign(4 * rowTiles(), f32(0));
     start.outputs.assign(rowTiles() * shape.width / 8 * 4, f32(0));
     Values state = {groupRing};
     llvm::append_range(state, start.pack());
@@ -150,9 +150,7 @@ void WarpEmitter::spillState(const WarpState &state) {
   int64_t states = shape.outputOffset() + shape.groups * rows * width * 4;
   auto two = VectorType::get({2}, b.getF32Type());
   for (int64_t i = 0; i < 2 * rowTiles(); ++i) {
-    Value sum = state.sums[i];
-    for (int64_t distance : {1, 2})
-      sum = addF(sum, shuffleXor(sum, distance));
+    Value sum = state.sums[i / 2 * 4 + i % 2 * 2];
     Value row = rowAt(i), line = add(mul(group, rows), row);
     ifThen(isLess(row, rows), [&] {
       for (int64_t n = 0; n < width / 8; ++n) {

@@ -38,7 +38,7 @@ using hopper::Item, hopper::Values, hopper::Addressed;
 struct WarpState {
   mlir::Value unseen; ///< i1: a row has had no key yet
   Values maxima;      ///< of the thread's rows, [rowTiles][2]
-  Values sums;        ///< the same, of this thread's keys
+  Values sums;        ///< [rowTiles][4], as accumulators
   Values outputs;     ///< [rowTiles][width / 8][4]
 
   Values pack() const;
@@ -62,13 +62,14 @@ private:
     mlir::Value base;        ///< of the item
     mlir::Value row, column; ///< of the thread's first piece; bytes
     mlir::Value takesPart;   ///< i1; null: all threads do
+    mlir::Value isAligned;   ///< i1: to 16 bytes, all rows
   };
 
   // WarpDecode.cpp: the whole.
   void setUpWarps();
   void overKeys();
   void loadQueries(const Item &item);
-  Values loadQuery(int64_t rowTile, int64_t step);
+  Values queryRows(int64_t rowTile, int64_t step);
   Values keptQueries();
   void spillState(const WarpState &state);
   void finish(const Item &item, const WarpState &state);
@@ -79,6 +80,9 @@ private:
   void startStream(Stream &stream, const Item &item);
   void copy(const Stream &stream, const Item &item, mlir::Value tile,
             mlir::Value slot);
+  mlir::Value loadPiece(mlir::Value from, mlir::Value isAligned);
+  void loadRows(const Stream &stream, const Item &item, mlir::Value firstKey,
+                mlir::Value to);
   void copyRows(const Stream &stream, const Item &item, mlir::Value firstKey,
                 mlir::Value to, bool isPartial);
   void fill(const Item &item);
@@ -98,7 +102,8 @@ private:
   std::pair<Values, WarpState> raise(llvm::ArrayRef<mlir::Value> scores,
                                      WarpState state);
   void addValues(mlir::Value values, llvm::ArrayRef<mlir::Value> weights,
-                 Values &outputs);
+                 WarpState &state);
+  double room() const;
 
   int64_t rowTiles() const { return shape.warps->rowTiles; }
   int64_t groupThreads() const { return shape.warps->rowWarps * 32; }

@@ -24,6 +24,8 @@ WarpEmitter::Stream WarpEmitter::streamOf(bool ofValue) {
   stream.pieces = columns / 8;
   stream.memory = ofValue ? &p.value : &p.key;
   stream.stride = mul64(ofValue ? p.valueStride : p.keyStride, i64(2));
+  int64_t bit = ofValue ? 2 : 1;
+  stream.isAligned = isEqual(andOf(p.aligned, i32(bit)), bit);
   // A power of two of threads for each row: pieces of one thread are all in the
   // same column, or in columns that are as far apart as there are threads.
   stream.lanes = 1;
@@ -87,6 +89,49 @@ void WarpEmitter::copyRows(const Stream &stream, const Item &item,
   }
 }
 
+/// 16 bytes, or 8 elements one by one.
+Value WarpEmitter::loadPiece(Value from, Value isAligned) {
+  Type i16 = b.getI16Type(), piece = VectorType::get({8}, i16);
+  return ifElse(
+      isAligned, [&] { return Values{load(piece, from, 16)}; },
+      [&] {
+        Value all = LLVM::UndefOp::create(b, piece);
+        for (int64_t i = 0; i < 8; ++i)
+          all = LLVM::InsertElementOp::create(
+              b, all, load(i16, at(from, i16, i64(i)), 2), i32(i));
+        return Values{all};
+      })[0];
+}
+
+/// The same for memory that cp.async does not take.
+void WarpEmitter::loadRows(const Stream &stream, const Item &item,
+                           Value firstKey, Value to) {
+  int64_t rowsAtOnce = groupThreads() / stream.lanes;
+  auto type = VectorType::get({8}, b.getI16Type());
+  Value zero = arith::ConstantOp::create(
+      b, DenseElementsAttr::get(type, b.getI16IntegerAttr(0)));
+  loop(i32(0), i32(groupKeys()), i32(rowsAtOnce), [&](Value row) {
+    Value key = add(add(firstKey, stream.row), row);
+    Value counts = isLess(key, item.limit);
+    if (p.mask)
+      counts = andOf(counts, isLess(p.mask->begin, add(key, 1)));
+    Value line =
+        at(stream.base, b.getI8Type(), mul64(widen(key), stream.stride));
+    Value piece = div(stream.column, pieceBytes);
+    loop(piece, i32(stream.pieces), i32(stream.lanes), [&](Value number) {
+      Value bytes = mul(sub(number, piece), pieceBytes);
+      Value data = ifElse(
+          counts,
+          [&] {
+            return Values{loadPiece(
+                at(line, b.getI8Type(), widen(bytes)), i1(false))};
+          },
+          [&] { return Values{zero}; })[0];
+      storeShared(data, add(add(to, bytes), mul(row, stream.pitch)), 16);
+    });
+  });
+}
+
 /// A tile's keys of this group to the half of the stage at `slot`.
 void WarpEmitter::copy(const Stream &stream, const Item &item, Value tile,
                        Value slot) {
@@ -97,7 +142,7 @@ void WarpEmitter::copy(const Stream &stream, const Item &item, Value tile,
   Value isPartial = isLess(item.limit, add(firstKey, groupKeys()));
   if (p.mask)
     isPartial = orOf(isPartial, isLess(firstKey, p.mask->begin));
-  auto copyAll = [&] {
+  auto copyAsynchronously = [&] {
     ifElse(
         isPartial,
         [&] {
@@ -108,6 +153,13 @@ void WarpEmitter::copy(const Stream &stream, const Item &item, Value tile,
           copyRows(stream, item, firstKey, to, false);
           return Values();
         });
+    return Values();
+  };
+  auto copyAll = [&] {
+    ifElse(stream.isAligned, copyAsynchronously, [&] {
+      loadRows(stream, item, firstKey, to);
+      return Values();
+    });
   };
   if (stream.takesPart)
     ifThen(stream.takesPart, copyAll);

@@ -14,8 +14,12 @@
 using namespace mlir;
 using namespace einhead::tensorcores;
 
-/// As on Hopper (DecodeTile.cpp).
+/// Scores beyond the reference by more than this raise it, as on Hopper
+/// (DecodeTile.cpp).
 static constexpr double slack = 8;
+
+/// Weights as f16 are up to 2^15, to have few that it has no exponent for.
+double WarpEmitter::room() const { return shape.element.isF16() ? 7 : 0; }
 
 Values WarpState::pack() const {
   Values values = {unseen};
@@ -28,8 +32,8 @@ Values WarpState::pack() const {
 WarpState WarpState::unpack(ValueRange values, int64_t rowTiles) {
   size_t rows = 2 * rowTiles;
   return {values[0], Values(values.slice(1, rows)),
-          Values(values.slice(1 + rows, rows)),
-          Values(values.drop_front(1 + 2 * rows))};
+          Values(values.slice(1 + rows, 2 * rows)),
+          Values(values.drop_front(1 + 3 * rows))};
 }
 
 //===----------------------------------------------------------------------===//
@@ -54,7 +58,7 @@ Values WarpEmitter::scores(Value keys, ValueRange queries) {
     for (int64_t m = 0; m < rowTiles(); ++m)
       rows.push_back(
           queries.empty()
-              ? loadQuery(m, step)
+              ? queryRows(m, step)
               : Values(queries.slice((step * rowTiles() + m) * 4, 4)));
     for (int64_t n = 0; n < keyBlocks(); n += 2) {
       Values columns = loadKeys(keys, step, n / 2);
@@ -71,9 +75,12 @@ Values WarpEmitter::scores(Value keys, ValueRange queries) {
   return sums;
 }
 
-/// O += P V of the group's keys.
+/// O += P V of the group's keys; and their sum, as the product with ones: it is
+/// that of the rounded weights, for all lanes.
 void WarpEmitter::addValues(Value values, ArrayRef<Value> weights,
-                            Values &outputs) {
+                            WarpState &state) {
+  Values &outputs = state.outputs;
+  Value ones = i32(shape.element.isBF16() ? 0x3F803F80 : 0x3C003C00);
   int64_t pitch = shape.valueInKey ? keyStream.pitch : valueStream.pitch;
   int64_t blocks = shape.width / 8;
   for (int64_t n = 0; n < keyBlocks(); n += 2) {
@@ -83,6 +90,10 @@ void WarpEmitter::addValues(Value values, ArrayRef<Value> weights,
         int64_t at = scoreAt(m, n + i / 2, i % 2 * 2);
         rows[m].push_back(packPair(weights[at], weights[at + 1]));
       }
+    for (int64_t m = 0; m < rowTiles(); ++m)
+      llvm::copy(multiplyAdd(shape.element, rows[m], Values{ones, ones},
+                             ValueRange(state.sums).slice(m * 4, 4)),
+                 state.sums.begin() + m * 4);
     for (int64_t column = 0; column < blocks; column += 2) {
       int64_t count = std::min<int64_t>(2, blocks - column);
       Value from = add(add(values, alongValues), n * 8 * pitch + column * 16);
@@ -157,19 +168,22 @@ std::pair<Values, WarpState> WarpEmitter::raise(ArrayRef<Value> scores,
       max = maxF(max, shuffleXor(max, distance));
     Value before = state.maxima[row];
     Value reference = select(isEqualF(before, none), f32(0), before);
-    max = maxF(before, addF(max, reference));
+    max = maxF(before, subF(addF(max, reference), f32(room())));
     Value empty = isEqualF(max, none);
     unseen = orOf(unseen, andOf(empty, isLess(rowAt(row), shape.rows)));
     Value shift = select(empty, f32(0), max);
     Value factor = exp2(subF(before, shift));
     changes.push_back(subF(reference, shift));
     state.maxima[row] = max;
-    state.sums[row] = mulF(state.sums[row], factor);
-    for (int64_t i = 0; i < ofTile; ++i)
-      if (i % 4 / 2 == row % 2) {
-        Value &sum = state.outputs[row / 2 * ofTile + i];
-        sum = mulF(sum, factor);
-      }
+    auto rescale = [&](Values &sums, int64_t count) {
+      for (int64_t i = 0; i < count; ++i)
+        if (i % 4 / 2 == row % 2) {
+          Value &sum = sums[row / 2 * count + i];
+          sum = mulF(sum, factor);
+        }
+    };
+    rescale(state.sums, 4);
+    rescale(state.outputs, ofTile);
   }
   state.unseen = warpAny(unseen);
   Values result;
@@ -196,7 +210,7 @@ WarpState WarpEmitter::tile(const Item &item, Value number, Value slot,
       isPartial(item, firstKey),
       [&] { return maskScores(item, raw, firstKey); }, [&] { return raw; });
   Values scaled = relative(raw, state.maxima);
-  Value exceeds = isGreaterF(largest(scaled), f32(slack));
+  Value exceeds = isGreaterF(largest(scaled), f32(slack + room()));
   Value grows = warpAny(orOf(state.unseen, exceeds));
   Values next = ifElse(
       grows,
@@ -213,16 +227,13 @@ WarpState WarpEmitter::tile(const Item &item, Value number, Value slot,
   state = WarpState::unpack(ValueRange(next).drop_front(raw.size()),
                             rowTiles());
   Values weights(ArrayRef<Value>(next).take_front(raw.size()));
-  for (auto [i, weight] : llvm::enumerate(weights)) {
+  for (Value &weight : weights)
     weight = exp2(weight);
-    Value &sum = state.sums[rowOfScore(i)];
-    sum = addF(sum, weight);
-  }
   if (!shape.valueInKey) {
     copyWait(ahead());
     syncKeys();
     refill(keyStream, item, add(number, shape.stages), slot);
   }
-  addValues(add(slot, valueStream.start), weights, state.outputs);
+  addValues(add(slot, valueStream.start), weights, state);
   return state;
 }
