@@ -9,7 +9,6 @@
 #include "Passes.h"
 #include "Steps.h"
 #include "einhead/Transforms/Passes.h"
-#include "einhead/Transforms/Transforms.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -34,7 +33,12 @@ static void addTiled(OpPassManager &pm) {
 static void addKernels(OpPassManager &pm, llvm::StringRef chip) {
   addLinalg(pm);
   addBufferization(pm, /*ownFills=*/true);
-  pm.addPass(createAttnToGPUPass(chip));
+  std::unique_ptr<Pass> attention = createAttnToGPUPass();
+  // The name of a chip is one word: nothing in it can fail to be read.
+  (void)attention->initializeOptions(
+      ("chip=" + chip).str(),
+      [](const llvm::Twine &) { return llvm::failure(); });
+  pm.addPass(std::move(attention));
   pm.addPass(createContractionsToGPUPass(chip));
   pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
   pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());

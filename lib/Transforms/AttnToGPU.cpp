@@ -5,15 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-// An attention on buffers whose schedule says `wgmma` or `mma` becomes a kernel
-// (Hopper/DecodeKernel.h, TensorCores/WarpDecode.h) and the host code that
-// launches it (Hopper/DecodeLauncher.h): where K and V are, workspace, the
-// number of blocks and of parts that each unit's keys are cut into.
+// An attention on buffers whose schedule says `wgmma` becomes a kernel and the
+// host code that launches it (Hopper/DecodeLauncher.h): where K and V are,
+// workspace, the number of blocks and of parts that each unit's keys are cut
+// into.  The chip says which kernel: that of Hopper/DecodeKernel.h, or that of
+// TensorCores/WarpDecode.h where there is no wgmma.
 
 #include "Hopper/DecodeLauncher.h"
 #include "TensorCores/WarpPlan.h"
 #include "einhead/Transforms/Passes.h"
-#include "einhead/Transforms/Transforms.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
@@ -46,7 +46,8 @@ struct AttnToGPUPass final : einhead::impl::AttnToGPUPassBase<AttnToGPUPass> {
     }
     SmallVector<AttentionOp> ops;
     getOperation().walk([&](AttentionOp op) {
-      if (isForTensorCores(op.getScheduleAttr()))
+      ScheduleAttr schedule = op.getScheduleAttr();
+      if (schedule && schedule.getProducts() == Products::WGMMA)
         ops.push_back(op);
     });
     llvm::StringMap<unsigned> counts;
@@ -59,28 +60,18 @@ struct AttnToGPUPass final : einhead::impl::AttnToGPUPassBase<AttnToGPUPass> {
                       llvm::StringMap<unsigned> &counts) {
     if (!isa<MemRefType>(op.getQuery().getType()))
       return op.emitOpError("is on tensors; bufferize first");
-    Products products = op.getScheduleAttr().getProducts();
-    bool byWarps = products == mmaProducts;
-    std::string why = byWarps ? tensorcores::whyNotWarpKernel(op, gpu)
-                              : whyNotDecodeKernel(op);
-    if (!why.empty())
-      return op.emitOpError("has products by ")
-             << stringifyProducts(products) << " in its schedule, but " << why;
+    std::string why;
+    std::optional<DecodeShape> shape =
+        tensorcores::planTensorCores(op, gpu, why);
+    if (!shape)
+      return op.emitOpError("has products by wgmma in its schedule, but ")
+             << why;
     StringRef function = op->getParentOfType<func::FuncOp>().getName();
     std::string name =
         (function + "_attention_" + Twine(counts[function]++)).str();
     OpBuilder builder(op);
-    Launcher(builder, op, kernelsOf(getOperation()),
-             byWarps ? tensorcores::planWarpKernel(op, gpu)
-                     : planDecodeKernel(op))
-        .run(name);
+    Launcher(builder, op, kernelsOf(getOperation()), *shape).run(name);
     return success();
   }
 };
 } // namespace
-
-std::unique_ptr<Pass> einhead::createAttnToGPUPass(StringRef chip) {
-  auto pass = std::make_unique<AttnToGPUPass>();
-  pass->chip = chip.str();
-  return pass;
-}

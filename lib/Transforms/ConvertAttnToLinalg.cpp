@@ -11,7 +11,6 @@
 #include "einhead/IR/LetterLoops.h"
 #include "einhead/IR/Mask.h"
 #include "einhead/Transforms/Passes.h"
-#include "einhead/Transforms/Transforms.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -220,7 +219,8 @@ static LogicalResult decomposeUnscheduled(func::FuncOp function) {
   SmallVector<AttentionOp> ops;
   function.walk([&](AttentionOp op) {
     // A kernel of tensor cores takes it whole.
-    if (!isForTensorCores(op.getScheduleAttr()))
+    ScheduleAttr schedule = op.getScheduleAttr();
+    if (!schedule || schedule.getProducts() != Products::WGMMA)
       ops.push_back(op);
   });
   IRRewriter rewriter(function.getContext());

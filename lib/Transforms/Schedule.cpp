@@ -25,11 +25,6 @@ using namespace mlir;
 using namespace einhead;
 using namespace einhead::attn;
 
-bool einhead::isForTensorCores(ScheduleAttr schedule) {
-  return schedule && (schedule.getProducts() == Products::WGMMA ||
-                      schedule.getProducts() == mmaProducts);
-}
-
 std::string einhead::whyNotTiled(AttentionOp op) {
   auto like = cast<AttentionLike>(op.getOperation());
   AttentionRoles roles = rolesOf(like);
@@ -283,16 +278,9 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
       llvm::consumeError(gpu.takeError()); // who writes the code says it
       return false;
     }
-    std::string whyNotGroups = chip == "sm_90a"
-                                   ? hopper::whyNotDecodeKernel(op)
-                                   : chip + " has no wgmma (sm_90a has)";
-    if (whyNotGroups.empty()) {
-      setTensorCores(op, hopper::planDecodeKernel(op));
-      return true;
-    }
-    std::string why = tensorcores::whyNotWarpKernel(op, *gpu);
-    if (why.empty()) {
-      setTensorCores(op, tensorcores::planWarpKernel(op, *gpu));
+    std::string why;
+    if (auto shape = tensorcores::planTensorCores(op, *gpu, why)) {
+      setTensorCores(op, *shape);
       return true;
     }
     remarkMissed(op.getLoc(), "attn-schedule", "NoTensorCores",
@@ -301,25 +289,23 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
   }
 
   void setTensorCores(AttentionOp op, const hopper::DecodeShape &shape) {
-    Products products = shape.warps ? mmaProducts : Products::WGMMA;
     op.setScheduleAttr(ScheduleAttr::get(
         op.getContext(), /*chunk=*/shape.keyTile, shape.keyTile, shape.rows,
-        /*lanes=*/32, /*prefetch=*/shape.stages * shape.keyTile, products,
-        /*packed=*/false));
-    std::string groups =
-        (llvm::Twine(shape.groups) + " warpgroups, ").str();
+        /*lanes=*/32, /*prefetch=*/shape.stages * shape.keyTile,
+        Products::WGMMA, /*packed=*/false));
+    std::string groups = (llvm::Twine(shape.groups) + " warpgroups, ").str();
     if (shape.warps)
       groups = (llvm::Twine(shape.groups) + " groups of keys, " +
                 llvm::Twine(shape.warps->rowWarps) + " warps of rows, ")
                    .str();
-    remarkPassed(op.getLoc(), "attn-schedule", "Scheduled",
-                 "one kernel of " + stringifyProducts(products) + " (" +
-                     chip.getValue() + "), tiles of " +
-                     llvm::Twine(shape.keyTile) + " keys by " +
-                     llvm::Twine(shape.rows) + " rows padded to " +
-                     llvm::Twine(shape.paddedRows()) + ", " +
-                     llvm::Twine(shape.stages) + " stages, " + groups +
-                     llvm::Twine(shape.blocksPerSM) + " blocks on an SM");
+    remarkPassed(
+        op.getLoc(), "attn-schedule", "Scheduled",
+        llvm::Twine("one kernel of ") + (shape.warps ? "mma.sync" : "wgmma") +
+            " (" + chip.getValue() + "), tiles of " +
+            llvm::Twine(shape.keyTile) + " keys by " + llvm::Twine(shape.rows) +
+            " rows padded to " + llvm::Twine(shape.paddedRows()) + ", " +
+            llvm::Twine(shape.stages) + " stages, " + groups +
+            llvm::Twine(shape.blocksPerSM) + " blocks on an SM");
   }
 
   /// Takes the schedule of the file; what the remark says of it, or "".

@@ -271,7 +271,7 @@ struct SplitKeysPass final : einhead::impl::SplitKeysPassBase<SplitKeysPass> {
     getOperation().walk([&](AttentionOp op) {
       // A kernel of tensor cores cuts its keys itself, when it runs.
       ScheduleAttr schedule = op.getScheduleAttr();
-      if (schedule && !isForTensorCores(schedule))
+      if (schedule && schedule.getProducts() != Products::WGMMA)
         ops.push_back(op);
     });
     IRRewriter rewriter(&getContext());

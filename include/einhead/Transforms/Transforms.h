@@ -38,17 +38,8 @@ void readScaledRows(mlir::RewriterBase &rewriter, attn::AttentionOp op,
 /// serves all rows.
 mlir::LogicalResult fuseSharedKV(mlir::func::FuncOp function);
 
-/// `--attn-to-gpu` for that chip.
-std::unique_ptr<mlir::Pass> createAttnToGPUPass(llvm::StringRef chip);
-
 /// Why the tiled loops cannot take this attention, or "".
 std::string whyNotTiled(attn::AttentionOp op);
-
-constexpr auto mmaProducts = static_cast<attn::Products>(4); // TEMPORARY
-
-/// Whether one kernel of tensor cores takes an attention with this schedule
-/// whole.  `schedule` may be null.
-bool isForTensorCores(attn::ScheduleAttr schedule);
 
 /// The schedule that the target's numbers ask for; whyNotTiled() must be "".
 attn::ScheduleAttr chooseSchedule(attn::AttentionOp op,

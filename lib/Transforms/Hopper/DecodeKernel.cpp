@@ -225,10 +225,9 @@ Value DecodeEmitter::loadQuery(const Item &item, Value i) {
   int64_t chunks = shape.queryBoxes() * 8;
   Value row = div(i, chunks), chunk = rem(i, chunks);
   auto read = [&] {
-    return Values{
-        load(type,
-             elementPointer(p.query, shape.element, item, row, mul(chunk, 8)),
-             16)};
+    return Values{load(
+        type, elementPointer(p.query, shape.element, item, row, mul(chunk, 8)),
+        16)};
   };
   auto none = [&] {
     return Values{arith::ConstantOp::create(

@@ -36,7 +36,7 @@ namespace einhead::hopper {
 struct WarpShape {
   /// Warps that have the same keys, each with rows of its own; a group.
   int64_t rowWarps = 1;
-  int64_t rowTiles = 1; ///< of 16 rows, of a warp
+  int64_t rowTiles = 1;      ///< of 16 rows, of a warp
   bool keepsQueries = false; ///< in registers, from tile to tile
 };
 
@@ -76,7 +76,9 @@ struct DecodeShape {
   /// Queries have boxes of 64 columns; a wgmma computes 64 columns of outputs.
   int64_t queryBoxes() const { return llvm::divideCeil(depth, 64); }
   int64_t outputBlocks() const { return llvm::divideCeil(width, 64); }
-  int64_t roundKeys() const { return warps ? keyTile / groups : keyBlocks * 64; }
+  int64_t roundKeys() const {
+    return warps ? keyTile / groups : keyBlocks * 64;
+  }
   int64_t consumers() const {
     return groups * (warps ? warps->rowWarps * 32 : 128);
   }

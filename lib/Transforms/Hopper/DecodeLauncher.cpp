@@ -57,9 +57,8 @@ Strided Launcher::stridedKeys(Value memref, StringRef term, Number &stride) {
   SmallVector<OpFoldResult> strides = metadata.getConstifiedMixedStrides();
   for (char letter : roles.batch) {
     size_t place = term.find(letter);
-    result.batch.push_back(place == StringRef::npos
-                               ? Number{0, 0}
-                               : number(strides[place], 64));
+    result.batch.push_back(
+        place == StringRef::npos ? Number{0, 0} : number(strides[place], 64));
   }
   stride = number(strides[term.find(roles.key[0])], 64);
   return result;

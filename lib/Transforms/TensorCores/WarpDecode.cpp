@@ -46,9 +46,9 @@ void WarpEmitter::setUpWarps() {
   int64_t pitch = shape.pitch(shape.depth);
   alongKeys = add(mul(add(low, mul(second, 8)), pitch), mul(first, 16));
   alongQueries = add(mul(row, pitch), mul(second, 16));
-  alongValues = shape.valueInKey ? alongQueries
-                                 : add(mul(row, shape.pitch(shape.width)),
-                                       mul(second, 16));
+  alongValues = shape.valueInKey
+                    ? alongQueries
+                    : add(mul(row, shape.pitch(shape.width)), mul(second, 16));
 }
 
 /// All warps of the group.
@@ -129,15 +129,15 @@ void WarpEmitter::overKeys() {
     start.outputs.assign(rowTiles() * shape.width / 8 * 4, f32(0));
     Values state = {groupRing};
     llvm::append_range(state, start.pack());
-    Values end = loop(item.begin, item.end, i32(1), state,
-                      [&](Value number, ValueRange now) {
-                        WarpState carried = tile(
-                            item, number, now[0], queries,
-                            WarpState::unpack(now.drop_front(1), rowTiles()));
-                        Values next = {after(now[0])};
-                        llvm::append_range(next, carried.pack());
-                        return next;
-                      });
+    Values end = loop(
+        item.begin, item.end, i32(1), state, [&](Value number, ValueRange now) {
+          WarpState carried =
+              tile(item, number, now[0], queries,
+                   WarpState::unpack(now.drop_front(1), rowTiles()));
+          Values next = {after(now[0])};
+          llvm::append_range(next, carried.pack());
+          return next;
+        });
     finish(item, WarpState::unpack(ValueRange(end).drop_front(1), rowTiles()));
     return Values();
   });
@@ -160,8 +160,8 @@ void WarpEmitter::spillState(const WarpState &state) {
           both = LLVM::InsertElementOp::create(b, both, state.outputs[at + k],
                                                i32(k));
         Value column = add(mul(line, width), lanePair);
-        storeShared(both,
-                    add(mul(column, 4), shape.outputOffset() + n * 32), 8);
+        storeShared(both, add(mul(column, 4), shape.outputOffset() + n * 32),
+                    8);
       }
       ifThen(isEqual(lanePair, 0), [&] {
         Value offset = add(mul(line, 8), states);

@@ -5,11 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-// The kernel for chips without wgmma and TMA.  Sharing of work, merging of parts
-// and masks are those of Hopper/DecodeKernel.h; here is what a block does with
-// a tile of keys:
+// The kernel for chips without wgmma and TMA.  Sharing of work, merging of
+// parts and masks are those of Hopper/DecodeKernel.h; here is what a block does
+// with a tile of keys:
 //
-//   groups   of warps have equal parts of a tile, and a ring of stages in shared
+//   groups   of warps have equal parts of a tile, and a ring of stages in
+//   shared
 //            memory each, which they fill by cp.async: no group waits for
 //            another until its keys are done.  Where rows are few, a group is a
 //            warp, and a barrier is one of 32 threads

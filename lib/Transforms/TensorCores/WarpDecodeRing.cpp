@@ -123,8 +123,8 @@ void WarpEmitter::loadRows(const Stream &stream, const Item &item,
       Value data = ifElse(
           counts,
           [&] {
-            return Values{loadPiece(
-                at(line, b.getI8Type(), widen(bytes)), i1(false))};
+            return Values{
+                loadPiece(at(line, b.getI8Type(), widen(bytes)), i1(false))};
           },
           [&] { return Values{zero}; })[0];
       storeShared(data, add(add(to, bytes), mul(row, stream.pitch)), 16);

@@ -56,10 +56,9 @@ Values WarpEmitter::scores(Value keys, ValueRange queries) {
   for (int64_t step = 0; step < depthSteps(); ++step) {
     SmallVector<Values> rows;
     for (int64_t m = 0; m < rowTiles(); ++m)
-      rows.push_back(
-          queries.empty()
-              ? queryRows(m, step)
-              : Values(queries.slice((step * rowTiles() + m) * 4, 4)));
+      rows.push_back(queries.empty() ? queryRows(m, step)
+                                     : Values(queries.slice(
+                                           (step * rowTiles() + m) * 4, 4)));
     for (int64_t n = 0; n < keyBlocks(); n += 2) {
       Values columns = loadKeys(keys, step, n / 2);
       for (int64_t m = 0; m < rowTiles(); ++m)
@@ -224,8 +223,8 @@ WarpState WarpEmitter::tile(const Item &item, Value number, Value slot,
         llvm::append_range(same, state.pack());
         return same;
       });
-  state = WarpState::unpack(ValueRange(next).drop_front(raw.size()),
-                            rowTiles());
+  state =
+      WarpState::unpack(ValueRange(next).drop_front(raw.size()), rowTiles());
   Values weights(ArrayRef<Value>(next).take_front(raw.size()));
   for (Value &weight : weights)
     weight = exp2(weight);

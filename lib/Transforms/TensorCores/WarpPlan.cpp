@@ -9,8 +9,6 @@
 #include "einhead/IR/KeySet.h"
 #include "einhead/IR/Tile.h"
 #include "mlir/IR/TypeUtilities.h"
-#include <cstdio>
-#include <cstdlib> // TEMPORARY
 
 using namespace mlir;
 using namespace einhead;
@@ -26,8 +24,8 @@ static constexpr int64_t warpKeys = 16;
 /// More stages do not keep more of the memory busy.
 static constexpr int64_t mostStages = 6;
 
-/// Registers of a thread: outputs, scores, weights, sums and maxima of its rows;
-/// operands and addresses; queries, where they stay.
+/// Registers of a thread: outputs, scores, weights, sums and maxima of its
+/// rows; operands and addresses; queries, where they stay.
 static int64_t registersFor(const DecodeShape &shape, int64_t rowTiles,
                             bool keepsQueries) {
   int64_t each = shape.width / 8 * 4 + warpKeys / 8 * 4 + 6;
@@ -70,30 +68,21 @@ static void cutRows(DecodeShape &shape, int64_t rows) {
 }
 
 /// The first of some ways to cut that fits into shared memory; false if none
-/// does.  Two blocks of four warps overlap their ends and have the registers of
-/// a multiprocessor.
-static bool takeGroups(DecodeShape &shape, const GPUInfo &gpu) {
+/// does.  Measured on an H200: eight warps of one block; where keys are few,
+/// small blocks that overlap their ends.
+static bool takeGroups(DecodeShape &shape, const GPUInfo &gpu, bool isShort) {
   constexpr int64_t mostWarps = 8;
   int64_t rowWarps = shape.warps->rowWarps;
-  if (const char *text = getenv("EINHEAD_WARPS")) { // TEMPORARY
-    long groups, blocks, keys, stages, rows, tiles, keep;
-    sscanf(text, "%ld,%ld,%ld,%ld,%ld,%ld,%ld", &groups, &blocks, &keys, &stages, &rows, &tiles, &keep);
-    shape.groups = groups; shape.blocksPerSM = blocks; shape.keyTile = groups * keys;
-    if (rows) { shape.warps->rowWarps = rows; shape.warps->rowTiles = tiles; }
-    shape.warps->keepsQueries = keep;
-    takeStages(shape, gpu);
-    if (stages) shape.stages = stages;
-    return true;
-  }
   auto takes = [&](int64_t warps, int64_t blocks) {
     shape.groups = std::max<int64_t>(warps / rowWarps, 1);
     shape.blocksPerSM = blocks;
     shape.keyTile = shape.groups * warpKeys;
     return rowWarps <= warps && takeStages(shape, gpu);
   };
-  for (int64_t warps = mostWarps / 2; warps >= 1; warps /= 2)
-    if (takes(warps, 2))
-      return true;
+  if (isShort && rowWarps == 1 && shape.warps->rowTiles == 1)
+    for (int64_t blocks : {3, 2})
+      if (takes(mostWarps / 2, blocks))
+        return true;
   for (int64_t warps = mostWarps; warps >= 1; warps /= 2)
     if (takes(warps, 1))
       return true;
@@ -101,7 +90,7 @@ static bool takeGroups(DecodeShape &shape, const GPUInfo &gpu) {
 }
 
 /// Blocks of rows, as few as there can be.
-static bool plan(DecodeShape &shape, const GPUInfo &gpu) {
+static bool plan(DecodeShape &shape, const GPUInfo &gpu, bool isShort) {
   constexpr int64_t mostRowWarps = 4;
   shape.warps.emplace();
   int64_t most = mostRowTiles(shape) * mostRowWarps * 16;
@@ -111,11 +100,18 @@ static bool plan(DecodeShape &shape, const GPUInfo &gpu) {
   for (;; ++blocks) {
     shape.rows = llvm::divideCeil(shape.totalRows, blocks);
     cutRows(shape, shape.rows);
-    if (takeGroups(shape, gpu))
+    if (takeGroups(shape, gpu, isShort))
       return true;
     if (shape.rows <= 16)
       return false;
   }
+}
+
+static bool hasFewKeys(AttentionOp op) {
+  constexpr int64_t fewKeys = 512;
+  auto like = cast<AttentionLike>(op.getOperation());
+  int64_t keys = staticExtent(like, rolesOf(like).key[0]);
+  return !ShapedType::isDynamic(keys) && keys <= fewKeys;
 }
 
 static std::string whyNotLayout(AttentionOp op, const AttentionRoles &roles) {
@@ -126,34 +122,39 @@ static std::string whyNotLayout(AttentionOp op, const AttentionRoles &roles) {
   return "";
 }
 
-std::string einhead::tensorcores::whyNotWarpKernel(AttentionOp op,
-                                                   const GPUInfo &gpu) {
+/// "" where the kernel of warps takes it.
+static std::string whyNotWarpKernel(AttentionOp op) {
   if (std::string why = whyNotDecodeKernel(op); !why.empty())
     return why;
-  auto like = cast<AttentionLike>(op.getOperation());
-  AttentionRoles roles = rolesOf(like);
+  AttentionRoles roles = rolesOf(cast<AttentionLike>(op.getOperation()));
   if (getElementTypeOrSelf(op.getKey()) != getElementTypeOrSelf(op.getQuery()))
     return "mma.sync takes keys and values of the query's type alone";
   if (std::string why = whyNotLayout(op, roles); !why.empty())
     return why;
-  if (MaskAttr mask = op.getMaskAttr())
-    if (isSparse(mask, roles.key[0]) || disjointMasks(mask).size() != 1)
+  if (std::optional<MaskAttr> mask = op.getMask())
+    if (isSparse(*mask, roles.key[0]) || disjointMasks(*mask).size() != 1)
       return "the keys of its mask lie apart";
-  DecodeShape shape = shapeOf(op, roles);
-  if (!plan(shape, gpu))
-    return (Twine("rows of ") + Twine(shape.depth) + " and " +
-            Twine(shape.width) +
-            " columns are too wide for the registers of a warp or the shared "
-            "memory of " +
-            gpu.chip)
-        .str();
   return "";
 }
 
-DecodeShape einhead::tensorcores::planWarpKernel(AttentionOp op,
-                                                 const GPUInfo &gpu) {
+std::optional<DecodeShape>
+einhead::tensorcores::planTensorCores(AttentionOp op, const GPUInfo &gpu,
+                                      std::string &why) {
+  if (gpu.chip == "sm_90a") {
+    why = whyNotDecodeKernel(op);
+    return why.empty() ? std::optional(planDecodeKernel(op)) : std::nullopt;
+  }
+  why = whyNotWarpKernel(op);
+  if (!why.empty())
+    return std::nullopt;
   DecodeShape shape =
       shapeOf(op, rolesOf(cast<AttentionLike>(op.getOperation())));
-  plan(shape, gpu);
-  return shape;
+  if (plan(shape, gpu, hasFewKeys(op)))
+    return shape;
+  why = (Twine("rows of ") + Twine(shape.depth) + " and " + Twine(shape.width) +
+         " columns are too wide for the registers of a warp or the shared "
+         "memory of " +
+         gpu.chip)
+            .str();
+  return std::nullopt;
 }

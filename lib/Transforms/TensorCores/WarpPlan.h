@@ -13,12 +13,11 @@
 
 namespace einhead::tensorcores {
 
-/// Why the kernel of warps (WarpDecode.h) does not take this attention, on
-/// tensors or buffers; "" if it does.
-std::string whyNotWarpKernel(attn::AttentionOp op, const GPUInfo &gpu);
-
-/// Sizes for an attention that it takes.
-hopper::DecodeShape planWarpKernel(attn::AttentionOp op, const GPUInfo &gpu);
+/// Sizes of the kernel of tensor cores that computes this attention, on tensors
+/// or buffers: that of warpgroups where the chip has wgmma, that of warps
+/// (WarpDecode.h) on others.  Nothing, and why, if there is none.
+std::optional<hopper::DecodeShape>
+planTensorCores(attn::AttentionOp op, const GPUInfo &gpu, std::string &why);
 
 } // namespace einhead::tensorcores
 

@@ -10,11 +10,12 @@
 /// and keeps to what a GPU promises and to nothing more.  A warp's threads go
 /// together.  Between two barriers each warp runs to the end before the next
 /// one starts, the first to the last in every other block and the last to the
-/// first in the others.  The blocks of a cooperative launch take turns where one
-/// reads what another may write (ld.acquire).  Shared memory is NaN at first.  What cp.async copies
-/// is NaN from its start to its wait, which reads memory.  So a barrier or a
-/// wait that is missing gives wrong numbers, and an access past all memory of
-/// the device is an error.  Left out: TMA, wgmma and mbarriers.
+/// first in the others.  The blocks of a cooperative launch take turns where
+/// one reads what another may write (ld.acquire).  Shared memory is NaN at
+/// first.  What cp.async copies is NaN from its start to its wait, which reads
+/// memory.  So a barrier or a wait that is missing gives wrong numbers, and an
+/// access past all memory of the device is an error.  Left out: TMA, wgmma and
+/// mbarriers.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef EINHEAD_TEST_RUNTIME_FAKECUDA_PTX_H

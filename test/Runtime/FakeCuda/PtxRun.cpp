@@ -551,8 +551,8 @@ void einhead::fake::ptx::run(const Kernel &kernel, const LaunchSize &size,
     throw std::runtime_error(kernel.error);
   unsigned at[3];
   std::vector<std::unique_ptr<Block>> blocks;
-  std::vector<std::array<unsigned, 3>> numbers(
-      size_t(size.grid[0]) * size.grid[1] * size.grid[2]);
+  std::vector<std::array<unsigned, 3>> numbers(size_t(size.grid[0]) *
+                                               size.grid[1] * size.grid[2]);
   size_t count = 0;
   for (at[2] = 0; at[2] < size.grid[2]; ++at[2])
     for (at[1] = 0; at[1] < size.grid[1]; ++at[1])
