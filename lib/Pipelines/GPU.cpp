@@ -33,7 +33,12 @@ static void addTiled(OpPassManager &pm) {
 static void addKernels(OpPassManager &pm, llvm::StringRef chip) {
   addLinalg(pm);
   addBufferization(pm, /*ownFills=*/true);
-  pm.addPass(createAttnToGPUPass());
+  std::unique_ptr<Pass> attention = createAttnToGPUPass();
+  // The name of a chip is one word: nothing in it can fail to be read.
+  (void)attention->initializeOptions(
+      ("chip=" + chip).str(),
+      [](const llvm::Twine &) { return llvm::failure(); });
+  pm.addPass(std::move(attention));
   pm.addPass(createContractionsToGPUPass(chip));
   pm.addNestedPass<func::FuncOp>(createForallToGPUPass());
   pm.addNestedPass<func::FuncOp>(createLinalgToGPUPass());

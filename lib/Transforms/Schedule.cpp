@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Hopper/DecodePlan.h"
+#include "TensorCores/WarpPlan.h"
 #include "TileBuilder.h"
 #include "einhead/Analysis/MaskReport.h"
 #include "einhead/Analysis/Remark.h"
@@ -278,30 +278,41 @@ struct SchedulePass final : einhead::impl::SchedulePassBase<SchedulePass> {
                      (schedule.getPacked() ? " of packed tiles" : "") + origin);
   }
 
-  /// One kernel of tensor cores, where the chip has them and the kernel takes
-  /// the attention.
+  /// One kernel of tensor cores, where a kernel takes the attention.
   bool takeTensorCores(AttentionOp op) {
-    std::string why = chip == "sm_90a" ? hopper::whyNotDecodeKernel(op)
-                                       : chip + " has no wgmma (sm_90a has)";
-    if (!why.empty()) {
-      remarkMissed(op.getLoc(), "attn-schedule", "NoTensorCores",
-                   "no tensor cores: " + why);
+    llvm::Expected<GPUInfo> gpu = GPUInfo::get(chip);
+    if (!gpu) {
+      llvm::consumeError(gpu.takeError()); // who writes the code says it
       return false;
     }
-    hopper::DecodeShape shape = hopper::planDecodeKernel(op);
+    std::string why;
+    if (auto shape = tensorcores::planTensorCores(op, *gpu, why)) {
+      setTensorCores(op, *shape);
+      return true;
+    }
+    remarkMissed(op.getLoc(), "attn-schedule", "NoTensorCores",
+                 "no tensor cores: " + why);
+    return false;
+  }
+
+  void setTensorCores(AttentionOp op, const hopper::DecodeShape &shape) {
     op.setScheduleAttr(ScheduleAttr::get(
         op.getContext(), /*chunk=*/shape.keyTile, shape.keyTile, shape.rows,
         /*lanes=*/32, /*prefetch=*/shape.stages * shape.keyTile,
         Products::WGMMA, /*packed=*/false));
-    remarkPassed(op.getLoc(), "attn-schedule", "Scheduled",
-                 "one kernel of wgmma (" + chip.getValue() + "), tiles of " +
-                     llvm::Twine(shape.keyTile) + " keys by " +
-                     llvm::Twine(shape.rows) + " rows padded to " +
-                     llvm::Twine(shape.paddedRows()) + ", " +
-                     llvm::Twine(shape.stages) + " stages, " +
-                     llvm::Twine(shape.groups) + " warpgroups, " +
-                     llvm::Twine(shape.blocksPerSM) + " blocks on an SM");
-    return true;
+    std::string groups = (llvm::Twine(shape.groups) + " warpgroups, ").str();
+    if (shape.warps)
+      groups = (llvm::Twine(shape.groups) + " groups of keys, " +
+                llvm::Twine(shape.warps->rowWarps) + " warps of rows, ")
+                   .str();
+    remarkPassed(
+        op.getLoc(), "attn-schedule", "Scheduled",
+        llvm::Twine("one kernel of ") + (shape.warps ? "mma.sync" : "wgmma") +
+            " (" + chip.getValue() + "), tiles of " +
+            llvm::Twine(shape.keyTile) + " keys by " + llvm::Twine(shape.rows) +
+            " rows padded to " + llvm::Twine(shape.paddedRows()) + ", " +
+            llvm::Twine(shape.stages) + " stages, " + groups +
+            llvm::Twine(shape.blocksPerSM) + " blocks on an SM");
   }
 
   /// Takes the schedule of the file; what the remark says of it, or "".

@@ -68,6 +68,13 @@ static bool mayRoundWeights(ValueRange operands) {
   });
 }
 
+/// Whether tensor cores of a GPU may round weights to f16.
+static bool isHalf(ValueRange operands) {
+  return llvm::all_of(operands, [](Value operand) {
+    return storageOf(operand.getType()) == reference::Type::F16;
+  });
+}
+
 /// The weights that meet bf16 values may be rounded before they do.
 static void roundWeights(attn::EinsumOp einsum, std::vector<Tensor> &operands) {
   double unit = reference::unitRoundoff(reference::Type::BF16);
@@ -190,6 +197,9 @@ static reference::AttentionOptions optionsOf(State &state,
   if (mayRoundWeights(
           {attention.getQuery(), attention.getKey(), attention.getValue()}))
     options.weights = reference::Type::BF16;
+  else if (isHalf({attention.getQuery(), attention.getKey(),
+                   attention.getValue()}))
+    options.weights = reference::Type::F16;
   options.independentErrors =
       state.options.errors == OracleOptions::Errors::Independent;
   options.keysPerBlock = state.options.keysPerBlock;

@@ -69,6 +69,8 @@ public:
 protected:
   // The whole (DecodeKernel.cpp).
   void setUp();
+  void findPlace();
+  void takeRun();
   void setRegisters(int64_t count, mlir::NVVM::SetMaxRegisterAction action);
   mlir::Value fullBarrier(mlir::Value stage, bool ofValue);
   mlir::Value emptyBarrier(mlir::Value stage, bool ofValue);
@@ -261,6 +263,11 @@ void runSplitEmitter(mlir::OpBuilder &builder, mlir::Location loc,
                      const DecodeShape &shape,
                      const DecodeParameters &parameters,
                      mlir::Value sharedBase);
+
+/// The body of a kernel of warps (TensorCores/WarpDecode.cpp).
+void runWarpEmitter(mlir::OpBuilder &builder, mlir::Location loc,
+                    const DecodeShape &shape,
+                    const DecodeParameters &parameters, mlir::Value sharedBase);
 
 } // namespace einhead::hopper
 

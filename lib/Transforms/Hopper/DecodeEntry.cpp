@@ -66,10 +66,20 @@ void Launcher::buildKernel(StringRef name) {
   Block *body = &function.getBody().front();
   KernelBuilder kernel(b, b.getLoc());
   DecodeParameters p;
-  p.keyMap = body->getArgument(keyMap);
-  p.valueMap = body->getArgument(valueMap);
-  p.keyLetters = keyLetters;
-  p.valueLetters = valueLetters;
+  if (shape.warps) {
+    p.key = addressed(kernel, body, key);
+    p.aligned = given(kernel, body, aligned, 32);
+    p.keyStride = given(kernel, body, keyStride, 64);
+    if (!shape.valueInKey) {
+      p.value = addressed(kernel, body, value);
+      p.valueStride = given(kernel, body, valueStride, 64);
+    }
+  } else {
+    p.keyMap = body->getArgument(keyMap);
+    p.valueMap = body->getArgument(valueMap);
+    p.keyLetters = keyLetters;
+    p.valueLetters = valueLetters;
+  }
   p.query = addressed(kernel, body, query);
   p.output = addressed(kernel, body, output);
   if (op.getLse())

@@ -212,7 +212,7 @@ void DecodeEmitter::joinGroups(const Item &item) {
 void DecodeEmitter::mergeShare(const Item &item,
                                const Contributors &contributors, Value share) {
   int64_t rows = shape.rows, width = shape.width;
-  int64_t threads = shape.consumers(), scratch = shape.queryOffset();
+  int64_t threads = shape.consumers(), scratch = shape.outputOffset();
   auto four = VectorType::get({step}, b.getF32Type());
   Type f32Type = b.getF32Type();
   int64_t elements = rows * width / step;

@@ -25,6 +25,13 @@ int64_t DecodeShape::fullOffset() const {
          llvm::alignTo(std::max({products, joined, merged}), 16);
 }
 
+int64_t DecodeShape::warpBytes() const {
+  int64_t streamed = queryOffset() + paddedRows() * pitch(depth);
+  int64_t joined = groups * rows * (width + 2) * 4;
+  int64_t merged = consumers() * 6 * 4;
+  return llvm::alignTo(std::max({streamed, joined, merged}), 16);
+}
+
 void einhead::hopper::buildDecodeKernel(OpBuilder &builder, Location loc,
                                         const DecodeShape &shape,
                                         const DecodeParameters &parameters,
@@ -33,6 +40,8 @@ void einhead::hopper::buildDecodeKernel(OpBuilder &builder, Location loc,
     return runWideEmitter(builder, loc, shape, parameters, sharedBase);
   if (shape.split)
     return runSplitEmitter(builder, loc, shape, parameters, sharedBase);
+  if (shape.warps)
+    return runWarpEmitter(builder, loc, shape, parameters, sharedBase);
   DecodeEmitter emitter(builder, loc, shape, parameters);
   emitter.sharedBase = sharedBase;
   emitter.run();
@@ -65,6 +74,16 @@ void DecodeEmitter::setRegisters(int64_t count,
 
 void DecodeEmitter::setUp() {
   setUpDescriptors();
+  findPlace();
+  Value blocksOfCluster = NVVM::ClusterDim::create(b, b.getI32Type());
+  isCluster = isLess(i32(1), blocksOfCluster);
+  ifThen(isEqual(thread, 0), [&] { initBarriers(); });
+  NVVM::FenceMbarrierInitOp::create(b);
+  takeRun();
+}
+
+/// The thread's place in its block, and the block's in its team.
+void DecodeEmitter::findPlace() {
   thread = NVVM::ThreadIdXOp::create(b, b.getI32Type());
   warp = div(thread, 32);
   lane = rem(thread, 32);
@@ -74,10 +93,10 @@ void DecodeEmitter::setUp() {
   rank = rem(block, shape.rowBlocks());
   teamCount = div(blockCount, shape.rowBlocks());
   firstRow = mul(rank, shape.rows);
-  Value blocksOfCluster = NVVM::ClusterDim::create(b, b.getI32Type());
-  isCluster = isLess(i32(1), blocksOfCluster);
-  ifThen(isEqual(thread, 0), [&] { initBarriers(); });
-  NVVM::FenceMbarrierInitOp::create(b);
+}
+
+/// What this block computes; all its threads meet here.
+void DecodeEmitter::takeRun() {
   if (p.lengths)
     ifThen(andOf(isLess(p.parts, i32(0)), isEqual(warp, 0)),
            [&] { findRun(); });

@@ -32,6 +32,14 @@
 
 namespace einhead::hopper {
 
+/// How warps compute by mma.sync (TensorCores/WarpDecode.h).
+struct WarpShape {
+  /// Warps that have the same keys, each with rows of its own; a group.
+  int64_t rowWarps = 1;
+  int64_t rowTiles = 1;      ///< of 16 rows, of a warp
+  bool keepsQueries = false; ///< in registers, from tile to tile
+};
+
 /// What a kernel is generated for.
 struct DecodeShape {
   int64_t totalRows;    ///< query rows that share K and V
@@ -57,11 +65,16 @@ struct DecodeShape {
   bool wide = false;
   /// Two groups compute weights and a third one outputs (DecodeSplit.cpp).
   bool split = false;
+  /// Without wgmma: the groups are groups of warps, and split a tile's keys.
+  std::optional<WarpShape> warps;
 
   /// Blocks of rows, each of which a thread block of its own computes, from the
   /// same tiles at the same time.
   int64_t rowBlocks() const { return llvm::divideCeil(totalRows, rows); }
-  int64_t paddedRows() const { return llvm::alignTo(rows, wide ? 64 : 8); }
+  int64_t paddedRows() const {
+    return warps ? warps->rowWarps * warps->rowTiles * 16
+                 : llvm::alignTo(rows, wide ? 64 : 8);
+  }
   /// A TMA box has rows of 128 bytes.
   int64_t boxColumns() const { return byteKeys ? 128 : 64; }
   int64_t depthBoxes() const { return llvm::divideCeil(depth, boxColumns()); }
@@ -69,13 +82,19 @@ struct DecodeShape {
   /// Queries have boxes of 64 columns; a wgmma computes 64 columns of outputs.
   int64_t queryBoxes() const { return llvm::divideCeil(depth, 64); }
   int64_t outputBlocks() const { return llvm::divideCeil(width, 64); }
-  int64_t roundKeys() const { return keyBlocks * 64; }
-  int64_t consumers() const { return groups * 128; }
+  int64_t roundKeys() const {
+    return warps ? keyTile / groups : keyBlocks * 64;
+  }
+  int64_t consumers() const {
+    return groups * (warps ? warps->rowWarps * 32 : 128);
+  }
   int64_t weightGroups() const { return split ? 2 : groups; }
   int64_t outputGroups() const { return split ? 1 : groups; }
   /// The producer is one thread.  Where there are several groups, its warp has
   /// the company of three: registers move between whole warpgroups alone.
-  int64_t threads() const { return consumers() + (groups > 1 ? 128 : 32); }
+  int64_t threads() const {
+    return warps ? consumers() : consumers() + (groups > 1 ? 128 : 32);
+  }
 
   /// Registers of a consumer's thread, where so many groups share an SM with a
   /// producer that keeps few.
@@ -87,10 +106,16 @@ struct DecodeShape {
   int64_t stageKeys() const { return wide ? 64 : keyTile; }
 
   // Shared memory, in bytes from its start.
-  int64_t keyBytes() const { return stageKeys() * depthBoxes() * 128; }
-  int64_t valueBytes() const {
-    return valueInKey ? 0 : stageKeys() * widthBoxes() * 128;
+  int64_t keyBytes() const {
+    return stageKeys() * (warps ? pitch(depth) : depthBoxes() * 128);
   }
+  int64_t valueBytes() const {
+    int64_t row = warps ? pitch(width) : widthBoxes() * 128;
+    return valueInKey ? 0 : stageKeys() * row;
+  }
+  /// From row to row, where warps read 8 rows of 16 bytes at once: an odd
+  /// number of 16 bytes, so that these are in different banks.
+  static int64_t pitch(int64_t columns) { return (columns / 8 | 1) * 16; }
   int64_t stageBytes() const { return keyBytes() + valueBytes(); }
   int64_t queryOffset() const { return stages * stageBytes(); }
   int64_t weightOffset() const {
@@ -100,12 +125,14 @@ struct DecodeShape {
   /// are no value's.
   bool weightsInRing() const { return wide && depthBoxes() > widthBoxes(); }
   /// Where outputs are joined, over the queries and weights.
-  int64_t outputOffset() const { return queryOffset(); }
+  int64_t outputOffset() const { return warps ? 0 : queryOffset(); }
   /// Behind the outputs, the groups' maxima and sums.
   int64_t statesOffset() const {
     return outputOffset() + outputGroups() * rows * width * 4;
   }
   int64_t fullOffset() const;
+  /// The ring and the queries of warps, or the states that they join there.
+  int64_t warpBytes() const;
   int64_t barriersPerStage() const { return wide ? 3 : valueInKey ? 1 : 2; }
   int64_t emptyOffset() const {
     return fullOffset() + stages * barriersPerStage() * 8;
@@ -114,6 +141,8 @@ struct DecodeShape {
     return emptyOffset() + stages * barriersPerStage() * 8;
   }
   int64_t reductionOffset() const {
+    if (warps)
+      return warpBytes();
     int64_t notes = wide ? 4 * paddedRows() + 8 : groups * paddedRows();
     return maximaOffset() + notes * 4;
   }
@@ -140,6 +169,8 @@ struct DecodeShape {
   /// Units of scales: each group's, then a number of each of its warps.
   int64_t unitsOffset() const { return scalesOffset() + stages * scaleBytes(); }
   int64_t sharedBytes() const {
+    if (warps)
+      return warpBytes() + 32; // what is found about runs
     return unitsOffset() + (valueScaled ? groups * 20 : 0);
   }
   /// A block leaves the states of at most two units that it does not compute
@@ -174,6 +205,12 @@ struct DecodeParameters {
   mlir::Value keyMap, valueMap; ///< tensor maps: column, key, batch letters
   /// Of each dimension of a tensor map from the third on, the batch letter.
   llvm::SmallVector<int64_t> keyLetters, valueLetters;
+  /// Without tensor maps: K and V by rows; strides i64, in elements.
+  Addressed key, value;
+  mlir::Value keyStride, valueStride; ///< from key to key
+  /// Bits: whether all rows of K, V and the query begin at multiples of 16
+  /// bytes.
+  mlir::Value aligned;
   Addressed query, output, lse;
   Addressed keyScale, valueScale; ///< the one row stride is the keys'
   mlir::Value partials, counters; ///< pointers to f32 and i32

@@ -50,8 +50,7 @@ Strided Launcher::strided(Value memref, StringRef term) {
   return result;
 }
 
-/// A scale for each key and batch index.
-Strided Launcher::scales(Value memref, StringRef term) {
+Strided Launcher::stridedKeys(Value memref, StringRef term, Number &stride) {
   Strided result;
   result.base = parameter(einhead::pointerTo(b, memref));
   auto metadata = memref::ExtractStridedMetadataOp::create(b, memref);
@@ -59,9 +58,17 @@ Strided Launcher::scales(Value memref, StringRef term) {
   for (char letter : roles.batch) {
     size_t place = term.find(letter);
     result.batch.push_back(
-        place == StringRef::npos ? Number{0} : number(strides[place], 64));
+        place == StringRef::npos ? Number{0, 0} : number(strides[place], 64));
   }
-  result.row.push_back(number(strides[term.find(roles.key[0])], 64));
+  stride = number(strides[term.find(roles.key[0])], 64);
+  return result;
+}
+
+/// A scale for each key and batch index.
+Strided Launcher::scales(Value memref, StringRef term) {
+  Number stride;
+  Strided result = stridedKeys(memref, term, stride);
+  result.row.push_back(stride);
   return result;
 }
 
@@ -134,6 +141,40 @@ void Launcher::launch(StringRef name) {
                             gpu::KernelDim3{cluster, one, one});
 }
 
+/// Whether its rows begin at multiples of 16 bytes.
+Value Launcher::isAligned(Value memref) {
+  auto metadata = memref::ExtractStridedMetadataOp::create(b, memref);
+  Value bits = einhead::addressOf(b, memref);
+  SmallVector<OpFoldResult> strides = metadata.getConstifiedMixedStrides();
+  for (OpFoldResult stride : ArrayRef(strides).drop_back()) {
+    Value bytes =
+        times(getValueOrCreateConstantIndexOp(b, b.getLoc(), stride), 2);
+    bits = b.createOrFold<arith::OrIOp>(bits, bytes);
+  }
+  bits = b.createOrFold<arith::AndIOp>(bits, index(15));
+  return compare(arith::CmpIPredicate::eq, bits, index(0));
+}
+
+/// Where K and V are.
+void Launcher::passKeys() {
+  if (shape.warps) {
+    key = stridedKeys(op.getKey(), roles.keyTerm, keyStride);
+    if (!shape.valueInKey)
+      value = stridedKeys(op.getValue(), roles.valueTerm, valueStride);
+    Value bits = index(0);
+    for (auto [i, memref] :
+         llvm::enumerate(ValueRange{op.getKey(), op.getValue(), op.getQuery()}))
+      bits = b.createOrFold<arith::AddIOp>(
+          bits, select(isAligned(memref), index(1 << i), index(0)));
+    aligned = number(bits, 32);
+    return;
+  }
+  keyMap = tensorMap(op.getKey(), roles.keyTerm, roles.depth[0], keyLetters);
+  if (!shape.valueInKey)
+    valueMap =
+        tensorMap(op.getValue(), roles.valueTerm, roles.value[0], valueLetters);
+}
+
 void Launcher::run(StringRef name) {
   kernelName = name;
   b.setInsertionPoint(op);
@@ -145,10 +186,7 @@ void Launcher::run(StringRef name) {
   } else if (valid) {
     lengths = parameter(einhead::pointerTo(b, valid));
   }
-  keyMap = tensorMap(op.getKey(), roles.keyTerm, roles.depth[0], keyLetters);
-  if (!shape.valueInKey)
-    valueMap =
-        tensorMap(op.getValue(), roles.valueTerm, roles.value[0], valueLetters);
+  passKeys();
   query = strided(op.getQuery(), roles.queryTerm);
   output = strided(op.getOutput(), roles.outputTerm);
   if (op.getLse())

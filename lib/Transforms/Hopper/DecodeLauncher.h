@@ -33,11 +33,10 @@ struct Strided {
 class Launcher {
 public:
   Launcher(mlir::OpBuilder &builder, attn::AttentionOp op,
-           mlir::gpu::GPUModuleOp kernels)
+           mlir::gpu::GPUModuleOp kernels, const DecodeShape &shape)
       : b(op.getLoc(), builder), op(op),
         like(llvm::cast<attn::AttentionLike>(op.getOperation())),
-        roles(attn::rolesOf(like)), shape(planDecodeKernel(op)),
-        kernels(kernels) {}
+        roles(attn::rolesOf(like)), shape(shape), kernels(kernels) {}
 
   void run(llvm::StringRef name);
 
@@ -57,8 +56,12 @@ private:
   Strided strided(mlir::Value memref, llvm::StringRef term);
   Strided scales(mlir::Value memref, llvm::StringRef term);
   mlir::Value array(llvm::ArrayRef<mlir::Value> values);
+  void passKeys();
+  mlir::Value isAligned(mlir::Value memref);
   size_t tensorMap(mlir::Value memref, llvm::StringRef term, char column,
                    llvm::SmallVectorImpl<int64_t> &letters);
+  /// K or V without a tensor map; the stride from key to key.
+  Strided stridedKeys(mlir::Value memref, llvm::StringRef term, Number &stride);
   void measureMask();
   mlir::Value times(mlir::Value x, int64_t factor);
   mlir::Value compare(mlir::arith::CmpIPredicate how, mlir::Value x,
@@ -93,7 +96,8 @@ private:
   size_t keyMap = 0, valueMap = 0, partials = 0, counters = 0;
   std::optional<size_t> lengths;
   llvm::SmallVector<int64_t> keyLetters, valueLetters;
-  Strided query, output, lse, keyScale, valueScale;
+  Strided key, value, query, output, lse, keyScale, valueScale;
+  Number keyStride, valueStride, aligned;
   llvm::SmallVector<Number> extents;
   Number keys, parts, units, unitsEach;
   Number maskBegin, fullBegin, fullEnd;

@@ -162,7 +162,8 @@ static bool isWide(const DecodeShape &shape) {
 }
 
 /// What there is to compute.
-static DecodeShape shapeOf(AttentionOp op, const AttentionRoles &roles) {
+DecodeShape einhead::hopper::shapeOf(AttentionOp op,
+                                     const AttentionRoles &roles) {
   auto like = cast<AttentionLike>(op.getOperation());
   DecodeShape shape;
   shape.totalRows = 1;

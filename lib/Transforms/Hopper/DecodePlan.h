@@ -17,6 +17,9 @@ namespace einhead::hopper {
 /// does.
 std::string whyNotDecodeKernel(attn::AttentionOp op);
 
+/// What it computes, without sizes.
+DecodeShape shapeOf(attn::AttentionOp op, const attn::AttentionRoles &roles);
+
 /// Sizes for an attention that it takes.
 DecodeShape planDecodeKernel(attn::AttentionOp op);
 

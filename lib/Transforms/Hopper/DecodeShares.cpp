@@ -19,6 +19,8 @@ using namespace einhead::hopper;
 /// GPU with clusters has room for eight blocks in one.
 int64_t Launcher::clusterTeams() const {
   constexpr int64_t mostClusterBlocks = 8;
+  if (shape.warps) // for chips of before clusters
+    return 1;
   int64_t teams = mostClusterBlocks / shape.rowBlocks();
   return shape.stateFitsRing() ? std::max<int64_t>(teams, 1) : 1;
 }

@@ -323,7 +323,65 @@ void KernelBuilder::fenceAsync() {
 }
 
 //===----------------------------------------------------------------------===//
-// Tensor cores
+// Tensor cores, by warps
+//===----------------------------------------------------------------------===//
+
+static Values fieldsOf(ImplicitLocOpBuilder &b, Value value, int64_t count) {
+  Values fields;
+  for (int64_t i = 0; i < count; ++i)
+    fields.push_back(LLVM::ExtractValueOp::create(b, value, i));
+  return fields;
+}
+
+Values KernelBuilder::loadMatrices(Value offset, int64_t count, bool isTurned) {
+  Type result = b.getI32Type();
+  if (count > 1)
+    result = LLVM::LLVMStructType::getLiteral(
+        b.getContext(), SmallVector<Type>(count, b.getI32Type()));
+  auto shape = NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8);
+  Value loaded = NVVM::LdMatrixOp::create(
+      b, b.getLoc(), result, shared(offset), static_cast<uint32_t>(count),
+      isTurned ? NVVM::MMALayout::col : NVVM::MMALayout::row, shape,
+      NVVM::LdStMatrixEltType::B16);
+  return count > 1 ? fieldsOf(b, loaded, count) : Values{loaded};
+}
+
+Values KernelBuilder::multiplyAdd(Type element, ValueRange x, ValueRange y,
+                                  ValueRange sums) {
+  Type four = LLVM::LLVMStructType::getLiteral(
+      b.getContext(), SmallVector<Type>(4, b.getF32Type()));
+  bool isBF16 = element.isBF16();
+  auto typed = [&](ValueRange bits) {
+    Values values;
+    for (Value each : bits)
+      values.push_back(
+          isBF16 ? each
+                 : Value(LLVM::BitcastOp::create(
+                       b, VectorType::get({2}, b.getF16Type()), each)));
+    return values;
+  };
+  NVVM::MMATypes type = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
+  Value done = NVVM::MmaOp::create(
+      b, four, typed(x), typed(y), sums, ArrayRef<int64_t>{16, 8, 16},
+      std::nullopt, std::nullopt, std::array<NVVM::MMATypes, 2>{type, type},
+      std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row,
+                                     NVVM::MMALayout::col});
+  return fieldsOf(b, done, 4);
+}
+
+void KernelBuilder::copyAsync(Value offset, Value from, Value given) {
+  NVVM::CpAsyncOp::create(b, shared(offset), from, 16,
+                          NVVM::LoadCacheModifierKind::CG, given);
+}
+
+void KernelBuilder::copyCommit() { NVVM::CpAsyncCommitGroupOp::create(b); }
+
+void KernelBuilder::copyWait(int64_t pending) {
+  NVVM::CpAsyncWaitGroupOp::create(b, static_cast<uint32_t>(pending));
+}
+
+//===----------------------------------------------------------------------===//
+// Tensor cores, by warpgroups
 //===----------------------------------------------------------------------===//
 
 // PTX ISA, "Matrix descriptor": bits 0-13 the address / 16, 16-29 the leading

@@ -123,7 +123,22 @@ public:
   /// What was stored to shared memory is seen by tensor cores and TMA.
   void fenceAsync();
 
-  // Tensor cores.
+  // Tensor cores, by warps.
+  /// Matrices of 8 by 8 elements of 16 bits; the row r of matrix m lies where
+  /// lane 8 m + r says.
+  Values loadMatrices(mlir::Value offset, int64_t count, bool isTurned);
+  /// m16n8k16: four sums of each lane, of bf16 or f16.
+  Values multiplyAdd(mlir::Type element, mlir::ValueRange x, mlir::ValueRange y,
+                     mlir::ValueRange sums);
+  /// 16 bytes of global memory to shared memory, without waiting; `given` of
+  /// them, if it is said, and 0 for the rest.
+  void copyAsync(mlir::Value offset, mlir::Value from,
+                 mlir::Value given = nullptr);
+  void copyCommit();
+  /// Until no more than `pending` of the thread's committed groups are missing.
+  void copyWait(int64_t pending);
+
+  // Tensor cores, by warpgroups.
   /// Before the first of them.
   void setUpDescriptors();
   /// The descriptor of a matrix in rows of 128 bytes, swizzled by 128.  Where

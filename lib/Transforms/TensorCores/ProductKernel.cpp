@@ -67,7 +67,7 @@ Values ProductEmitter::multiply(Value begin, Value end) {
   for (int64_t i = 0; i < ahead; ++i) {
     Value step = add(begin, i);
     ifThen(isLess(step, end), [&] { loadStage(step, i32(i * bytes)); });
-    NVVM::CpAsyncCommitGroupOp::create(b);
+    copyCommit();
   }
   Values carried(sumsEach(), f32(0));
   carried.push_back(i32(0));             // the stage that is multiplied
@@ -78,14 +78,14 @@ Values ProductEmitter::multiply(Value begin, Value end) {
   };
   Values done =
       loop(begin, end, i32(1), carried, [&](Value step, ValueRange now) {
-        NVVM::CpAsyncWaitGroupOp::create(b, ahead - 1);
+        copyWait(ahead - 1);
         // All pieces of this step are there, and nobody reads the stage that
         // is filled next.
         barrier(i32(0), tile.threads());
         Value reads = now[sumsEach()], fills = now[sumsEach() + 1];
         Value later = add(step, ahead);
         ifThen(isLess(later, end), [&] { loadStage(later, fills); });
-        NVVM::CpAsyncCommitGroupOp::create(b);
+        copyCommit();
         Values sums = multiplyStage(reads, now.take_front(sumsEach()));
         sums.push_back(next(reads));
         sums.push_back(next(fills));
@@ -129,45 +129,7 @@ Values ProductEmitter::loadFragment(const Source &source, Value stage,
   // Rows of 64 sums: the pieces are turned, so that the next is no sum away.
   Value from = isTurned ? add(place, step * instructionSums * source.lines * 2)
                         : xorOf(place, i32(step * instructionSums * 2));
-  Type i32Type = b.getI32Type();
-  Type four = LLVM::LLVMStructType::getLiteral(b.getContext(),
-                                               SmallVector<Type>(4, i32Type));
-  auto shape = NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8);
-  Value loaded = NVVM::LdMatrixOp::create(
-      b, b.getLoc(), four, shared(add(stage, from)), 4,
-      isTurned ? NVVM::MMALayout::col : NVVM::MMALayout::row, shape,
-      NVVM::LdStMatrixEltType::B16);
-  Values parts;
-  for (int64_t i = 0; i < 4; ++i)
-    parts.push_back(LLVM::ExtractValueOp::create(b, loaded, i));
-  return parts;
-}
-
-Values ProductEmitter::multiplyAdd(ValueRange x, ValueRange y,
-                                   ValueRange sums) {
-  Type f32Type = b.getF32Type();
-  Type four = LLVM::LLVMStructType::getLiteral(b.getContext(),
-                                               SmallVector<Type>(4, f32Type));
-  bool isBF16 = product.element().isBF16();
-  auto typed = [&](ValueRange bits) {
-    Values values;
-    for (Value each : bits)
-      values.push_back(
-          isBF16 ? each
-                 : Value(LLVM::BitcastOp::create(
-                       b, VectorType::get({2}, b.getF16Type()), each)));
-    return values;
-  };
-  NVVM::MMATypes type = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
-  Value done = NVVM::MmaOp::create(
-      b, four, typed(x), typed(y), sums, ArrayRef<int64_t>{16, 8, 16},
-      std::nullopt, std::nullopt, std::array<NVVM::MMATypes, 2>{type, type},
-      std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row,
-                                     NVVM::MMALayout::col});
-  Values parts;
-  for (int64_t i = 0; i < 4; ++i)
-    parts.push_back(LLVM::ExtractValueOp::create(b, done, i));
-  return parts;
+  return loadMatrices(add(stage, from), 4, isTurned);
 }
 
 Values ProductEmitter::multiplyStage(Value stage, ValueRange sums) {
@@ -182,7 +144,8 @@ Values ProductEmitter::multiplyStage(Value stage, ValueRange sums) {
       for (int64_t j = 0; j < tilesAcross(); ++j) {
         ValueRange columns = ValueRange(y[j / 2]).slice(j % 2 * 2, 2);
         int64_t at = 4 * (i * tilesAcross() + j);
-        Values four = multiplyAdd(x[i], columns, ValueRange(next).slice(at, 4));
+        Values four = multiplyAdd(product.element(), x[i], columns,
+                                  ValueRange(next).slice(at, 4));
         llvm::copy(four, next.begin() + at);
       }
   }

@@ -85,8 +85,6 @@ private:
   void prepareFragments();
   Values loadFragment(const Source &source, mlir::Value stage,
                       mlir::Value place, int64_t step);
-  Values multiplyAdd(mlir::ValueRange x, mlir::ValueRange y,
-                     mlir::ValueRange sums);
 
   // ProductEpilogue.cpp: sums to C.
   void finish(mlir::ValueRange sums);

@@ -107,9 +107,8 @@ void ProductEmitter::copyVectors(Source &source, Value firstSum, Value stage) {
           add64(source.offsets[i], offsetOf(source.memory, product.sums, sum));
       Value from =
           at(source.base, product.element(), select(isThere, offset, i64(0)));
-      NVVM::CpAsyncOp::create(b, shared(add(stage, source.places[i])), from,
-                              pieceBytes, NVVM::LoadCacheModifierKind::CG,
-                              select(isThere, i32(pieceBytes), i32(0)));
+      copyAsync(add(stage, source.places[i]), from,
+                select(isThere, i32(pieceBytes), i32(0)));
     };
     int64_t rest = chunksOf(source) - static_cast<int64_t>(i) * tile.threads();
     if (rest >= tile.threads())

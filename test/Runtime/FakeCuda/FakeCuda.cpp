@@ -149,6 +149,7 @@ Result launchText(const ptx::Kernel *kernel, const Launch &launch,
   std::memcpy(size.grid, launch.grid, sizeof(size.grid));
   std::memcpy(size.block, launch.block, sizeof(size.block));
   size.sharedBytes = launch.sharedBytes;
+  size.isCooperative = launch.isCooperative;
   return enqueue(launch.stream, [kernel, launch, size, parameters] {
     state().record.launches.push_back(launch);
     try {
@@ -271,7 +272,7 @@ Result cuDeviceGetAttribute(int *value, int attribute, DeviceNumber) {
     *value = std::stoi(compute.substr(dot + 1));
     return Success;
   case MultiprocessorCount:
-    *value = 132;
+    *value = std::stoi(setting("FAKE_CUDA_MULTIPROCESSORS", "132"));
     return Success;
   case L2CacheBytes:
     *value = 50 << 20;

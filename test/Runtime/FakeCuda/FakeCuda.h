@@ -16,6 +16,7 @@
 /// The environment says what machine it is, and what fails:
 ///   FAKE_CUDA_GPUS=2             how many GPUs (1)
 ///   FAKE_CUDA_RESIDENT=132       blocks that run at once
+///   FAKE_CUDA_MULTIPROCESSORS=3  of each (132)
 ///   FAKE_CUDA_COMPUTE=9.0        their compute capability
 ///   FAKE_CUDA_TOTAL=8589934592   the memory that it claims to have
 ///   FAKE_CUDA_MEMORY=4096        bytes that can be allocated

@@ -10,10 +10,12 @@
 /// and keeps to what a GPU promises and to nothing more.  A warp's threads go
 /// together.  Between two barriers each warp runs to the end before the next
 /// one starts, the first to the last in every other block and the last to the
-/// first in the others.  Shared memory is NaN at first.  What cp.async copies
-/// is NaN from its start to its wait, which reads memory.  So a barrier or a
-/// wait that is missing gives wrong numbers, and an access past all memory of
-/// the device is an error.  Left out: TMA, wgmma and mbarriers.
+/// first in the others.  The blocks of a cooperative launch take turns where
+/// one reads what another may write (ld.acquire).  Shared memory is NaN at
+/// first.  What cp.async copies is NaN from its start to its wait, which reads
+/// memory.  So a barrier or a wait that is missing gives wrong numbers, and an
+/// access past all memory of the device is an error.  Left out: TMA, wgmma and
+/// mbarriers.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef EINHEAD_TEST_RUNTIME_FAKECUDA_PTX_H
@@ -84,6 +86,7 @@ std::map<std::string, Kernel> parse(const std::string &text,
 struct LaunchSize {
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
   size_t sharedBytes = 0;
+  bool isCooperative = false; ///< blocks may wait for each other
 };
 
 /// Whether these bytes are memory of the device.

@@ -7,7 +7,10 @@
 #include "Ptx.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <map>
+#include <memory>
 #include <stdexcept>
 
 using namespace einhead::fake::ptx;
@@ -32,19 +35,24 @@ struct Thread {
 
 struct Warp {
   std::vector<Thread *> lanes;
-  bool waits = false; ///< at a barrier
+  bool waits = false;   ///< at a barrier
+  bool polls = false;   ///< has read what another block may write
+  uint64_t barrier = 0; ///< that it waits at
+  size_t expected = 0;  ///< threads there; 0: all
 };
 
 class Block {
 public:
   Block(const Kernel &kernel, const LaunchSize &size,
         const std::vector<char> &parameters, const IsMapped &isMapped,
-        const unsigned (&number)[3])
+        const std::array<unsigned, 3> &number)
       : kernel(kernel), size(size), parameters(parameters), isMapped(isMapped),
         number(number), shared(size.sharedBytes, '\xff') {
     makeThreads();
   }
-  void run(bool isReversed);
+  /// Runs all warps until they end or poll; whether some are left.
+  bool advance(bool isReversed);
+  unsigned column() const { return number[0]; }
 
 private:
   using Lanes = std::vector<Thread *>;
@@ -55,6 +63,8 @@ private:
   /// Whether the warp goes on.
   bool step(Warp &warp, const Instruction &i, Lanes &active);
   bool wait(Warp &warp, const Instruction &i, Lanes &active);
+  bool openBarriers();
+  void vote(const Instruction &i, Lanes &lanes);
   void doThread(const Instruction &i, Thread &t);
   bool doWarp(const Instruction &i, Warp &warp, Lanes &active);
 
@@ -83,7 +93,7 @@ private:
   const LaunchSize &size;
   const std::vector<char> &parameters;
   const IsMapped &isMapped;
-  const unsigned (&number)[3];
+  const std::array<unsigned, 3> &number;
   std::vector<char> shared;
   std::vector<Thread> threads;
   std::vector<Warp> warps;
@@ -106,17 +116,57 @@ void Block::makeThreads() {
   }
 }
 
-void Block::run(bool isReversed) {
-  auto isAlive = [](const Warp &warp) {
-    return std::any_of(warp.lanes.begin(), warp.lanes.end(),
-                       [](const Thread *t) { return !t->isDone; });
-  };
-  while (std::any_of(warps.begin(), warps.end(), isAlive)) {
-    for (size_t i = 0; i < warps.size(); ++i)
-      runWarp(warps[isReversed ? warps.size() - 1 - i : i]);
-    for (Warp &warp : warps)
-      warp.waits = false;
+static bool isAlive(const Warp &warp) {
+  return std::any_of(warp.lanes.begin(), warp.lanes.end(),
+                     [](const Thread *t) { return !t->isDone; });
+}
+
+bool Block::advance(bool isReversed) {
+  for (Warp &warp : warps)
+    warp.polls = false;
+  while (true) {
+    bool isMoving = false;
+    for (size_t i = 0; i < warps.size(); ++i) {
+      Warp &warp = warps[isReversed ? warps.size() - 1 - i : i];
+      if (!isAlive(warp) || warp.waits || warp.polls)
+        continue;
+      runWarp(warp);
+      isMoving = true;
+    }
+    if (openBarriers() || isMoving)
+      continue;
+    bool isAny = false, isPolling = false;
+    for (const Warp &warp : warps) {
+      isAny |= isAlive(warp);
+      isPolling |= warp.polls;
+    }
+    if (isAny && !isPolling)
+      throw std::runtime_error("kernel " + kernel.name +
+                               ": threads wait at barriers for ever");
+    return isAny;
   }
+}
+
+/// Lets those go on who are all at one barrier; whether there were some.
+bool Block::openBarriers() {
+  std::map<uint64_t, size_t> arrived;
+  size_t alive = 0;
+  for (const Warp &warp : warps) {
+    if (!isAlive(warp))
+      continue;
+    alive += warp.lanes.size();
+    if (warp.waits)
+      arrived[warp.barrier] += warp.lanes.size();
+  }
+  bool isAny = false;
+  for (Warp &warp : warps) {
+    size_t expected = warp.expected ? warp.expected : alive;
+    if (!warp.waits || !isAlive(warp) || arrived[warp.barrier] < expected)
+      continue;
+    warp.waits = false;
+    isAny = true;
+  }
+  return isAny;
 }
 
 /// The threads that are furthest behind go, until the warp waits or ends.
@@ -152,6 +202,8 @@ void Block::runWarp(Warp &warp) {
       continue;
     if (!active.empty() && !step(warp, i, active))
       return;
+    if (warp.polls)
+      return;
   }
 }
 
@@ -159,7 +211,7 @@ void Block::runWarp(Warp &warp) {
 /// barrier or a product first wait for the others.
 bool Block::holdTogether(Warp &warp, const Instruction &i, Lanes &active) {
   if (i.op != "bar" && i.op != "barrier" && i.op != "ldmatrix" &&
-      i.op != "mma" && i.op != "shfl")
+      i.op != "mma" && i.op != "shfl" && i.op != "vote")
     return false;
   bool isAnyElsewhere = false;
   for (Thread *t : warp.lanes)
@@ -184,8 +236,13 @@ bool Block::step(Warp &warp, const Instruction &i, Lanes &active) {
       t->isDone = true;
     return true;
   }
-  if (i.op == "bar" || i.op == "barrier")
+  if ((i.op == "bar" || i.op == "barrier") && !i.has("warp"))
     return wait(warp, i, active);
+  if (i.op == "bar") // the threads of a warp are together
+    return true;
+  // Another block is to write it: it may have its turn.
+  if (i.op == "ld" && i.has("acquire"))
+    warp.polls = true;
   if (doWarp(i, warp, active))
     return true;
   for (Thread *t : active)
@@ -202,6 +259,8 @@ bool Block::wait(Warp &warp, const Instruction &i, Lanes &active) {
   if (alive != active.size())
     fail(i, "a barrier that not all threads of a warp come to");
   warp.waits = true;
+  warp.barrier = i.operands.empty() ? 0 : value(i.operands[0], *active[0]);
+  warp.expected = i.operands.size() < 2 ? 0 : value(i.operands[1], *active[0]);
   return false;
 }
 
@@ -214,7 +273,7 @@ uint64_t Block::special(const std::string &name, const Thread &t) const {
   if (name.compare(0, 6, "%ntid.") == 0)
     return dimension(size.block);
   if (name.compare(0, 7, "%ctaid.") == 0)
-    return dimension(number);
+    return number[name.back() - 'x'];
   if (name.compare(0, 8, "%nctaid.") == 0)
     return dimension(size.grid);
   if (name == "%laneid")
@@ -423,9 +482,23 @@ void Block::shuffle(const Instruction &i, Warp &warp, Lanes &lanes) {
   }
 }
 
+void Block::vote(const Instruction &i, Lanes &lanes) {
+  bool isAny = false;
+  for (Thread *t : lanes)
+    isAny |= (value(i.operands.at(1), *t) & 1) != 0;
+  if (!i.has("any"))
+    fail(i, "this vote is not run here");
+  for (Thread *t : lanes)
+    t->registers[i.operands[0].reg] = isAny;
+}
+
 /// What the threads of a warp do together; false where it is something else.
 bool Block::doWarp(const Instruction &i, Warp &warp, Lanes &active) {
   bool isMatrix = i.op == "ldmatrix" || i.op == "mma";
+  if (i.op == "vote") {
+    vote(i, active);
+    return true;
+  }
   if (!isMatrix && i.op != "shfl")
     return false;
   if (active.size() != warpLanes && isMatrix)
@@ -477,8 +550,37 @@ void einhead::fake::ptx::run(const Kernel &kernel, const LaunchSize &size,
   if (!kernel.error.empty())
     throw std::runtime_error(kernel.error);
   unsigned at[3];
+  std::vector<std::unique_ptr<Block>> blocks;
+  std::vector<std::array<unsigned, 3>> numbers(size_t(size.grid[0]) *
+                                               size.grid[1] * size.grid[2]);
+  size_t count = 0;
   for (at[2] = 0; at[2] < size.grid[2]; ++at[2])
     for (at[1] = 0; at[1] < size.grid[1]; ++at[1])
       for (at[0] = 0; at[0] < size.grid[0]; ++at[0])
-        Block(kernel, size, parameters, isMapped, at).run(at[0] % 2 == 1);
+        numbers[count++] = {at[0], at[1], at[2]};
+  auto make = [&](const std::array<unsigned, 3> &number) {
+    return std::make_unique<Block>(kernel, size, parameters, isMapped, number);
+  };
+  if (!size.isCooperative) {
+    for (const auto &number : numbers)
+      if (make(number)->advance(number[0] % 2 == 1))
+        throw std::runtime_error("kernel " + kernel.name +
+                                 ": a block waits for another one, which need "
+                                 "not run at the same time");
+    return;
+  }
+  // All of them run, in turns.
+  for (const auto &number : numbers)
+    blocks.push_back(make(number));
+  constexpr int mostTurns = 10000;
+  for (int turn = 0; !blocks.empty(); ++turn) {
+    if (turn == mostTurns)
+      throw std::runtime_error("kernel " + kernel.name +
+                               ": blocks wait for each other for ever");
+    for (auto &block : blocks)
+      if (!block->advance(block->column() % 2 == 1))
+        block.reset();
+    blocks.erase(std::remove(blocks.begin(), blocks.end(), nullptr),
+                 blocks.end());
+  }
 }
