@@ -118,9 +118,12 @@ def lengths():
                         lengths=ALL_LENGTHS)
         yield float8(f"lengths 0 to 257, group of {heads}", *sizes,
                      lengths=ALL_LENGTHS)
+    for kind in ("bf16", "f16"):
+        yield attention(f"lengths 0 to 257, {kind}, f32 output", 258, 4, 1, 257, 128,
+                        lengths=ALL_LENGTHS, type=kind, output_type="f32")
     for heads in (16, 128):
         yield latent(heads, 258, 257, name=f"lengths 0 to 257, MLA {heads}",
-                     lengths=ALL_LENGTHS)
+                     lengths=ALL_LENGTHS, output_type="f32")
 
 
 def others():

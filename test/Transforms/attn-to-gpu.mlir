@@ -8,6 +8,8 @@
 // CHECK: call @einhead_host_tensor_map
 // CHECK: call @einhead_host_tensor_map
 // CHECK: call @einhead_host_multiprocessors
+// CHECK: %[[NAME:.*]] = llvm.mlir.addressof @einhead_kernel_decode_attention_0
+// CHECK: call @einhead_host_clusters(%[[NAME]],
 // CHECK: memref.alloc
 // CHECK: call @einhead_host_zeroed
 // CHECK: gpu.launch_func @kernels::@decode_attention_0 clusters in
@@ -16,13 +18,18 @@
 
 // Tensor maps are parameters by value.  One thread waits for an empty stage and
 // asks for a tile; the others multiply 64 keys with 8 rows (4, padded), and 64
-// columns of V with them.
+// columns of V with them.  Sums are of the weights as they are rounded.
 
 // KERNEL: llvm.func @decode_attention_0(%{{.*}}: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}
 // KERNEL-SAME: gpu.kernel
 // KERNEL-SAME: nvvm.maxntid = array<i32: 160, 1, 1>
 // KERNEL: nvvm.mbarrier.init
 // KERNEL: nvvm.wgmma.mma_async {{.*}}<m = 64, n = 8, k = 16>, D[<f32>, <zero>], A[<bf16>, <one>, <row>], B[<bf16>, <one>, <col>]
+// KERNEL: %[[PAIR:.*]] = llvm.bitcast %{{.*}} : vector<2xbf16> to i32
+// KERNEL: %[[LOW:.*]] = arith.shli %[[PAIR]], %{{.*}} : i32
+// KERNEL: llvm.bitcast %[[LOW]] : i32 to f32
+// KERNEL: %[[HIGH:.*]] = arith.andi %[[PAIR]], %{{.*}} : i32
+// KERNEL: llvm.bitcast %[[HIGH]] : i32 to f32
 // KERNEL: nvvm.stmatrix
 // KERNEL: nvvm.wgmma.mma_async {{.*}} D[<f32>, <one>], A[<bf16>, <one>, <col>], B[<bf16>, <one>, <col>]
 // KERNEL: nvvm.mbarrier.try_wait.parity

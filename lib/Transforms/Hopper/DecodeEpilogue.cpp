@@ -65,7 +65,7 @@ void DecodeEmitter::spill(const Carried &carried) {
       Value line = mul(add(mul(group, shape.rows), row), shape.width);
       spillRow(outputs, n, e, row, line);
     }
-  syncConsumers(); // the group would do, but sanitizers take that for a race
+  syncGroup();
   storeStates();
 }
 

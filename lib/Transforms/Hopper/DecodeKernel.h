@@ -92,10 +92,6 @@ struct DecodeShape {
     return valueInKey ? 0 : stageKeys() * widthBoxes() * 128;
   }
   int64_t stageBytes() const { return keyBytes() + valueBytes(); }
-  /// Of a tile in global memory.
-  int64_t tileBytes() const {
-    return keyTile * (depth + (valueInKey ? 0 : width)) * (byteKeys ? 1 : 2);
-  }
   int64_t queryOffset() const { return stages * stageBytes(); }
   int64_t weightOffset() const {
     return queryOffset() + queryBoxes() * paddedRows() * 128;

@@ -237,19 +237,13 @@ DecodeShape einhead::hopper::planDecodeKernel(AttentionOp op) {
 
   // Few rows wait for memory: two small blocks overlap their ends.  Many rows
   // need groups that compute while others wait.
-  // Measured on an H200: three blocks where keys are few, and as many as take
-  // 40 KB in the time of one tile's products, where tiles are small.
+  // Measured on an H200: three blocks where keys are few.
   constexpr int64_t fewRows = 16, fewKeys = 512;
-  constexpr int64_t wanted = 40 << 10, mostBlocks = 4;
   int64_t keys = staticExtent(like, roles.key[0]);
   bool isShort = !ShapedType::isDynamic(keys) && keys <= fewKeys;
   bool isSmall = shape.paddedRows() <= fewRows && shape.outputBlocks() <= 2 &&
                  shape.queryBoxes() <= 2;
-  int64_t blocks = llvm::divideCeil(wanted, shape.tileBytes());
-  shape.blocksPerSM =
-      !isSmall ? 1 : std::clamp<int64_t>(blocks, isShort ? 3 : 2, mostBlocks);
-  if (isSmall && shape.byteKeys) // of 512 units 3 took 300 us, 2 took 244
-    shape.blocksPerSM = isShort ? 3 : 2;
+  shape.blocksPerSM = !isSmall ? 1 : isShort ? 3 : 2;
   shape.groups = isSmall ? 1 : mostGroups;
   if (shape.byteKeys && !isSmall &&
       (takeRoles(shape) || takeLargeRounds(shape)))
