@@ -162,7 +162,7 @@ Values SplitEmitter::computeWeights(const Item &item, ValueRange ring) {
   syncConsumers(); // queries and weights become the outputs' place
   for (int64_t row = 0; row < blocks() * 2; ++row)
     noteSum(row / 2, row % 2, end[5 + row]);
-  syncConsumers();
+  syncGroup();
   storeStates();
   return {sub(end[0], count), end[1], end[2], end[3]};
 }
@@ -248,7 +248,6 @@ Values SplitEmitter::computeOutputs(const Item &item, ValueRange ring) {
     Value at = rowOf(row / 2, row % 2);
     spillRow(outputs, row / 2, row % 2, at, mul(at, shape.width));
   }
-  syncConsumers();
   storeStates(/*hasSums=*/false);
   return {sub(end[0], count), end[1], end[2], end[3]};
 }
