@@ -117,7 +117,6 @@ func.func @grows(%q: memref<2x3x64xbf16>, %k: memref<2x?x64xf8E4M3FN>,
 // CHECK: gpu.launch_func @kernels::@split_attention_0
 // KERNEL: llvm.func @split_attention_0
 // KERNEL-SAME: nvvm.maxntid = array<i32: 512, 1, 1>
-// KERNEL: nvvm.setmaxregister decrease 24
 // KERNEL: nvvm.setmaxregister increase 160
 // KERNEL: nvvm.ldmatrix {{.*}}layout = #nvvm.mma_layout<row>, num = 4
 // KERNEL: llvm.inline_asm has_side_effects {{.*}}wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16

@@ -162,8 +162,8 @@ void Launcher::passKeys() {
     if (!shape.valueInKey)
       value = stridedKeys(op.getValue(), roles.valueTerm, valueStride);
     Value bits = index(0);
-    for (auto [i, memref] :
-         llvm::enumerate(ValueRange{op.getKey(), op.getValue(), op.getQuery()}))
+    Value memrefs[] = {op.getKey(), op.getValue(), op.getQuery()};
+    for (auto [i, memref] : llvm::enumerate(memrefs))
       bits = b.createOrFold<arith::AddIOp>(
           bits, select(isAligned(memref), index(1 << i), index(0)));
     aligned = number(bits, 32);
