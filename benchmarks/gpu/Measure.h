@@ -19,7 +19,7 @@ namespace einhead::bench {
 struct MeasureOptions {
   int replays = 25, reruns = 20, sets = 128;
   bool check = true;
-  bool time = true; // otherwise one set, and no replays
+  bool time = true;   // otherwise one set, and no replays
   bool spoil = false; // an element, before the check
 };
 

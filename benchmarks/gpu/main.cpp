@@ -36,7 +36,8 @@ struct Options : MeasureOptions {
 
 const char *const usage =
     "einhead-gpu-bench --list=FILE [--only=TEXT] [--json=FILE] [--device=N]\n"
-    "  [--replays=N] [--reruns=N] [--sets=N] [--no-check] [--no-time] [--spoil]\n"
+    "  [--replays=N] [--reruns=N] [--sets=N] [--no-check] [--no-time] "
+    "[--spoil]\n"
     "  --only     entries with this in their name\n"
     "  --replays  of the graph; the median is of them (25)\n"
     "  --reruns   of one call, whose result must stay the same (20)\n"
@@ -149,11 +150,11 @@ static int run(const Options &options) {
   Gpu gpu(options.device);
   double rate = options.time ? readRate(gpu) : 0;
   if (options.time)
-    std::printf("%s, sm_%d%d, driver %d, %d multiprocessors: a stream that only "
-              "reads has %.3f TB/s\n",
-              gpu.info().name, gpu.info().compute_major,
-              gpu.info().compute_minor, gpu.info().driver_version,
-              gpu.info().multiprocessors, rate / 1e6);
+    std::printf(
+        "%s, sm_%d%d, driver %d, %d multiprocessors: a stream that only "
+        "reads has %.3f TB/s\n",
+        gpu.info().name, gpu.info().compute_major, gpu.info().compute_minor,
+        gpu.info().driver_version, gpu.info().multiprocessors, rate / 1e6);
   json rows = json::array();
   int failures = 0;
   for (const Request &request : readList(options.list)) {

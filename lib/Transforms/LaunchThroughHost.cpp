@@ -184,7 +184,7 @@ void LaunchThroughHostPass::lower(gpu::LaunchFuncOp launch,
       b, loc, type,
       ValueRange{hostFunction(b, loc, LaunchMember),
                  nameOfKernel(b, loc, getOperation(),
-                          launch.getKernelName().getValue()),
+                              launch.getKernelName().getValue()),
                  scratch.grid, scratch.block, cluster, shared,
                  scratch.pointers});
   launch.erase();

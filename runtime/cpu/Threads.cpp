@@ -177,7 +177,7 @@ int64_t clusters(const char *kernel, int64_t cluster, int64_t threads,
   return count;
 }
 
-const einhead_host_t table = {parallelFor, allocate, launch,  tensorMap,
+const einhead_host_t table = {parallelFor, allocate,        launch,  tensorMap,
                               zeroed,      multiprocessors, clusters};
 } // namespace
 

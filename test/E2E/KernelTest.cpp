@@ -79,14 +79,14 @@ TEST(Kernel, EveryBarrierCounts) {
   constexpr int64_t between = 4; // behind rows, scores, maxima, weights
   for (int64_t lost = 0; lost < between; ++lost) {
     WithOptions options({128, 49152, lost});
-    AttentionCase attention(kForms[1], 5, {});
+    AttentionCase attention(kForms[3], 5, {});
     ASSERT_EQ(attention.error, "");
     EXPECT_FALSE(
         attention.judge(attention.run(600, {}, always), 600, always).pass)
         << "without barrier " << lost;
   }
   WithOptions options({128, 49152, -1});
-  AttentionCase attention(kForms[1], 5, {});
+  AttentionCase attention(kForms[3], 5, {});
   EXPECT_TRUE(
       attention.judge(attention.run(600, {}, always), 600, always).pass);
 }

@@ -43,13 +43,12 @@ EINHEAD_API void entry_probe(void **a) {
   einhead_memref_t *report = a[7];
   const einhead_host_t *host = einhead_module_host;
   int64_t processors = host->multiprocessors();
-  int64_t clusters = host->clusters("probe", *(int64_t *)a[5],
-                                    *(int64_t *)a[4], *(int64_t *)a[6]);
+  int64_t clusters = host->clusters("probe", *(int64_t *)a[5], *(int64_t *)a[4],
+                                    *(int64_t *)a[6]);
   void *first = host->zeroed(zeros), *second = host->zeroed(zeros);
   void *workspace = host->allocate(bytes, alignment);
-  void *arguments[] = {&report->aligned, &workspace, &first,
-                       &second,          &zeros,     &processors,
-                       &clusters};
+  void *arguments[] = {&report->aligned, &workspace,  &first,   &second,
+                       &zeros,           &processors, &clusters};
   launch("probe", *(int64_t *)a[3], *(int64_t *)a[4], *(int64_t *)a[5],
          *(int64_t *)a[6], arguments);
 }

@@ -3,9 +3,11 @@
 // RUN: einhead-opt %s --attn-schedule=chip=sm_80 --remarks-filter='attn.*' \
 // RUN:   --remark-format=emitRemark 2>&1 | FileCheck %s --check-prefix=OLD
 
-// A GPU with wgmma gets one kernel of it where the kernel takes the attention.
+// A GPU with wgmma gets one kernel of it where the kernel takes the attention,
+// another one a kernel of mma.sync.
 
-// OLD: no tensor cores: sm_80 has no wgmma (sm_90a has)
+// OLD: one kernel of mma.sync (sm_80), tiles of 64 keys by 71 rows padded to {{[0-9]+}}
+// OLD: no tensor cores: mma.sync takes keys and values of the query's type alone
 // CHECK: one kernel of wgmma (sm_90a), tiles of 64 keys by 71 rows padded to 72, {{[0-9]+}} stages, 3 warpgroups, 1 blocks on an SM
 func.func @mqa(%q: tensor<2x71x64xbf16>, %k: tensor<2x512x64xbf16>,
     %v: tensor<2x512x64xbf16>, %out: tensor<2x71x64xf32>) -> tensor<2x71x64xf32> {

@@ -433,8 +433,8 @@ Result cuOccupancyMaxActiveClusters(int *count, Handle function,
                       attributes[MaxDynamicSharedBytes]) ||
       (cluster > 8 && !attributes[NonPortableClusterAllowed]))
     return 1;
-  *count = static_cast<int>(
-      std::stoul(setting("FAKE_CUDA_RESIDENT", "132")) / cluster);
+  *count = static_cast<int>(std::stoul(setting("FAKE_CUDA_RESIDENT", "132")) /
+                            cluster);
   return Success;
 }
 Result cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address,
