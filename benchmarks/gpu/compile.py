@@ -9,6 +9,7 @@ Needs no GPU.  OUT gets one module for each shape and list.json.
 import argparse
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -18,7 +19,8 @@ import shapes
 
 def flags(shape):
     """The options of `einhead bench` that say this attention."""
-    result = ["--spec=" + shape["spec"], "--type=" + shape["type"],
+    element = "i8" if shape.get("scaled") else shape["type"]
+    result = ["--spec=" + shape["spec"], "--type=" + element,
               "--output-type=" + shape.get("output_type", "bf16"),
               "--size=" + ",".join(f"{k}={v}" for k, v in shape["sizes"].items())]
     if "mask" in shape:
@@ -37,6 +39,19 @@ def run(command):
     return done.stdout
 
 
+def graph(einhead, shape):
+    """The graph that `einhead bench` prints.  With scales it has a query of f32
+    and keys and values of i8: here the query is bf16, and they may be f8E4M3FN."""
+    text = run([einhead, "bench", "--print-graph"] + flags(shape))
+    if shape.get("scaled"):
+        text = re.sub(r"(%q: tensor<[0-9x]*x)f32", r"\1bf16", text)
+        text = re.sub(r"(\(%q, .* : \(tensor<[0-9x]*x)f32", r"\1bf16", text)
+        if shape["type"] == "f8e4m3":
+            text = text.replace("xi8>", "xf8E4M3FN>")
+            text = text.replace("arith.sitofp", "arith.extf")
+    return text
+
+
 def works(einhead, checks):
     """Names, functions that print graphs, and entries of the list."""
     for i, shape in enumerate(shapes.CHECKED if checks else shapes.TIMED):
@@ -44,8 +59,7 @@ def works(einhead, checks):
                  if key in shape}
         # For peers.py, which reads no module.
         entry["extents"], entry["type"] = shape["sizes"], shape["type"]
-        command = [einhead, "bench", "--print-graph"] + flags(shape)
-        yield (shape["name"], lambda command=command: run(command),
+        yield (shape["name"], lambda shape=shape: graph(einhead, shape),
                dict(entry, module=f"shape{i}"))
     for i, one in enumerate([] if checks else layer.LAYERS):
         yield (one["name"], lambda one=one: layer.graph(one),

@@ -25,6 +25,12 @@ def float8(name, *sizes, **more):
     return attention("fp8 " + name, *sizes, type="f8e4m3", **more)
 
 
+def scaled(name, element, *sizes, **more):
+    """Keys and values of 8 bits, with a scale for each of their rows."""
+    return attention(f"{'fp8' if element == 'f8e4m3' else element} scaled {name}",
+                     *sizes, type=element, scaled=True, **more)
+
+
 def latent(heads, batch, keys, depth=576, width=512, **more):
     """Values are the first columns of the keys."""
     name = more.pop("name", f"MLA {heads} heads {depth}/{width}, {batch} x {keys}")
@@ -70,6 +76,11 @@ TIMED = [
            type="f8e4m3"),
     float8("GQA 32/8/128, 8 x 2K, ragged", 8, 32, 8, 2048, 128,
            lengths=[2048, 1, 17, 300, 1024, 2047, 257, 64]),
+    scaled("GQA 32/8/128, 64 x 8K", "f8e4m3", 64, 32, 8, 8192, 128),
+    scaled("MQA 64/1/128, 64 x 32K", "f8e4m3", 64, 64, 1, 32768, 128),
+    scaled("GQA 32/8/128, 64 x 8K", "i8", 64, 32, 8, 8192, 128),
+    scaled("MQA 64/1/128, 64 x 32K", "i8", 64, 64, 1, 32768, 128),
+    scaled("GQA 32/8/128, 8 x 2K", "i8", 8, 32, 8, 2048, 128),
 ]
 
 RAGGED = [777, 1, 300]
@@ -87,6 +98,18 @@ def products():
                          lengths=RAGGED)
 
 
+def with_scales():
+    for element in ("f8e4m3", "i8"):
+        for heads, depth in ((1, 128), (5, 80), (20, 96), (40, 128), (71, 64),
+                             (20, 256)):
+            yield scaled(f"group of {heads}, head dim {depth}", element, 3,
+                         2 * heads, 2, 777, depth, lengths=RAGGED)
+        for heads, depth in ((4, 128), (71, 64)):
+            yield scaled(f"lengths 0 to 257, group of {heads}", element, 258,
+                         heads, 1, 257, depth, lengths=ALL_LENGTHS)
+        yield scaled("GQA 6/2/64, 4 tokens", element, 2, 6, 2, 129, 64, tokens=4)
+
+
 def lengths():
     """Every length around the first tiles, no key among them."""
     for heads, depth in ((1, 64), (4, 128), (71, 64), (8, 256)):
@@ -95,9 +118,12 @@ def lengths():
                         lengths=ALL_LENGTHS)
         yield float8(f"lengths 0 to 257, group of {heads}", *sizes,
                      lengths=ALL_LENGTHS)
+    for kind in ("bf16", "f16"):
+        yield attention(f"lengths 0 to 257, {kind}, f32 output", 258, 4, 1, 257, 128,
+                        lengths=ALL_LENGTHS, type=kind, output_type="f32")
     for heads in (16, 128):
         yield latent(heads, 258, 257, name=f"lengths 0 to 257, MLA {heads}",
-                     lengths=ALL_LENGTHS)
+                     lengths=ALL_LENGTHS, output_type="f32")
 
 
 def others():
@@ -123,4 +149,4 @@ def others():
     yield float8("GQA 21/3/80", 7, 21, 3, 1001, 80)
 
 
-CHECKED = [*products(), *lengths(), *others()]
+CHECKED = [*products(), *lengths(), *with_scales(), *others()]

@@ -9,6 +9,7 @@
 #include "VectorMath.h"
 #include "einhead/Transforms/Passes.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -28,6 +29,11 @@ using namespace einhead::attn;
 namespace {
 struct AttnToVectorPass final
     : einhead::impl::AttnToVectorPassBase<AttnToVectorPass> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    AttnToVectorPassBase::getDependentDialects(registry);
+    registry.insert<LLVM::LLVMDialect>(); // intrinsics without an op
+  }
+
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {

@@ -333,17 +333,21 @@ void MatrixTile::scores(const Tile &tile) {
     Value before = arith::SubIOp::create(b, pair, t.index(1));
     scorePair(tile, scaled(pair, 2), 2, slotOf(pair), scaled(before, 2),
               slotOf(before));
+    valuesOf(scaled(before, 2), 2);
   });
   Value last = t.index(pairs);
   if (blocks % 2) {
     Value before = t.index(pairs - 1);
     scorePair(tile, scaled(last, 2), 1, slotOf(last), scaled(before, 2),
               slotOf(before));
-    return weights(slotOf(last), scaled(last, 2));
+    valuesOf(scaled(before, 2), 2);
+    weights(slotOf(last), scaled(last, 2));
+    return valuesOf(scaled(last, 2), 1);
   }
   last = t.index(pairs - 1);
   for (int64_t u = 0; u < 2; ++u)
     weights(t.add(slotOf(last), u), t.add(scaled(last, 2), u));
+  valuesOf(scaled(last, 2), 2);
 }
 
 //===----------------------------------------------------------------------===//
@@ -447,7 +451,16 @@ void MatrixTile::overColumns(const Tile &tile, Value column, int64_t left,
   });
 }
 
+void MatrixTile::valuesOf(Value block, int64_t count) {
+  for (int64_t u = 0; takesValuesEarly() && u < count; ++u) {
+    Beside nothing;
+    valueTiles(t.add(block, u), t.index(0), t.width, nothing);
+  }
+}
+
 void MatrixTile::values(const Tile &tile) {
+  if (takesValuesEarly())
+    return;
   int64_t block = run * most, whole = t.width / block * block;
   int64_t tail = t.width - whole;
   t.loop(0, whole - block, block, [&](Value column) {

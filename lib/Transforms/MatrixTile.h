@@ -122,6 +122,11 @@ private:
 
   // Values.
   void values(const Tile &tile);
+  /// Of narrow values, whose columns are all interleaved beside the first
+  /// scores, blocks of rows meet them as soon as they have weights, while those
+  /// are in the first cache.
+  bool takesValuesEarly() const { return blocks > 1 && t.width <= 64; }
+  void valuesOf(mlir::Value block, int64_t count);
   void overColumns(const Tile &tile, mlir::Value column, int64_t left,
                    mlir::Value next, int64_t afterwards);
   void interleavePair(const Tile &tile, mlir::Value pair, mlir::Value column,

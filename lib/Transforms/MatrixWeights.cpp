@@ -14,6 +14,7 @@
 #include "PairMath.h"
 #include "VectorMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
@@ -73,13 +74,6 @@ Value MatrixTile::largest(Value slot) {
   return max;
 }
 
-/// What no key has reached keeps -inf; 0 stands in for it.
-static Value finite(ImplicitLocOpBuilder &b, Value max) {
-  Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, max,
-                                     splat(b, max.getType(), -infinity));
-  return arith::SelectOp::create(b, none, splat(b, max.getType(), 0.0), max);
-}
-
 void MatrixTile::raiseMaxima(Value slot, Value block, const Tile &tile) {
   if (!tile.full)
     endKeys(slot, tile.count);
@@ -127,28 +121,33 @@ void MatrixTile::rescale(Value block, Value factors) {
   });
 }
 
-/// 2^x to 3e-6, for x of at most some hundreds: 0 for -inf and below about
-/// -126, where bf16 has no normal numbers.  NaN for NaN.
-static Value buildWeight(ImplicitLocOpBuilder &b, Value x) {
-  auto type = cast<VectorType>(x.getType());
-  Type ints = type.clone(b.getI32Type());
-  // 2^-127 comes out as 0.
-  Value low = splat(b, type, -127.0);
-  Value tiny = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, low);
-  x = arith::SelectOp::create(b, tiny, low, x);
-  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
-  Value magic = splat(b, type, 12582912.0);
-  Value shifted = arith::AddFOp::create(b, x, magic);
-  Value whole = arith::SubFOp::create(b, shifted, magic);
-  Value f = arith::SubFOp::create(b, x, whole);
-  Value p = splat(b, type, 9.582760293534949e-03);
-  for (double c : {5.590641480967205e-02, 2.402410006339200e-01,
-                   6.931241959496163e-01, 1.0})
+static Value callIntrinsic(ImplicitLocOpBuilder &b, Type type, StringRef name,
+                           ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name), operands)
+      .getResult(0);
+}
+
+/// As buildWeight, of any NaN, with the instructions that CPUs with matrix
+/// tiles have for the fraction of x and for 2^floor(x): 6 operations instead
+/// of 10, where weights are what takes longest.
+static Value buildTileWeight(ImplicitLocOpBuilder &b, Value x) {
+  Type type = x.getType();
+  auto constant = [&](Type of, int64_t value) -> Value {
+    return arith::ConstantOp::create(b, b.getIntegerAttr(of, value));
+  };
+  constexpr int64_t towardsMinus = 1, currentRounding = 4;
+  Value none = splat(b, type, 0.0), all = constant(b.getI16Type(), -1);
+  Value rounding = constant(b.getI32Type(), currentRounding);
+  Value f = callIntrinsic(
+      b, type, "llvm.x86.avx512.mask.reduce.ps.512",
+      {x, constant(b.getI32Type(), towardsMinus), none, all, rounding});
+  // 2^f on [0, 1] to 3e-6, exactly 1 for 0.
+  Value p = splat(b, type, 1.342668428952977e-02);
+  for (double c : {5.224247418758152e-02, 2.412802047740303e-01,
+                   6.930448448986983e-01, 1.0})
     p = vector::FMAOp::create(b, p, f, splat(b, type, c));
-  Value bits = arith::BitcastOp::create(b, ints, shifted);
-  bits = arith::ShLIOp::create(b, bits, splat(b, ints, 23));
-  bits = arith::AddIOp::create(b, bits, splat(b, ints, 0x3f800000));
-  return arith::MulFOp::create(b, p, arith::BitcastOp::create(b, type, bits));
+  // The op's operands have the intrinsic's order, not that of their names.
+  return x86vector::MaskScaleFOp::create(b, type, p, x, none, all, rounding);
 }
 
 /// vectors[i], n groups of lanes -> group i of all of them, n vectors.
@@ -190,23 +189,24 @@ void MatrixTile::addWeights(Beside &beside, Value slot, Value block,
     order.push_back(i % keys * inBlock + i / keys);
   beside.add([=, this] {
     work->at = acrossAt(slot, scaled(keyBlock, 2 * lanes));
-    Value top = finite(b, vectorAt(maxima, scaled(block, lanes)));
+    Value top = buildFinite(b, vectorAt(maxima, scaled(block, lanes)));
     work->top = arith::NegFOp::create(b, top);
     work->total = vectorAt(totals, scaled(block, lanes));
   });
   for (int64_t unit = 0; unit < inBlock; ++unit)
     beside.add([=, this] {
-      auto half = t.vectorOf(b.getBF16Type(), lanes);
       Value halves[2];
       for (int64_t i : {0, 1}) {
         Value score = vectorAt(across, t.add(work->at, (2 * unit + i) * lanes));
         Value x = vector::FMAOp::create(b, score, splat(b, t.floats(), factor),
                                         work->top);
-        halves[i] =
-            x86vector::CvtPackedF32ToBF16Op::create(b, half, buildWeight(b, x));
-        halves[i] = castElements(b, halves[i], b.getI16Type());
+        halves[i] = buildTileWeight(b, x);
       }
-      Value both = vector::ShuffleOp::create(b, halves[0], halves[1], order);
+      Value both = callIntrinsic(b, t.vectorOf(b.getBF16Type(), 2 * lanes),
+                                 "llvm.x86.avx512bf16.cvtne2ps2bf16.512",
+                                 {halves[1], halves[0]});
+      both = castElements(b, both, b.getI16Type());
+      both = vector::ShuffleOp::create(b, both, both, order);
       Value pairs = castElements(b, both, b.getBF16Type());
       // Summed as the values will be: the rounded weights, in pairs.
       work->total = buildMultiplyAdd(b, pairs, splat(b, pairs.getType(), 1.0),

@@ -207,13 +207,18 @@ PackedProducts::Sums PackedProducts::multiply(Value left, Value row,
 // Scores and values
 //===----------------------------------------------------------------------===//
 
-void PackedProducts::scoreBlock(Value row, int64_t block, Value key,
-                                int64_t vectors) {
+PackedProducts::Sums PackedProducts::scoreSums(Value row, int64_t block,
+                                               Value key, int64_t vectors) {
   Value at = key;
   if (pairs)
     at = arith::MulIOp::create(b, key, t.index(each));
   Sums sums(block * vectors, splat(b, t.floats(), 0.0));
-  sums = multiply(q, row, block, turned, at, vectors, t.index(t.depth), sums);
+  return multiply(q, row, block, turned, at, vectors, t.index(t.depth), sums);
+}
+
+void PackedProducts::scoreBlock(Value row, int64_t block, Value key,
+                                int64_t vectors) {
+  Sums sums = scoreSums(row, block, key, vectors);
   for (int64_t r = 0; r < block; ++r)
     for (int64_t z = 0; z < vectors; ++z)
       vector::StoreOp::create(
@@ -221,21 +226,109 @@ void PackedProducts::scoreBlock(Value row, int64_t block, Value key,
           ValueRange{t.add(row, r), t.add(key, z * t.lanes)});
 }
 
-void PackedProducts::scores(Value start, Value count, bool full) {
+void PackedProducts::overKeyBlocks(
+    llvm::function_ref<void(Value, int64_t)> body) {
   int64_t block = wide * t.lanes, whole = t.keyTile / block * block;
-  auto over = [&](Value key, int64_t vectors) {
+  t.loop(0, whole, block, [&](Value key) { body(key, wide); });
+  if (whole < t.keyTile)
+    body(t.index(whole), (t.keyTile - whole) / t.lanes);
+}
+
+void PackedProducts::scores(Value start, Value count, bool full) {
+  overKeyBlocks([&](Value key, int64_t vectors) {
     overRowBlocks(
         [&](Value row, int64_t rows) { scoreBlock(row, rows, key, vectors); });
-  };
-  t.loop(0, whole, block, [&](Value key) { over(key, wide); });
-  if (whole < t.keyTile)
-    over(t.index(whole), (t.keyTile - whole) / t.lanes);
+  });
 }
 
 Value PackedProducts::keepWeights(Value row, ArrayRef<Value> vectors,
                                   Value total) {
   return pairs ? keepPairs(b, vectors, weights, row, total)
                : keepFloats(b, vectors, weights, row, total);
+}
+
+/// The scores of a block become weights in the registers that they are summed
+/// in.  They are compared with a maximum that the row has had, which is raised
+/// only where one is more than `slack` above it: sums are hardly ever rescaled.
+/// Each row decides for itself.
+void PackedProducts::weigh(Raise raise) {
+  overKeyBlocks([&](Value key, int64_t vectors) {
+    overRowBlocks([&](Value row, int64_t rows) {
+      weighBlock(row, rows, key, scoreSums(row, rows, key, vectors), raise);
+    });
+  });
+}
+
+Value PackedProducts::stateOf(Value state, Value row) {
+  return memref::LoadOp::create(b, state,
+                                t.at(t.roles.state(), row, Value(), Value()));
+}
+
+void PackedProducts::weighBlock(Value row, int64_t block, Value key,
+                                ArrayRef<Value> scores, Raise raise) {
+  double log2 = t.scoreFactor() * 1.4426950408889634;
+  Value factor = splat(b, t.floats(), log2), any;
+  int64_t vectors = scores.size() / block;
+  SmallVector<Value> largest;
+  for (int64_t r = 0; r < block; ++r) {
+    Value max;
+    for (Value score : scores.slice(r * vectors, vectors))
+      max = max ? buildMax(b, max, score) : score;
+    largest.push_back(max);
+    Value limit = stateOf(t.op.getMax(), t.add(row, r));
+    limit = arith::AddFOp::create(b, limit, splat(b, limit.getType(), slack));
+    Value grows = arith::CmpFOp::create(
+        b, arith::CmpFPredicate::OGT, arith::MulFOp::create(b, max, factor),
+        vector::BroadcastOp::create(b, t.floats(), limit));
+    any = any ? arith::OrIOp::create(b, any, grows).getResult() : grows;
+  }
+  any = vector::ReductionOp::create(b, vector::CombiningKind::OR, any);
+  t.ifThen(any, [&] { raise(row, block, largest); });
+  for (int64_t r = 0; r < block; ++r) {
+    Value at = t.add(row, r), zero = t.index(0);
+    Value max = vector::BroadcastOp::create(
+        b, t.floats(), buildFinite(b, stateOf(t.op.getMax(), at)));
+    Value below = arith::NegFOp::create(b, max);
+    SmallVector<Value> ofRow;
+    for (Value score : scores.slice(r * vectors, vectors))
+      ofRow.push_back(
+          buildWeight(b, vector::FMAOp::create(b, score, factor, below)));
+    Value total =
+        vector::LoadOp::create(b, t.floats(), totals, ValueRange{at, zero});
+    total = keepPairs(b, ofRow, weights, at, total, key);
+    vector::StoreOp::create(b, total, totals, ValueRange{at, zero});
+  }
+}
+
+void PackedProducts::beginSums() {
+  if (!totals)
+    totals = t.scratch({t.rows, t.lanes}, b.getF32Type());
+  t.loop(0, t.rows, 1, [&](Value row) {
+    vector::StoreOp::create(b, splat(b, t.floats(), 0.0), totals,
+                            ValueRange{row, t.index(0)});
+  });
+}
+
+void PackedProducts::rescaleSum(Value row, Value factor) {
+  if (!totals)
+    return;
+  SmallVector<Value> at = {row, t.index(0)};
+  Value total = vector::LoadOp::create(b, t.floats(), totals, at);
+  factor = vector::BroadcastOp::create(b, t.floats(), factor);
+  vector::StoreOp::create(b, arith::MulFOp::create(b, total, factor), totals,
+                          at);
+}
+
+void PackedProducts::endSums() {
+  t.loop(0, t.rows, 1, [&](Value row) {
+    Value total = vector::LoadOp::create(b, t.floats(), totals,
+                                         ValueRange{row, t.index(0)});
+    total = vector::ReductionOp::create(b, vector::CombiningKind::ADD, total);
+    auto at = t.at(t.roles.state(), row, Value(), Value());
+    Value sum = memref::LoadOp::create(b, t.op.getSum(), at);
+    memref::StoreOp::create(b, arith::AddFOp::create(b, sum, total),
+                            t.op.getSum(), at);
+  });
 }
 
 void PackedProducts::valueBlock(Value row, int64_t block, Value count,

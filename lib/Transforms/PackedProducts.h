@@ -23,6 +23,11 @@ public:
   mlir::Value keepWeights(mlir::Value row, llvm::ArrayRef<mlir::Value> vectors,
                           mlir::Value total) override;
   bool roundsWeights() const override { return pairs; }
+  bool weighsAtOnce() const override { return pairs; }
+  void weigh(Raise raise) override;
+  void beginSums() override;
+  void rescaleSum(mlir::Value row, mlir::Value factor) override;
+  void endSums() override;
   void values(mlir::Value start, mlir::Value count, bool full) override;
 
 private:
@@ -39,8 +44,15 @@ private:
                 mlir::Value right, mlir::Value at, int64_t vectors,
                 mlir::Value count, mlir::ValueRange sums);
   mlir::Value spread(mlir::Value memref, mlir::Value row, mlir::Value column);
+  Sums scoreSums(mlir::Value row, int64_t block, mlir::Value key,
+                 int64_t vectors);
   void scoreBlock(mlir::Value row, int64_t block, mlir::Value key,
                   int64_t vectors);
+  /// Calls `body(key, vectors)` for blocks of the keys of a tile.
+  void overKeyBlocks(llvm::function_ref<void(mlir::Value, int64_t)> body);
+  void weighBlock(mlir::Value row, int64_t block, mlir::Value key,
+                  llvm::ArrayRef<mlir::Value> scores, Raise raise);
+  mlir::Value stateOf(mlir::Value state, mlir::Value row);
   void valueBlock(mlir::Value row, int64_t block, mlir::Value count,
                   mlir::Value column, int64_t vectors, int64_t columns);
 
@@ -50,6 +62,7 @@ private:
   int64_t wide;      ///< vectors of a register block
   int64_t blockRows; ///< rows of a register block
   mlir::Value q, turned, beside, weights;
+  mlir::Value totals; ///< [rows][lanes]: sums of weights
 };
 
 /// Columns [column, column + columns) of V of a tile into `beside`, [keys / 2]

@@ -134,13 +134,15 @@ Value einhead::keepFloats(ImplicitLocOpBuilder &b, ArrayRef<Value> vectors,
 }
 
 Value einhead::keepPairs(ImplicitLocOpBuilder &b, ArrayRef<Value> vectors,
-                         Value memref, Value row, Value total) {
+                         Value memref, Value row, Value total, Value firstKey) {
   int64_t lanes = sizeOf(vectors.front());
   VectorType type = VectorType::get({lanes}, b.getBF16Type());
   SmallVector<Value> rounded;
   for (auto [i, vector] : llvm::enumerate(vectors)) {
     rounded.push_back(x86vector::CvtPackedF32ToBF16Op::create(b, type, vector));
     Value key = arith::ConstantIndexOp::create(b, i * lanes);
+    if (firstKey)
+      key = arith::AddIOp::create(b, firstKey, key);
     vector::StoreOp::create(b, rounded.back(), memref, ValueRange{row, key});
   }
   // Summed as the values will be: the rounded weights, in pairs.

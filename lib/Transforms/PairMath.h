@@ -50,7 +50,8 @@ mlir::Value keepFloats(mlir::ImplicitLocOpBuilder &b,
 /// returns `total` and the sums of the rounded ones, by lanes.
 mlir::Value keepPairs(mlir::ImplicitLocOpBuilder &b,
                       llvm::ArrayRef<mlir::Value> vectors, mlir::Value memref,
-                      mlir::Value row, mlir::Value total);
+                      mlir::Value row, mlir::Value total,
+                      mlir::Value firstKey = {});
 
 /// vectors[i][j] -> vectors[j][i], as many vectors as lanes, of 32-bit
 /// elements.

@@ -28,6 +28,8 @@ private:
   mlir::Operation *packAnchor();
   mlir::Operation *stateAnchor();
   void runMatrix(bool single);
+  void runProducts(bool single);
+  int64_t staticKeys();
   void askForFirst(mlir::scf::ForOp tiles);
   bool valueIsInKey();
   void tiles();
@@ -49,6 +51,7 @@ private:
   mlir::Value scoreVector(mlir::Value row, int64_t key, mlir::Value count,
                           bool full);
   mlir::Value toLog2(mlir::Value score);
+  mlir::Value belowMax(mlir::Value score, mlir::Value max);
   mlir::Value rowMax(mlir::Value row, mlir::Value count, bool full);
   mlir::Value rowWeights(mlir::Value row, mlir::Value max, mlir::Value count,
                          bool full);
@@ -56,6 +59,10 @@ private:
   llvm::SmallVector<mlir::Value>
   ofRows(int64_t block, llvm::function_ref<mlir::Value(mlir::Value)> ofRow);
   void rescale(mlir::Value row, mlir::Value factor);
+  void raiseStates(mlir::Value row, int64_t block, mlir::Value before,
+                   mlir::Value max, mlir::Value grows);
+  void raiseMaxima(mlir::Value row, int64_t block,
+                   llvm::ArrayRef<mlir::Value> largest);
   mlir::Value stateVector(mlir::Value state, mlir::Value row, int64_t block);
   void keepState(mlir::Value vector, mlir::Value state, mlir::Value row,
                  int64_t block);

@@ -77,11 +77,17 @@ void PartialEmitter::tile(Value start, Value count, bool full) {
   if (matrix)
     return matrix->attend(start, count, full);
   products->stage(start, count, full);
-  products->scores(start, count, full);
-  loadScales(start, count, full);
-  scaleScores();
-  shapeScores(start, count);
-  weights(count, full);
+  if (full && products->weighsAtOnce()) {
+    products->weigh([&](Value row, int64_t block, ArrayRef<Value> largest) {
+      raiseMaxima(row, block, largest);
+    });
+  } else {
+    products->scores(start, count, full);
+    loadScales(start, count, full);
+    scaleScores();
+    shapeScores(start, count);
+    weights(count, full);
+  }
   products->values(start, count, full);
 }
 
@@ -95,14 +101,18 @@ bool PartialEmitter::valueIsInKey() {
   return base(op.getKey()) == base(op.getValue()) && width <= depth;
 }
 
-void PartialEmitter::tiles() {
+/// How many keys there are, where that is known.
+int64_t PartialEmitter::staticKeys() {
+  if (!isList)
+    return extent(roles.key.front());
   llvm::APInt constant;
-  int64_t keys = extent(roles.key.front());
-  if (isList)
-    keys = matchPattern(op.getKeyCount(), m_ConstantInt(&constant))
-               ? constant.getSExtValue()
-               : ShapedType::kDynamic;
-  if (keys == keyTile) {
+  return matchPattern(op.getKeyCount(), m_ConstantInt(&constant))
+             ? constant.getSExtValue()
+             : ShapedType::kDynamic;
+}
+
+void PartialEmitter::tiles() {
+  if (staticKeys() == keyTile) {
     tile(index(0), index(keyTile), /*full=*/true);
     return;
   }
@@ -144,7 +154,6 @@ LogicalResult PartialEmitter::run() {
     listed = scratch({keyTile}, b.getIndexType());
     listedRows = scratch({keyTile}, b.getIndexType());
   }
-  // One set of queries is packed once, before the loop over keys.
   bool single = llvm::all_of(roles.batch,
                              [&](char letter) { return extent(letter) == 1; });
   if (op.getScheduleAttr().getProducts() == Products::Tiles && !mayExclude() &&
@@ -152,20 +161,41 @@ LogicalResult PartialEmitter::run() {
     runMatrix(single);
     return success();
   }
+  runProducts(single);
+  return success();
+}
+
+/// One set of queries is packed once, before the loop over keys, and around it
+/// the sums of weights are kept by lanes.
+void PartialEmitter::runProducts(bool single) {
   scores = scratch({rows, keyTile}, b.getF32Type());
+  byLane = scratch({lanes}, b.getF32Type());
   products = TileProducts::create(*this);
+  bool hasSums = products->weighsAtOnce() && staticKeys() == keyTile;
+  Operation *anchor = single && hasSums ? stateAnchor() : op.getOperation();
+  bool isAround = anchor != op;
   if (single) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(packAnchor());
     overBatch(0, [&] { products->pack(); });
+    b.setInsertionPoint(anchor);
+    if (isAround)
+      overBatch(0, [&] { products->beginSums(); });
   }
   b.setInsertionPoint(op);
   overBatch(0, [&] {
     if (!single)
       products->pack();
+    if (hasSums && !isAround)
+      products->beginSums();
     tiles();
+    if (hasSums && !isAround)
+      products->endSums();
   });
-  return success();
+  if (!isAround)
+    return;
+  b.setInsertionPointAfter(anchor);
+  overBatch(0, [&] { products->endSums(); });
 }
 
 /// Asks for the rows of the first tiles, which no tile before them has asked

@@ -89,10 +89,14 @@ static Products chooseProducts(AttentionOp op, const TargetInfo &target,
 }
 
 /// Small tiles follow memory evenly; with many rows, whose results go through
-/// memory for each tile, large ones do more with them.
-static int64_t chooseKeyTile(Products products, int64_t rows) {
+/// memory for each tile, large ones do more with them, as long as the keys and
+/// values of a tile, `keyBytes` a key, stay in the first cache.
+static int64_t chooseKeyTile(Products products, int64_t rows,
+                             int64_t keyBytes) {
+  constexpr int64_t usual = 64, firstCache = 32 << 10, fewRows = 4;
   if (products != Products::Tiles)
-    return 64;
+    return rows > fewRows && 2 * usual * keyBytes <= firstCache ? 2 * usual
+                                                                : usual;
   return rows <= tileRows ? 32 : rows <= 4 * tileRows ? 64 : 128;
 }
 
@@ -121,11 +125,12 @@ static bool isPackingWorth(int64_t rows, int64_t depth, int64_t lanes,
 /// are fetched to be written, and read by the merge), and where tiles make
 /// products cheap, that is what is left: twice the keys as long as threads find
 /// chunks enough, and with states that are large beside the keys as long as two
-/// threads do.  Without tiles, twice as long while sixteen threads find two
-/// each: a chunk costs about a microsecond.
+/// threads do.  Without tiles, twice as long while sixteen threads find one
+/// each, for a chunk costs about a microsecond, or four of them where a state
+/// is large: it goes from one core's caches to another's.
 static int64_t chooseChunk(AttentionOp attention, Products products,
                            int64_t rows) {
-  constexpr int64_t least = 512, visits = 3, manyChunks = 32;
+  constexpr int64_t least = 512, visits = 3, largeState = 8 << 10;
   auto op = cast<AttentionLike>(attention.getOperation());
   AttentionRoles roles = rolesOf(op);
   int64_t keys = staticExtent(op, roles.key.front()), heads = 1;
@@ -144,7 +149,8 @@ static int64_t chooseChunk(AttentionOp attention, Products products,
     bool isLarge = 4 * stateBytes > chunk * keyBytes;
     int64_t chunks = heads * llvm::divideCeil(keys, next);
     if (products != Products::Tiles) {
-      chunk = chunks >= manyChunks ? next : chunk;
+      chunk =
+          chunks >= (stateBytes >= visits * largeState ? 4 : 16) ? next : chunk;
       continue;
     }
     bool isEnough = chunks >= (isLarge ? 2 : 4);
@@ -183,7 +189,11 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
   int64_t rowTile = op.getSharedKv() ? sharedRows : 1;
   int64_t rows = sharingRows(like, rowTile), lanes = target.f32Lanes();
   Products products = chooseProducts(op, target, rows);
-  int64_t keyTile = chooseKeyTile(products, rows);
+  bool packed = products == Products::Tiles ||
+                isPackingWorth(rows, depth, lanes, products);
+  int64_t width = staticExtent(like, rolesOf(like).value.front());
+  int64_t keyBytes = (depth + width) * (products == Products::FMA ? 4 : 2);
+  int64_t keyTile = chooseKeyTile(products, rows, keyBytes);
   // Requests come at an even pace, the rows of a tile at once when it begins.
   // A tile ahead is enough, then; without tiles the rows of one are few.
   int64_t prefetch = std::max(keyTile, target.prefetchBytes * 8 / rowBits);
@@ -191,14 +201,11 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
     prefetch = keyTile;
   else
     followMemory(op, target, rows, rowBits, keyTile, prefetch);
-  bool packed = products == Products::Tiles ||
-                isPackingWorth(rows, depth, lanes, products);
   // Queries, weights and the turned tile live on the stack of a thread.
   constexpr int64_t mostDepth = 1024;
   if (packed && products == Products::FMA && depth * rowTile > mostDepth * 64)
     rowTile = std::max<int64_t>(1, mostDepth * 64 / depth);
   // So do the sums of matrix tiles.
-  int64_t width = staticExtent(like, rolesOf(like).value.front());
   if (products == Products::Tiles &&
       (depth + width) * rowTile > mostDepth * 256)
     rowTile = std::max<int64_t>(1, mostDepth * 256 / (depth + width));

@@ -35,6 +35,20 @@ public:
                                   mlir::Value total) = 0;
   /// Whether the weights are rounded to bf16.
   virtual bool roundsWeights() const = 0;
+  /// Whether weigh() may take the place of scores(), and of all that is made of
+  /// the scores of a whole tile whose keys all attend.
+  virtual bool weighsAtOnce() const { return false; }
+  /// What a block of rows does where a score is more than `slack` above the
+  /// maximum of its row; `largest` are those of each row, by lanes.
+  using Raise = llvm::function_ref<void(mlir::Value row, int64_t block,
+                                        llvm::ArrayRef<mlir::Value> largest)>;
+  static constexpr double slack = 8;
+  virtual void weigh(Raise raise) {}
+  /// The sums of the weights since beginSums(), of which endSums() adds the
+  /// lanes to the states; in between they may be multiplied.
+  virtual void beginSums() {}
+  virtual void rescaleSum(mlir::Value row, mlir::Value factor) {}
+  virtual void endSums() {}
   /// accumulator[row] += weights . V.
   virtual void values(mlir::Value start, mlir::Value count, bool full) = 0;
 

@@ -46,6 +46,16 @@ Value PartialEmitter::toLog2(Value score) {
   return arith::MulFOp::create(b, score, splat(b, floats(), factor));
 }
 
+/// The logarithm of a weight that is about to be rounded to bf16: what is left
+/// of the largest score's own rounding does not show.
+Value PartialEmitter::belowMax(Value score, Value max) {
+  if (isShaped())
+    return arith::SubFOp::create(b, score, max);
+  double factor = scoreFactor() * 1.4426950408889634;
+  return vector::FMAOp::create(b, score, splat(b, floats(), factor),
+                               arith::NegFOp::create(b, max));
+}
+
 /// The largest scores of a row, by lanes.
 Value PartialEmitter::rowMax(Value row, Value count, bool full) {
   Value largest;
@@ -61,9 +71,13 @@ Value PartialEmitter::rowWeights(Value row, Value max, Value count, bool full) {
   Value maxes = vector::BroadcastOp::create(b, floats(), max);
   SmallVector<Value> weights;
   for (int64_t key = 0; key < keyTile; key += lanes) {
-    Value score = toLog2(scoreVector(row, key, count, full));
-    Value weight = buildExp2(b, arith::SubFOp::create(b, score, maxes),
-                             products->roundsWeights());
+    Value score = scoreVector(row, key, count, full), weight;
+    if (products->roundsWeights()) {
+      weight = buildWeight(b, belowMax(score, maxes));
+    } else {
+      score = toLog2(score);
+      weight = buildExp2(b, arith::SubFOp::create(b, score, maxes));
+    }
     if (mayExclude()) {
       Value dead = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, score,
                                          splat(b, floats(), -infinity));
@@ -95,15 +109,6 @@ void PartialEmitter::rescale(Value row, Value factor) {
   loop(0, whole, lanes, [&](Value column) { scaleAt(column, lanes); });
   if (whole < width)
     scaleAt(index(whole), width - whole);
-}
-
-/// A row that no key has reached keeps -inf; 0 stands in for it, so that its
-/// weights are exp2(-inf) = 0.
-static Value finite(ImplicitLocOpBuilder &b, Value max) {
-  Type type = max.getType();
-  Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, max,
-                                     splat(b, type, -infinity));
-  return arith::SelectOp::create(b, none, splat(b, type, 0.0), max);
 }
 
 //===----------------------------------------------------------------------===//
@@ -150,6 +155,44 @@ PartialEmitter::ofRows(int64_t block, llvm::function_ref<Value(Value)> ofRow) {
   return vectors;
 }
 
+/// The states of rows whose maximum grows from `before` to `max`.
+void PartialEmitter::raiseStates(Value row, int64_t block, Value before,
+                                 Value max, Value grows) {
+  keepState(max, op.getMax(), row, block);
+  Value factor =
+      buildExp2(b, arith::SubFOp::create(b, before, buildFinite(b, max)));
+  factor = arith::SelectOp::create(b, grows, factor, splat(b, floats(), 1.0));
+  Value sum = stateVector(op.getSum(), row, block);
+  keepState(arith::MulFOp::create(b, sum, factor), op.getSum(), row, block);
+  vector::StoreOp::create(b, factor, byLane, index(0));
+  loop(0, block, 1, [&](Value r) {
+    Value ofRow = memref::LoadOp::create(b, byLane, r);
+    Value moved = arith::CmpFOp::create(b, arith::CmpFPredicate::UNE, ofRow,
+                                        splat(b, b.getF32Type(), 1.0));
+    ifThen(moved, [&] {
+      rescale(add(row, r), ofRow);
+      products->rescaleSum(add(row, r), ofRow);
+    });
+  });
+}
+
+/// Of rows whose scores become weights at once: where one is far above the
+/// maximum that the row has had.
+void PartialEmitter::raiseMaxima(Value row, int64_t block,
+                                 ArrayRef<Value> largest) {
+  SmallVector<Value> vectors(largest);
+  while (!llvm::isPowerOf2_64(vectors.size()))
+    vectors.push_back(vectors.back());
+  Value tileMax = toLog2(buildLaneMaxima(b, vectors));
+  Value before = stateVector(op.getMax(), row, block);
+  Value limit =
+      arith::AddFOp::create(b, before, splat(b, floats(), TileProducts::slack));
+  Value grows =
+      arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, tileMax, limit);
+  Value max = arith::SelectOp::create(b, grows, tileMax, before);
+  raiseStates(row, block, before, max, grows);
+}
+
 void PartialEmitter::weighRows(Value row, int64_t block, Value count,
                                bool full) {
   auto rowAt = [&](Value r) { return add(row, r); };
@@ -161,22 +204,8 @@ void PartialEmitter::weighRows(Value row, int64_t block, Value count,
       arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, tileMax, before);
   Value max = arith::SelectOp::create(b, grows, tileMax, before);
   Value any = vector::ReductionOp::create(b, vector::CombiningKind::OR, grows);
-  ifThen(any, [&] {
-    keepState(max, op.getMax(), row, block);
-    Value factor =
-        buildExp2(b, arith::SubFOp::create(b, before, finite(b, max)));
-    factor = arith::SelectOp::create(b, grows, factor, splat(b, floats(), 1.0));
-    Value sum = stateVector(op.getSum(), row, block);
-    keepState(arith::MulFOp::create(b, sum, factor), op.getSum(), row, block);
-    vector::StoreOp::create(b, factor, byLane, index(0));
-    loop(0, block, 1, [&](Value r) {
-      Value ofRow = memref::LoadOp::create(b, byLane, r);
-      Value moved = arith::CmpFOp::create(b, arith::CmpFPredicate::UNE, ofRow,
-                                          splat(b, b.getF32Type(), 1.0));
-      ifThen(moved, [&] { rescale(rowAt(r), ofRow); });
-    });
-  });
-  vector::StoreOp::create(b, finite(b, max), byLane, index(0));
+  ifThen(any, [&] { raiseStates(row, block, before, max, grows); });
+  vector::StoreOp::create(b, buildFinite(b, max), byLane, index(0));
   SmallVector<Value> totals = ofRows(block, [&](Value r) {
     Value ofRow = memref::LoadOp::create(b, byLane, r);
     return rowWeights(rowAt(r), ofRow, count, full);
@@ -187,10 +216,8 @@ void PartialEmitter::weighRows(Value row, int64_t block, Value count,
 }
 
 void PartialEmitter::weights(Value count, bool full) {
-  if (!byLane) {
-    byLane = scratch({lanes}, b.getF32Type());
+  if (!byRow)
     byRow = scratch({lanes, lanes}, b.getF32Type());
-  }
   int64_t done = 0;
   for (int64_t block = lanes; block > 0; block /= 2) {
     int64_t end = done + (rows - done) / block * block;

@@ -26,38 +26,42 @@ Value einhead::splat(ImplicitLocOpBuilder &b, Type type, double value) {
   return arith::ConstantOp::create(b, attr);
 }
 
-Value einhead::buildExp2(ImplicitLocOpBuilder &b, Value x, bool isCoarse) {
-  Type type = x.getType();
-  Type ints = b.getI32Type();
-  if (auto vector = dyn_cast<VectorType>(type))
-    ints = vector.clone(b.getI32Type());
+/// x as the nearest integer, whose low bits are those of `shifted`, and what is
+/// left of it, in [-1/2, 1/2].
+static std::array<Value, 2> splitExponent(ImplicitLocOpBuilder &b, Value x) {
+  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
+  Value magic = splat(b, x.getType(), 12582912.0);
+  Value shifted = arith::AddFOp::create(b, x, magic);
+  Value whole = arith::SubFOp::create(b, shifted, magic);
+  return {shifted, arith::SubFOp::create(b, x, whole)};
+}
+
+static Value polynomial(ImplicitLocOpBuilder &b, Value x,
+                        ArrayRef<double> coefficients) {
+  Value p = splat(b, x.getType(), coefficients.front());
+  for (double c : coefficients.drop_front())
+    p = math::FmaOp::create(b, p, x, splat(b, x.getType(), c));
+  return p;
+}
+
+static Type intsLike(ImplicitLocOpBuilder &b, Type type) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? Type(vector.clone(b.getI32Type())) : b.getI32Type();
+}
+
+Value einhead::buildExp2(ImplicitLocOpBuilder &b, Value x) {
+  Type type = x.getType(), ints = intsLike(b, type);
   // Below -126 the result would be subnormal: such weights count as 2^-126 with
   // the select below making them 0.  A NaN compares false and stays.
   Value low = splat(b, type, -126.0);
   Value tiny = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, low);
   Value clamped = arith::SelectOp::create(b, tiny, low, x);
-  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
-  Value magic = splat(b, type, 12582912.0);
-  Value shifted = arith::AddFOp::create(b, clamped, magic);
-  Value whole = arith::SubFOp::create(b, shifted, magic);
-  Value f = arith::SubFOp::create(b, clamped, whole);
-  // 2^f on [-1/2, 1/2]: to 2e-8, or to 3e-6 where bf16 follows.
-  const std::array<double, 7> fine = {1.535336188319500e-4,
-                                      1.339887440266574e-3,
-                                      9.618437357674640e-3,
-                                      5.550332471162809e-2,
-                                      2.402264791363012e-1,
-                                      6.931472028550421e-1,
-                                      1.0};
-  const std::array<double, 5> coarse = {
-      9.582760293534949e-03, 5.590641480967205e-02, 2.402410006339200e-01,
-      6.931241959496163e-01, 1.0};
-  ArrayRef<double> coefficients = fine;
-  if (isCoarse)
-    coefficients = coarse;
-  Value p = splat(b, type, coefficients.front());
-  for (double c : coefficients.drop_front())
-    p = math::FmaOp::create(b, p, f, splat(b, type, c));
+  auto [shifted, f] = splitExponent(b, clamped);
+  // 2^f to 2e-8.
+  Value p = polynomial(b, f,
+                       {1.535336188319500e-4, 1.339887440266574e-3,
+                        9.618437357674640e-3, 5.550332471162809e-2,
+                        2.402264791363012e-1, 6.931472028550421e-1, 1.0});
   // 2^whole, by its exponent bits.
   Value bits = arith::BitcastOp::create(b, ints, shifted);
   Value exponent = arith::ShLIOp::create(b, bits, splat(b, ints, 23));
@@ -65,6 +69,32 @@ Value einhead::buildExp2(ImplicitLocOpBuilder &b, Value x, bool isCoarse) {
   Value power = arith::BitcastOp::create(b, type, exponent);
   Value result = arith::MulFOp::create(b, p, power);
   return arith::SelectOp::create(b, tiny, splat(b, type, 0.0), result);
+}
+
+/// 2^-127 has the bits of 0; what is subnormal is 0 as bf16, for the conversion
+/// flushes it.  A NaN has no low bits, which would change its exponent: it
+/// comes from products of bf16.
+Value einhead::buildWeight(ImplicitLocOpBuilder &b, Value x) {
+  Type type = x.getType(), ints = intsLike(b, type);
+  Value low = splat(b, type, -127.0);
+  Value tiny = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, low);
+  auto [shifted, f] =
+      splitExponent(b, arith::SelectOp::create(b, tiny, low, x));
+  Value p = polynomial(b, f,
+                       {9.582760293534949e-03, 5.590641480967205e-02,
+                        2.402410006339200e-01, 6.931241959496163e-01, 1.0});
+  Value exponent = arith::ShLIOp::create(
+      b, arith::BitcastOp::create(b, ints, shifted), splat(b, ints, 23));
+  Value bits =
+      arith::AddIOp::create(b, arith::BitcastOp::create(b, ints, p), exponent);
+  return arith::BitcastOp::create(b, type, bits);
+}
+
+Value einhead::buildFinite(ImplicitLocOpBuilder &b, Value max) {
+  Type type = max.getType();
+  Value least = splat(b, type, -std::numeric_limits<double>::infinity());
+  Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, max, least);
+  return arith::SelectOp::create(b, none, splat(b, type, 0.0), max);
 }
 
 Value einhead::buildMax(ImplicitLocOpBuilder &b, Value a, Value x) {

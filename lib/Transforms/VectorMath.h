@@ -17,9 +17,15 @@ namespace einhead {
 mlir::Value splat(mlir::ImplicitLocOpBuilder &b, mlir::Type type, double value);
 
 /// 2^x for x <= 0 (f32 or a vector of it): 0 for -inf and below -126, 1 for 0.
-/// NaN for NaN.  To about 2 ulp, or to 3e-6 if `isCoarse`.
-mlir::Value buildExp2(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
-                      bool isCoarse = false);
+/// NaN for NaN.  To about 2 ulp.
+mlir::Value buildExp2(mlir::ImplicitLocOpBuilder &b, mlir::Value x);
+
+/// 2^x to 3e-6, for x below 100, where what is less than 2^-126 counts as 0: it
+/// is about to be rounded to bf16.  NaN for a NaN whose low 9 bits are 0.
+mlir::Value buildWeight(mlir::ImplicitLocOpBuilder &b, mlir::Value x);
+
+/// A maximum to subtract: what no key has reached keeps -inf, and 0 stands in.
+mlir::Value buildFinite(mlir::ImplicitLocOpBuilder &b, mlir::Value max);
 
 /// The larger of both; `a` where they do not compare.
 mlir::Value buildMax(mlir::ImplicitLocOpBuilder &b, mlir::Value a,

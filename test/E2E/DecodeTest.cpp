@@ -315,6 +315,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{1, 3, 128, 128, 129, kBF16, kBF16, "", "", "znver4"},
                     Shape{2, 4, 256, 256, 70, kBF16, kBF16, "", "", "znver4"},
                     Shape{1, 4, 128, 96, 129, "f32", "f32", "", "", "znver4"},
+                    Shape{1, 71, 64, 64, 600, kBF16, kBF16, "", "", "znver4"},
+                    Shape{1, 8, 64, 64, 600, kBF16, kBF16, "", "", "znver4"},
                     Shape{1, 20, 80, 80, 129, kBF16, kBF16, "", "",
                           "sapphirerapids"}));
 
@@ -322,22 +324,28 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Decode, MaximaThatGrow) {
   if (compilesAnotherWay())
     GTEST_SKIP() << "matrix tiles belong to CPUs";
-  for (int64_t rows : {4, 7, 16, 50}) {
-    Shape shape{2, rows, 64, 40, 200, kBF16, kBF16, "tiles", "true"};
+  for (auto [rows, products] : {std::pair<int64_t, const char *>{4, "tiles"},
+                                {7, "tiles"},
+                                {16, "tiles"},
+                                {50, "tiles"},
+                                {7, "dot"},
+                                {50, "dot"}}) {
+    bool isTiles = products == llvm::StringRef("tiles");
+    Shape shape{2, rows, 64, 40, 400, kBF16, kBF16, products, "true"};
     TargetInfo target = llvm::cantFail(TargetInfo::get(shape.cpu));
     if (!runsHere(target) || target.dotRate == 0)
       GTEST_SKIP() << "this CPU has no products of pairs";
     std::optional<TileEmulator> emulator;
-    if (target.tileRate == 0)
+    if (isTiles && target.tileRate == 0)
       emulator.emplace();
     Decode decode(shape, /*share=*/true, emulator.has_value());
     decode.rise();
     Loaded module(decode.bytes);
-    for (int64_t valid : {1, 33, 64, 65, 128, 129, 200}) {
+    for (int64_t valid : {1, 33, 64, 65, 128, 129, 257, 400}) {
       std::vector<float> y = decode.run(module, valid);
       ref::Report report = decode.judge(y, valid);
-      EXPECT_TRUE(report.pass)
-          << rows << " rows, " << valid << " keys: " << report.message();
+      EXPECT_TRUE(report.pass) << rows << " rows of " << products << ", "
+                               << valid << " keys: " << report.message();
       y.front() += 5e-2f;
       EXPECT_FALSE(decode.judge(y, valid).pass) << valid << " keys";
     }

@@ -44,6 +44,22 @@ TEST_F(DeviceTest, SharedMemoryAndClustersAreAllowedWhereAskedFor) {
   EXPECT_EQ(length(session), 4);
 }
 
+TEST_F(DeviceTest, ClustersAtOnceAreWhatTheDriverSays) {
+  Session session = create(1, 64);
+  int64_t *seen = report.data<int64_t>();
+  const char *function = "cuOccupancyMaxActiveClusters";
+  ASSERT_OK(probe(session, 64, 256, 64, 8, 128, 1));
+  EXPECT_EQ(seen[5], INT64_MAX); // blocks by themselves: no need to ask
+  EXPECT_EQ(fake::record().calls[function], 0);
+  ASSERT_OK(probe(session, 64, 256, 64, 8, 128, 8, 100 << 10));
+  EXPECT_EQ(seen[5], 132 / 8);
+  ASSERT_OK(probe(session, 64, 256, 64, 16, 128, 16, 100 << 10));
+  EXPECT_EQ(seen[5], 132 / 16);
+  ASSERT_OK(probe(session, 64, 256, 64, 8, 128, 8, 100 << 10));
+  EXPECT_EQ(seen[5], 132 / 8);
+  EXPECT_EQ(fake::record().calls[function], 2); // once for each size
+}
+
 TEST_F(DeviceTest, GridsThatNoGPUTakesAreRefused) {
   Session session = create(1, 64);
   expectError(probe(session, 64, 256, 64, int64_t(1) << 31),

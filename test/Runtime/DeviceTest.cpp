@@ -48,6 +48,7 @@ static void probeKernel(const fake::Launch &launch) {
   report[2] = launch.get<int64_t>(3);
   report[3] = isZero;
   report[4] = launch.get<int64_t>(5);
+  report[5] = launch.get<int64_t>(6);
 }
 
 static void mapKernel(const fake::Launch &launch) {
@@ -69,7 +70,7 @@ static void normKernel(const fake::Launch &launch) {
 
 static void defineKernels() {
   fake::define("append", {8, 8, 8, 8, 8, 8}, appendKernel);
-  fake::define("probe", {8, 8, 8, 8, 8, 8}, probeKernel);
+  fake::define("probe", {8, 8, 8, 8, 8, 8, 8}, probeKernel);
   fake::define("map", {128, 8}, mapKernel);
   fake::define("lengths", {8, 8, 8, 8, 8}, lengthsKernel);
   fake::define("norm", {8, 8, 8}, normKernel);
@@ -98,7 +99,7 @@ const char *const einhead::test::deviceFunctions = R"(
   {"name": "threads", "kind": "input", "type": "index", "scalar": true},
   {"name": "cluster", "kind": "input", "type": "index", "scalar": true},
   {"name": "shared", "kind": "input", "type": "index", "scalar": true},
-  {"name": "report", "kind": "output", "type": "i64", "shape": [5]}]},
+  {"name": "report", "kind": "output", "type": "i64", "shape": [6]}]},
  {"name": "map", "symbol": "entry_map", "arguments": [
   {"name": "type", "kind": "input", "type": "index", "scalar": true},
   {"name": "swizzle", "kind": "input", "type": "index", "scalar": true},

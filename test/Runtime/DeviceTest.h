@@ -68,7 +68,7 @@ protected:
                          int64_t blocks = 1, int64_t threads = 32,
                          int64_t cluster = 1, int64_t shared = 0);
   void expectLost(const Session &session, int result);
-  GPUTensor report{i64, {5}};
+  GPUTensor report{i64, {6}};
 
 private:
   std::vector<std::string> variables;

@@ -34,18 +34,22 @@ EINHEAD_API void entry_append(void **a) {
 }
 
 /* bytes, alignment, zeros, blocks, threads, cluster, shared (index scalars) ->
- * report i64 [5]: workspace, two pieces of zeroed memory, whether both are 0
- * before the kernel dirties and cleans them, multiprocessors. */
+ * report i64 [6]: workspace, two pieces of zeroed memory, whether both are 0
+ * before the kernel dirties and cleans them, multiprocessors, such clusters at
+ * a time. */
 EINHEAD_API void entry_probe(void **a) {
   int64_t bytes = *(int64_t *)a[0], alignment = *(int64_t *)a[1];
   int64_t zeros = *(int64_t *)a[2];
   einhead_memref_t *report = a[7];
   const einhead_host_t *host = einhead_module_host;
   int64_t processors = host->multiprocessors();
+  int64_t clusters = host->clusters("probe", *(int64_t *)a[5],
+                                    *(int64_t *)a[4], *(int64_t *)a[6]);
   void *first = host->zeroed(zeros), *second = host->zeroed(zeros);
   void *workspace = host->allocate(bytes, alignment);
   void *arguments[] = {&report->aligned, &workspace, &first,
-                       &second,          &zeros,     &processors};
+                       &second,          &zeros,     &processors,
+                       &clusters};
   launch("probe", *(int64_t *)a[3], *(int64_t *)a[4], *(int64_t *)a[5],
          *(int64_t *)a[6], arguments);
 }

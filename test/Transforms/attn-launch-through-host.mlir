@@ -55,6 +55,9 @@ func.func private @einhead_host_zeroed(index) -> !llvm.ptr
 // CHECK: func.func private @einhead_host_multiprocessors() -> index
 // CHECK: llvm.getelementptr %{{.*}}[5]
 func.func private @einhead_host_multiprocessors() -> index
+// CHECK: func.func private @einhead_host_clusters(%{{.*}}: !llvm.ptr, %{{.*}}: index
+// CHECK: llvm.getelementptr %{{.*}}[6]
+func.func private @einhead_host_clusters(!llvm.ptr, index, index, index) -> index
 // CHECK: func.func private @einhead_host_tensor_map
 // CHECK: llvm.getelementptr %{{.*}}[3]
 func.func private @einhead_host_tensor_map(!llvm.ptr, !llvm.ptr, i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, i64)

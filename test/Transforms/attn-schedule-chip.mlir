@@ -21,7 +21,7 @@ func.func @mqa(%q: tensor<2x71x64xbf16>, %k: tensor<2x512x64xbf16>,
 
 // OLD: no tensor cores: mma.sync takes keys and values of the query's type alone
 
-// CHECK: one kernel of wgmma (sm_90a), tiles of 128 keys by 64 rows padded to 64, 4 stages, 2 warpgroups, 1 blocks on an SM
+// CHECK: one kernel of wgmma (sm_90a), tiles of 128 keys by 64 rows padded to 64, 5 stages, 3 warpgroups, 1 blocks on an SM
 func.func @bytes(%q: tensor<2x64x128xbf16>, %k: tensor<2x512x128xf8E4M3FN>,
     %v: tensor<2x512x128xf8E4M3FN>, %out: tensor<2x64x128xf32>) -> tensor<2x64x128xf32> {
   %r = attn.attention "bhk, bmk, bmv -> bhv" query(%q : tensor<2x64x128xbf16>)

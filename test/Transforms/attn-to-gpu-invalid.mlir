@@ -39,12 +39,12 @@ func.func @mixed(%q: memref<8x128xbf16>, %k: memref<64x128xf8E4M3FN>,
 
 // -----
 
-func.func @scaled(%q: memref<8x128xbf16>, %k: memref<64x128xf8E4M3FN>,
-    %v: memref<64x128xf8E4M3FN>, %scales: memref<64xf32>, %out: memref<8x128xf32>) {
-  // expected-error @+1 {{has products by wgmma in its schedule, but key or value has a scale for each row}}
+func.func @other(%q: memref<8x128xbf16>, %k: memref<64x128xf16>,
+    %v: memref<64x128xf16>, %out: memref<8x128xf32>) {
+  // expected-error @+1 {{has products by wgmma in its schedule, but key and value are neither f8E4M3FN, nor i8, nor of the query's type}}
   attn.attention "rk, mk, mv -> rv" query(%q : memref<8x128xbf16>)
-      key(%k : memref<64x128xf8E4M3FN>) value(%v : memref<64x128xf8E4M3FN>)
-      scale 0.1 key_scale(%scales : memref<64xf32>) shared_kv
+      key(%k : memref<64x128xf16>) value(%v : memref<64x128xf16>) scale 0.1
+      shared_kv
       schedule <chunk = 64, key_tile = 64, row_tile = 8, lanes = 32, products = wgmma>
       outs(%out : memref<8x128xf32>)
   return

@@ -52,6 +52,28 @@ func.func @packed(%q: memref<4x64xf32>, %k: memref<32x64xf32>, %v: memref<32x64x
   return
 }
 
+// Pairs of a packed tile: scores become weights in the registers that they are
+// summed in, compared with the maximum so far; the lanes of their sums are added
+// at the end.
+// CHECK-LABEL: func.func @weighed
+// CHECK: %[[TOTALS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x16xf32>
+// CHECK-COUNT-8: x86vector.avx512.dot
+// CHECK: vector.reduction <or>
+// CHECK: scf.if
+// CHECK-NOT: vector.load {{.*}} memref<4x32xf32>
+// CHECK: arith.shli {{.*}} : vector<16xi32>
+// CHECK: x86vector.avx512.cvt.packed.f32_to_bf16
+// CHECK: vector.store {{.*}}, %[[TOTALS]]
+// CHECK: vector.reduction <add>
+func.func @weighed(%q: memref<4x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64xbf16>,
+                   %max: memref<4xf32>, %sum: memref<4xf32>, %acc: memref<4x64xf32>) {
+  attn.partial_attention "rk, mk, mv -> rv" query(%q : memref<4x64xbf16>)
+    key(%k : memref<32x64xbf16>) value(%v : memref<32x64xbf16>) scale 1.0
+    schedule #attn.schedule<chunk = 32, key_tile = 32, row_tile = 4, lanes = 16, products = dot, packed = true>
+    outs(%max, %sum, %acc : memref<4xf32>, memref<4xf32>, memref<4x64xf32>)
+  return
+}
+
 // Matrix tiles, all of one shape: keys as they lie by queries over two steps of
 // the depth, beside the unpacking of V; 4 rows are turned close to each other, so
 // that a vector has 4 keys of all. A maximum is raised where a score is 8 above
@@ -68,8 +90,8 @@ func.func @packed(%q: memref<4x64xf32>, %k: memref<32x64xf32>, %v: memref<32x64x
 // CHECK-COUNT-2: amx.tile_store %{{.*}}, %c4 : memref<152xf32>
 // CHECK: arith.addf {{.*}}, %[[SLACK:.*]] : vector<16xf32>
 // CHECK: vector.reduction <or>
-// CHECK-COUNT-8: x86vector.avx512.cvt.packed.f32_to_bf16
-// CHECK-NOT: x86vector.avx512.cvt
+// CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+// CHECK-NOT: cvtne
 // CHECK-COUNT-4: amx.tile_mulf
 // CHECK-COUNT-4: amx.tile_store
 // CHECK: vector.shuffle {{.*}} [0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23]
@@ -91,9 +113,11 @@ func.func @tiles(%q: memref<4x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64
 // CHECK-COUNT-2: vector.reduction <or>
 // CHECK: amx.tile_load %[[KEY]]
 // CHECK: amx.tile_mulf
-// CHECK: x86vector.avx512.cvt.packed.f32_to_bf16
+// CHECK: x86vector.avx512.mask.scalef
+// CHECK: cvtne2ps2bf16
 // CHECK: amx.tile_mulf
-// CHECK: x86vector.avx512.cvt.packed.f32_to_bf16
+// CHECK: x86vector.avx512.mask.scalef
+// CHECK: cvtne2ps2bf16
 // CHECK: amx.tile_mulf
 // CHECK: vector.reduction <or>
 func.func @blocks(%q: memref<40x64xbf16>, %k: memref<32x64xbf16>, %v: memref<32x64xbf16>,

@@ -84,6 +84,10 @@ void Launcher::buildKernel(StringRef name) {
   p.output = addressed(kernel, body, output);
   if (op.getLse())
     p.lse = addressed(kernel, body, lse);
+  if (op.getKeyScale())
+    p.keyScale = addressed(kernel, body, keyScale);
+  if (op.getValueScale())
+    p.valueScale = addressed(kernel, body, valueScale);
   p.partials = body->getArgument(partials);
   p.counters = body->getArgument(counters);
   if (lengths)

@@ -13,36 +13,36 @@ using namespace einhead::hopper;
 /// Threads work on so many columns of an output row at a time.
 static constexpr int64_t step = 4;
 
-/// A group's outputs to shared memory as [row][column], then its rows' maxima
-/// and sums.
-void DecodeEmitter::spill(const Carried &carried) {
-  int64_t rows = shape.rows, width = shape.width, padded = shape.paddedRows();
-  for (int64_t n = 0; n < blocks(); ++n)
-    for (int64_t e = 0; e < 2; ++e) {
-      Value sum = carried.sums[n * 2 + e];
-      for (int64_t distance : {4, 8, 16})
-        sum = addF(sum, shuffleXor(sum, distance));
-      ifThen(isEqual(laneRow, 0), [&] {
-        Value column = add(mul(groupWarp, padded), rowOf(n, e));
-        storeShared(sum, add(reduction, mul(column, 4)));
+/// The warp's part of a row's sum, to where the group finds it.
+void DecodeEmitter::noteSum(int64_t n, int64_t e, Value sum) {
+  for (int64_t distance : {4, 8, 16})
+    sum = addF(sum, shuffleXor(sum, distance));
+  ifThen(isEqual(laneRow, 0), [&] {
+    Value column = add(mul(groupWarp, shape.paddedRows()), rowOf(n, e));
+    storeShared(sum, add(reduction, mul(column, 4)));
+  });
+}
+
+/// A row's outputs to `line` of [row][column].
+void DecodeEmitter::spillRow(const Values &outputs, int64_t n, int64_t e,
+                             Value row, Value line) {
+  for (int64_t box = 0; box < shape.outputBlocks(); ++box)
+    for (int64_t half = 0; half < 2; ++half) {
+      Value column = add(columnOf(half), box * 64);
+      ifThen(andOf(isLess(row, shape.rows), isLess(column, shape.width)), [&] {
+        storeShared(outputs[(box * blocks() + n) * 4 + e + 2 * half],
+                    add(mul(add(line, column), 4), shape.outputOffset()));
       });
-      Value row = rowOf(n, e);
-      Value line = mul(add(mul(group, rows), row), width);
-      for (int64_t box = 0; box < shape.outputBlocks(); ++box)
-        for (int64_t half = 0; half < 2; ++half) {
-          Value column = add(columnOf(half), box * 64);
-          ifThen(andOf(isLess(row, rows), isLess(column, width)), [&] {
-            storeShared(
-                carried.outputs[(box * blocks() + n) * 4 + e + 2 * half],
-                add(mul(add(line, column), 4), shape.outputOffset()));
-          });
-        }
     }
-  syncConsumers(); // the group would do, but sanitizers take that for a race
-  int64_t states = shape.outputOffset() + shape.groups * rows * width * 4;
+}
+
+/// The group's maxima and sums, behind all outputs.
+void DecodeEmitter::storeStates(bool hasSums) {
+  int64_t rows = shape.rows, padded = shape.paddedRows();
+  int64_t states = shape.statesOffset();
   loop(rem(thread, 128), i32(rows), i32(128), [&](Value row) {
     Value sum;
-    for (int64_t w = 0; w < 4; ++w) {
+    for (int64_t w = 0; hasSums && w < 4; ++w) {
       Value part = loadShared(b.getF32Type(),
                               add(add(reduction, w * padded * 4), mul(row, 4)));
       sum = sum ? addF(sum, part) : part;
@@ -50,8 +50,23 @@ void DecodeEmitter::spill(const Carried &carried) {
     Value max = loadShared(b.getF32Type(), add(maxima, mul(row, 4)));
     Value offset = add(mul(add(mul(group, rows), row), 8), states);
     storeShared(max, offset);
-    storeShared(sum, add(offset, 4));
+    storeShared(sum ? sum : f32(0), add(offset, 4));
   });
+}
+
+/// A group's outputs to shared memory as [row][column], then its rows' maxima
+/// and sums.
+void DecodeEmitter::spill(const Carried &carried) {
+  Values outputs = withoutUnit(carried.outputs);
+  for (int64_t n = 0; n < blocks(); ++n)
+    for (int64_t e = 0; e < 2; ++e) {
+      noteSum(n, e, carried.sums[n * 2 + e]);
+      Value row = rowOf(n, e);
+      Value line = mul(add(mul(group, shape.rows), row), shape.width);
+      spillRow(outputs, n, e, row, line);
+    }
+  syncGroup();
+  storeStates();
 }
 
 /// Where this block keeps its state of the item: in the ring, which holds no
@@ -136,7 +151,7 @@ void DecodeEmitter::writeLse(const Item &item, Value row, Value max,
 /// this part.
 void DecodeEmitter::joinGroups(const Item &item) {
   int64_t rows = shape.rows, width = shape.width;
-  int64_t states = shape.outputOffset() + shape.groups * rows * width * 4;
+  int64_t states = shape.statesOffset();
   auto four = VectorType::get({step}, b.getF32Type());
   Value state = ownState(item);
   loop(thread, i32(rows * width / step), i32(shape.consumers()), [&](Value i) {
@@ -156,8 +171,11 @@ void DecodeEmitter::joinGroups(const Item &item) {
     for (int64_t g = 0; g < shape.groups; ++g) {
       Value factor = exp2(subF(maxes[g], shift));
       sum = fma(factor, sums[g], sum);
-      Value part = loadShared(
-          four, add(mul(i, 16), shape.outputOffset() + g * rows * width * 4));
+      int64_t place = g - (shape.groups - shape.outputGroups());
+      if (place < 0)
+        continue;
+      int64_t outputs = shape.outputOffset() + place * rows * width * 4;
+      Value part = loadShared(four, add(mul(i, 16), outputs));
       for (int64_t k = 0; k < step; ++k)
         values[k] = fma(factor, LLVM::ExtractElementOp::create(b, part, i32(k)),
                         values[k]);

@@ -13,8 +13,9 @@ using namespace einhead::hopper;
 static constexpr int64_t producerRegisters = 24;
 
 int64_t DecodeShape::fullOffset() const {
-  int64_t products = (queryBoxes() + groups * keyBlocks) * paddedRows() * 128;
-  int64_t joined = groups * rows * (width + 2) * 4;
+  int64_t products =
+      (queryBoxes() + weightGroups() * keyBlocks) * paddedRows() * 128;
+  int64_t joined = (outputGroups() * width + groups * 2) * rows * 4;
   int64_t merged = consumers() * 6 * 4;
   if (wide) { // outputs leave from registers, and weights may go into the ring
     products -= weightsInRing() ? groups * paddedRows() * 128 : 0;
@@ -37,6 +38,8 @@ void einhead::hopper::buildDecodeKernel(OpBuilder &builder, Location loc,
                                         Value sharedBase) {
   if (shape.wide)
     return runWideEmitter(builder, loc, shape, parameters, sharedBase);
+  if (shape.split)
+    return runSplitEmitter(builder, loc, shape, parameters, sharedBase);
   if (shape.warps)
     return runWarpEmitter(builder, loc, shape, parameters, sharedBase);
   DecodeEmitter emitter(builder, loc, shape, parameters);
@@ -51,7 +54,10 @@ void DecodeEmitter::run() {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(roles.elseBlock());
   setRegisters(producerRegisters, NVVM::SetMaxRegisterAction::decrease);
-  ifThen(isEqual(thread, shape.consumers()), [&] { produce(); });
+  // Scales are copied by a warp, all else is asked for by one thread.
+  ifThen(shape.isScaled() ? isEqual(warp, shape.groups * 4)
+                          : isEqual(thread, shape.consumers()),
+         [&] { produce(); });
   b.setInsertionPointToStart(roles.thenBlock());
   setRegisters(DecodeShape::registers(shape.groups),
                NVVM::SetMaxRegisterAction::increase);
@@ -105,10 +111,17 @@ void DecodeEmitter::takeRun() {
 void DecodeEmitter::initBarriers() {
   int64_t count = shape.stages * shape.barriersPerStage();
   for (int64_t i = 0; i < count; ++i) {
-    initBarrier(i32(shape.fullOffset() + i * 8), 1);
+    initBarrier(i32(shape.fullOffset() + i * 8), arrivalsOf(i));
     // One arrival for each warp of the group that reads the stage.
     initBarrier(i32(shape.emptyOffset() + i * 8), 4);
   }
+}
+
+/// At a full barrier: the thread's that asks for boxes and, where they bring
+/// scales, each lane's.
+int64_t DecodeEmitter::arrivalsOf(int64_t fullBarrier) const {
+  bool isKey = fullBarrier % shape.barriersPerStage() == 0;
+  return isKey && shape.isScaled() ? 33 : 1;
 }
 
 Value DecodeEmitter::fullBarrier(Value stage, bool ofValue) {
@@ -162,14 +175,22 @@ void DecodeEmitter::copyTile(const Item &item, Value tile, Value stage,
                              Value phase, bool ofValue) {
   Value full = fullBarrier(stage, ofValue);
   wait(emptyBarrier(stage, ofValue), phase);
-  expectBytes(full, ofValue ? shape.valueBytes() : shape.keyBytes());
-  Value start = mul(stage, shape.stageBytes());
-  if (ofValue)
-    start = add(start, shape.keyBytes());
+  auto ask = [&] {
+    expectBytes(full, ofValue ? shape.valueBytes() : shape.keyBytes());
+    Value start = mul(stage, shape.stageBytes());
+    if (ofValue)
+      start = add(start, shape.keyBytes());
+    Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
+    copyBoxes(item, firstKey, 0,
+              ofValue ? shape.widthBoxes() : shape.depthBoxes(), start, full,
+              ofValue);
+  };
+  if (!shape.isScaled())
+    return ask();
+  ifThen(isEqual(lane, 0), ask);
   Value firstKey = mul(add(item.firstOfUnit, tile), shape.keyTile);
-  copyBoxes(item, firstKey, 0,
-            ofValue ? shape.widthBoxes() : shape.depthBoxes(), start, full,
-            ofValue);
+  if (!ofValue)
+    copyTileScales(item, firstKey, stage, full);
 }
 
 void DecodeEmitter::produce() {
@@ -277,9 +298,19 @@ void DecodeEmitter::setUpConsumer() {
   reduction = add(mul(group, rows * 16), shape.reductionOffset());
 }
 
+/// No row has had a key.
+void DecodeEmitter::clearMaxima() {
+  loop(thread, i32(shape.groups * shape.paddedRows()), i32(shape.consumers()),
+       [&](Value i) {
+         storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
+         storeShared(f32(0), add(mul(i, 4), shape.referenceOffset()));
+       });
+  if (shape.valueScaled)
+    clearUnits();
+}
+
 void DecodeEmitter::consume() {
   setUpConsumer();
-  int64_t rows = shape.paddedRows();
   // How many tiles of the items so far are behind this group's next one.
   overItems({group, group, i32(0)}, [&](const Item &item, ValueRange ring) {
     syncConsumers(); // the last item's outputs stood where the queries go
@@ -287,11 +318,7 @@ void DecodeEmitter::consume() {
       loadScaledQueries(item);
     else
       loadQueries(item);
-    loop(
-        thread, i32(shape.groups * rows), i32(shape.consumers()), [&](Value i) {
-          storeShared(negativeInfinity(), add(mul(i, 4), shape.maximaOffset()));
-          storeShared(f32(0), add(mul(i, 4), shape.referenceOffset()));
-        });
+    clearMaxima();
     fenceAsync();
     syncConsumers();
     Carried start;

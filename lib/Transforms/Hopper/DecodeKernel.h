@@ -51,6 +51,10 @@ struct DecodeShape {
   /// Key and value are f8E4M3FN; consumers convert them to f16, in which each
   /// of their numbers is exact (DecodeBytes.cpp).
   bool byteKeys = false;
+  /// Those bytes are i8, which f16 has exactly, too.
+  bool integers = false;
+  /// Keys, or values, have a scale each (DecodeScales.cpp).
+  bool keyScaled = false, valueScaled = false;
   mlir::Type output;      ///< f32, f16 or bf16
   double scale;           ///< of the scores, > 0
   int64_t groups, stages; ///< stages are a multiple of the groups
@@ -59,6 +63,8 @@ struct DecodeShape {
   int64_t blocksPerSM;
   /// Many rows and wide values, which stand in the key (DecodeWide.cpp).
   bool wide = false;
+  /// Two groups compute weights and a third one outputs (DecodeSplit.cpp).
+  bool split = false;
   /// Without wgmma: the groups are groups of warps, and split a tile's keys.
   std::optional<WarpShape> warps;
 
@@ -82,6 +88,8 @@ struct DecodeShape {
   int64_t consumers() const {
     return groups * (warps ? warps->rowWarps * 32 : 128);
   }
+  int64_t weightGroups() const { return split ? 2 : groups; }
+  int64_t outputGroups() const { return split ? 1 : groups; }
   /// The producer is one thread.  Where there are several groups, its warp has
   /// the company of three: registers move between whole warpgroups alone.
   int64_t threads() const {
@@ -109,10 +117,6 @@ struct DecodeShape {
   /// number of 16 bytes, so that these are in different banks.
   static int64_t pitch(int64_t columns) { return (columns / 8 | 1) * 16; }
   int64_t stageBytes() const { return keyBytes() + valueBytes(); }
-  /// Of a tile in global memory.
-  int64_t tileBytes() const {
-    return keyTile * (depth + (valueInKey ? 0 : width)) * (byteKeys ? 1 : 2);
-  }
   int64_t queryOffset() const { return stages * stageBytes(); }
   int64_t weightOffset() const {
     return queryOffset() + queryBoxes() * paddedRows() * 128;
@@ -122,6 +126,10 @@ struct DecodeShape {
   bool weightsInRing() const { return wide && depthBoxes() > widthBoxes(); }
   /// Where outputs are joined, over the queries and weights.
   int64_t outputOffset() const { return warps ? 0 : queryOffset(); }
+  /// Behind the outputs, the groups' maxima and sums.
+  int64_t statesOffset() const {
+    return outputOffset() + outputGroups() * rows * width * 4;
+  }
   int64_t fullOffset() const;
   /// The ring and the queries of warps, or the states that they join there.
   int64_t warpBytes() const;
@@ -144,10 +152,26 @@ struct DecodeShape {
   int64_t factorOffset() const {
     return referenceOffset() + groups * paddedRows() * 4;
   }
+  /// Barriers between groups that compute weights and the one of outputs.
+  int64_t rolesOffset() const {
+    return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);
+  }
+  static constexpr int64_t rolesBytes = 64;
+  /// Scales of each stage: of keys, then of values.
+  bool isScaled() const { return keyScaled || valueScaled; }
+  int64_t scalesOffset() const {
+    return rolesOffset() + (split ? rolesBytes : 0);
+  }
+  int64_t valueScalePlace() const { return keyScaled ? keyTile * 4 : 0; }
+  int64_t scaleBytes() const {
+    return valueScalePlace() + (valueScaled ? keyTile * 4 : 0);
+  }
+  /// Units of scales: each group's, then a number of each of its warps.
+  int64_t unitsOffset() const { return scalesOffset() + stages * scaleBytes(); }
   int64_t sharedBytes() const {
     if (warps)
       return warpBytes() + 32; // what is found about runs
-    return factorOffset() + (byteKeys ? paddedRows() * 4 : 0);
+    return unitsOffset() + (valueScaled ? groups * 20 : 0);
   }
   /// A block leaves the states of at most two units that it does not compute
   /// whole: that of its first one, and that of its last one.
@@ -188,6 +212,7 @@ struct DecodeParameters {
   /// bytes.
   mlir::Value aligned;
   Addressed query, output, lse;
+  Addressed keyScale, valueScale; ///< the one row stride is the keys'
   mlir::Value partials, counters; ///< pointers to f32 and i32
   mlir::Value lengths;            ///< of the first batch letter, i64, or null
   mlir::Value keys;               ///< how many there are at most

@@ -64,6 +64,14 @@ Strided Launcher::stridedKeys(Value memref, StringRef term, Number &stride) {
   return result;
 }
 
+/// A scale for each key and batch index.
+Strided Launcher::scales(Value memref, StringRef term) {
+  Number stride;
+  Strided result = stridedKeys(memref, term, stride);
+  result.row.push_back(stride);
+  return result;
+}
+
 /// Numbers in the host's memory.
 Value Launcher::array(ArrayRef<Value> values) {
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
@@ -154,8 +162,8 @@ void Launcher::passKeys() {
     if (!shape.valueInKey)
       value = stridedKeys(op.getValue(), roles.valueTerm, valueStride);
     Value bits = index(0);
-    for (auto [i, memref] :
-         llvm::enumerate(ValueRange{op.getKey(), op.getValue(), op.getQuery()}))
+    Value memrefs[] = {op.getKey(), op.getValue(), op.getQuery()};
+    for (auto [i, memref] : llvm::enumerate(memrefs))
       bits = b.createOrFold<arith::AddIOp>(
           bits, select(isAligned(memref), index(1 << i), index(0)));
     aligned = number(bits, 32);
@@ -183,6 +191,10 @@ void Launcher::run(StringRef name) {
   output = strided(op.getOutput(), roles.outputTerm);
   if (op.getLse())
     lse = strided(op.getLse(), roles.state());
+  if (op.getKeyScale())
+    keyScale = scales(op.getKeyScale(), roles.keyScale());
+  if (op.getValueScale())
+    valueScale = scales(op.getValueScale(), roles.valueScale());
   tileCount =
       b.createOrFold<arith::CeilDivUIOp>(keyCount, index(shape.keyTile));
   if (op.getMask())

@@ -54,6 +54,7 @@ private:
   Number number(mlir::OpFoldResult value, unsigned bits);
   mlir::Value extentOf(char letter);
   Strided strided(mlir::Value memref, llvm::StringRef term);
+  Strided scales(mlir::Value memref, llvm::StringRef term);
   mlir::Value array(llvm::ArrayRef<mlir::Value> values);
   void passKeys();
   mlir::Value isAligned(mlir::Value memref);
@@ -95,7 +96,7 @@ private:
   size_t keyMap = 0, valueMap = 0, partials = 0, counters = 0;
   std::optional<size_t> lengths;
   llvm::SmallVector<int64_t> keyLetters, valueLetters;
-  Strided key, value, query, output, lse;
+  Strided key, value, query, output, lse, keyScale, valueScale;
   Number keyStride, valueStride, aligned;
   llvm::SmallVector<Number> extents;
   Number keys, parts, units, unitsEach;

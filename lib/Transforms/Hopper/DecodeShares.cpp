@@ -87,16 +87,15 @@ Value Launcher::countUnits() {
 Value Launcher::countParts(Value unitCount, Value tiles, Value processors,
                            Value places) {
   const int64_t shortTiles = clusterTeams() > 1 ? 32 : 0;
-  constexpr int64_t longTiles = 16, fullTile = 32 << 10;
+  constexpr int64_t longTiles = 16;
   using Is = arith::CmpIPredicate;
   Value parts = b.createOrFold<arith::DivUIOp>(processors, unitCount);
   Value filled = b.createOrFold<arith::MulIOp>(unitCount, parts);
   Value isFull = compare(Is::uge, times(filled, 10), times(processors, 7));
   Value all = b.createOrFold<arith::DivUIOp>(places, unitCount);
-  // One block does not take small tiles as fast as memory has them: it waits
-  // for each one's products, and converts bytes.
+  // One block does not convert bytes as fast as memory has them.
   Value isShort = compare(Is::ult, tiles, times(all, longTiles));
-  if (shape.tileBytes() < fullTile)
+  if (shape.byteKeys)
     isFull = b.createOrFold<arith::AndIOp>(isFull, isShort);
   parts = select(isFull, parts, all);
   Value most = select(compare(Is::ule, tiles, index(shortTiles)),

@@ -91,6 +91,20 @@ Value DecodeEmitter::wgmma(Value accumulators, Value a, Value bMatrix,
       NVVM::MMAIntOverflowAttr());
 }
 
+/// S^T = K Q^T of a round, whose keys stand from `keyOffset` on.
+Values DecodeEmitter::roundScores(Value keyOffset) {
+  int64_t steps = llvm::divideCeil(shape.depth, 16) * shape.keyBlocks;
+  if (shape.byteKeys && streamsProducts(steps))
+    return streamScores(keyOffset);
+  Values raw;
+  for (int64_t i = 0; i < shape.keyBlocks; ++i)
+    llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
+  wgmmaCommit();
+  wgmmaWait();
+  pin(raw);
+  return raw;
+}
+
 /// Starts S^T = K Q^T of 64 keys, which stand from `keyOffset` on.
 Values DecodeEmitter::scores(Value keyOffset) {
   if (shape.byteKeys)
@@ -262,18 +276,17 @@ Value DecodeEmitter::largest(ArrayRef<Value> values) {
 /// Whether a score exceeds what its row's weights refer to by more than slack.
 /// Positive numbers are in the order of their bits, above the negative ones;
 /// and the maximum of three integers is one instruction.
-static Value exceedSlack(KernelBuilder &k, ArrayRef<Value> scores,
-                         double slack) {
+Value DecodeEmitter::exceedsSlack(ArrayRef<Value> scores) {
   auto bits = [&](Value x) -> Value {
-    return LLVM::BitcastOp::create(k.b, k.b.getI32Type(), x);
+    return LLVM::BitcastOp::create(b, b.getI32Type(), x);
   };
   Value most[2];
   for (auto [i, score] : llvm::enumerate(scores)) {
     Value &max = most[i / 2 % 2];
-    max = max ? k.maxOf(max, bits(score)) : bits(score);
+    max = max ? maxOf(max, bits(score)) : bits(score);
   }
-  Value max = most[1] ? k.maxOf(most[0], most[1]) : most[0];
-  return k.isLess(bits(k.f32(slack)), max);
+  Value max = most[1] ? maxOf(most[0], most[1]) : most[0];
+  return isLess(bits(f32(slack + headroom())), max);
 }
 
 /// Each warp's largest scores of its keys, to where the group finds them.
@@ -292,6 +305,14 @@ void DecodeEmitter::storeMaxima(ArrayRef<Value> scores) {
       storeShared(max, add(reduction, mul(column, 4)));
     });
   }
+}
+
+/// Scales a row's outputs, as far as the group has some.
+void DecodeEmitter::scaleRow(Values &outputs, int64_t row, Value factor) {
+  size_t first = row / 2 * 4 + row % 2, block = blocks() * 4;
+  for (; first < outputs.size(); first += block)
+    for (int64_t half : {0, 2})
+      outputs[first + half] = mulF(outputs[first + half], factor);
 }
 
 /// Rare: raises the maxima to those of this round's relative scores, and
@@ -325,12 +346,7 @@ DecodeEmitter::raiseMaxima(ArrayRef<Value> scores, ArrayRef<Value> references,
     changes.push_back(subF(references[i], shift));
     Value factor = exp2(subF(oldMaxima[i], shift));
     carried.sums[i] = mulF(carried.sums[i], factor);
-    for (int64_t box = 0; box < shape.outputBlocks(); ++box)
-      for (int64_t half : {0, 2}) {
-        Value &sum =
-            carried.outputs[(box * blocks() + i / 2) * 4 + i % 2 + half];
-        sum = mulF(sum, factor);
-      }
+    scaleRow(carried.outputs, i, factor);
   }
   carried.unseen = warpAny(unseen);
   Values result;
@@ -351,6 +367,25 @@ Value DecodeEmitter::packPair(Value low, Value high) {
   Value both = LLVM::FPTruncOp::create(b, VectorType::get({2}, shape.element),
                                        pairOf(low, high));
   return LLVM::BitcastOp::create(b, b.getI32Type(), both);
+}
+
+/// Both numbers as `packPair` rounds them.  Sums are of what is multiplied, so
+/// that its rounding moves a row towards some of its keys, but not towards 0.
+std::pair<Value, Value> DecodeEmitter::rounded(Value low, Value high) {
+  Value bits = packPair(low, high);
+  auto f32Type = b.getF32Type();
+  if (shape.element.isBF16())
+    return {LLVM::BitcastOp::create(b, f32Type,
+                                    arith::ShLIOp::create(b, bits, i32(16))),
+            LLVM::BitcastOp::create(
+                b, f32Type, arith::AndIOp::create(b, bits, i32(0xffff0000)))};
+  Value halves =
+      LLVM::BitcastOp::create(b, VectorType::get({2}, shape.element), bits);
+  auto widened = [&](int64_t i) -> Value {
+    Value half = LLVM::ExtractElementOp::create(b, halves, i32(i));
+    return LLVM::FPExtOp::create(b, f32Type, half);
+  };
+  return {widened(0), widened(1)};
 }
 
 /// Where the weights of 16 keys stand, of a group's.
@@ -408,20 +443,17 @@ void DecodeEmitter::clearValues(const Item &item, Value valueOffset,
 // All of it
 //===----------------------------------------------------------------------===//
 
-Carried DecodeEmitter::round(const Item &item, Value firstKey,
-                             Value offsetInTile, Value stage, Value phase,
-                             bool isLast, Carried carried) {
+Carried DecodeEmitter::round(const Item &item, Value firstKey, int64_t start,
+                             Value stage, Value phase, Carried carried) {
+  bool isLast = start + shape.roundKeys() == shape.keyTile;
   auto release = [&](bool ofValue) {
     if (isLast)
       ifThen(isEqual(lane, 0), [&] { arrive(emptyBarrier(stage, ofValue)); });
   };
-  Value keyOffset = add(mul(stage, shape.stageBytes()), offsetInTile);
-  Values raw;
-  for (int64_t i = 0; i < shape.keyBlocks; ++i)
-    llvm::append_range(raw, scores(add(keyOffset, i * 8192)));
-  wgmmaCommit();
-  wgmmaWait();
-  pin(raw);
+  Value keyOffset = add(mul(stage, shape.stageBytes()), i32(start * 128));
+  Values raw = roundScores(keyOffset);
+  Scales scales = loadScales(stage, start);
+  scaleScores(raw, scales);
   if (!shape.valueInKey)
     release(false);
   Value partial = isPartial(item, firstKey);
@@ -429,31 +461,8 @@ Carried DecodeEmitter::round(const Item &item, Value firstKey,
       partial, [&] { return maskScores(item, raw, firstKey); },
       [&] { return raw; });
 
-  Values rowReferences = rowValues(references);
-  Values scaled = relative(raw, rowReferences);
-  Value grows = barrierAny(
-      groupBarrier, 128,
-      orOf(carried.unseen, exceedSlack(*this, scaled, slack + headroom())));
-  Values state = ifElse(
-      grows,
-      [&] {
-        auto [weights, raised] = raiseMaxima(scaled, rowReferences, carried);
-        llvm::append_range(weights, raised.pack());
-        return weights;
-      },
-      [&] {
-        Values same = scaled;
-        llvm::append_range(same, carried.pack());
-        return same;
-      });
-  carried = Carried::unpack(ValueRange(state).drop_front(raw.size()), shape);
-  Values weights(ArrayRef<Value>(state).take_front(raw.size()));
-  for (auto [i, weight] : llvm::enumerate(weights)) {
-    weight = exp2(weight);
-    Value &sum = carried.sums[rowIndex(i)];
-    sum = addF(sum, weight);
-  }
-  storeWeights(weights);
+  Related related = relate(raw, scales, carried);
+  storeWeights(weigh(related, scales, carried));
   if (!shape.valueInKey)
     wait(fullBarrier(stage, true), phase);
   Value valueOffset = add(keyOffset, shape.valueInKey ? 0 : shape.keyBytes());
@@ -470,8 +479,7 @@ Carried DecodeEmitter::tile(const Item &item, Value tileIndex, Value stage,
   Value firstKey = mul(add(item.firstOfUnit, tileIndex), shape.keyTile);
   wait(fullBarrier(stage, false), phase);
   for (int64_t start = 0; start < shape.keyTile; start += shape.roundKeys())
-    carried =
-        round(item, add(firstKey, start), i32(start * 128), stage, phase,
-              start + shape.roundKeys() == shape.keyTile, std::move(carried));
+    carried = round(item, add(firstKey, start), start, stage, phase,
+                    std::move(carried));
   return carried;
 }

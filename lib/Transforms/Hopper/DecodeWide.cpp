@@ -200,9 +200,11 @@ Weights WideEmitter::weigh(ArrayRef<Value> scores, Values &sums) {
   rowMaxima.assign(next.end() - 4, next.end() - 2);
   weights.factors.assign(next.end() - 2, next.end());
   Values ofRow[2];
-  for (auto [i, weight] : llvm::enumerate(weights.values)) {
+  for (Value &weight : weights.values)
     weight = exp2(weight);
-    ofRow[i % 4 / 2].push_back(weight);
+  for (size_t i = 0; i < weights.values.size(); i += 2) {
+    auto [one, other] = rounded(weights.values[i], weights.values[i + 1]);
+    llvm::append_values(ofRow[i % 4 / 2], one, other);
   }
   auto plus = [&](Value x, Value y) { return addF(x, y); };
   for (int64_t i = 0; i < 2; ++i) {

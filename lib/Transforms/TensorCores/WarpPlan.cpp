@@ -142,8 +142,8 @@ static std::string whyNotWarpKernel(AttentionOp op) {
     return "mma.sync takes keys and values of the query's type alone";
   if (std::string why = whyNotLayout(op, roles); !why.empty())
     return why;
-  if (op.getSink())
-    return "mma.sync takes no sink";
+  if (op.getKeyScale() || op.getValueScale() || op.getSink())
+    return "mma.sync takes neither scales of keys and values nor a sink";
   return op.getMask() ? whyNotMask(*op.getMask(), roles) : "";
 }
 

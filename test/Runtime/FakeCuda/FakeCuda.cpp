@@ -420,6 +420,23 @@ Result cuLaunchKernelEx(const LaunchConfig *config, Handle function,
     body(launch);
   });
 }
+Result cuOccupancyMaxActiveClusters(int *count, Handle function,
+                                    const LaunchConfig *config) {
+  FAKE_ENTER("cuOccupancyMaxActiveClusters", true);
+  unsigned cluster = config->attributes[0].cluster[0];
+  auto &attributes =
+      state().record.attributes[static_cast<Function *>(function)->name];
+  bool isLarge = config->sharedBytes > (48 << 10) - 1024;
+  if (config->attributes[0].id != LaunchAttribute::clusterDimension ||
+      config->grid[0] % cluster != 0 || config->block[0] == 0 ||
+      (isLarge && static_cast<int>(config->sharedBytes) >
+                      attributes[MaxDynamicSharedBytes]) ||
+      (cluster > 8 && !attributes[NonPortableClusterAllowed]))
+    return 1;
+  *count = static_cast<int>(
+      std::stoul(setting("FAKE_CUDA_RESIDENT", "132")) / cluster);
+  return Success;
+}
 Result cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address,
                               const uint64_t *sizes, const uint64_t *strides,
                               const uint32_t *box, const uint32_t *, int,
