@@ -91,13 +91,16 @@ static Products chooseProducts(AttentionOp op, const TargetInfo &target,
 /// Small tiles follow memory evenly; with many rows, whose results go through
 /// memory for each tile, large ones do more with them, as long as the keys and
 /// values of a tile, `keyBytes` a key, stay in the first cache.
-static int64_t chooseKeyTile(Products products, int64_t rows,
-                             int64_t keyBytes) {
+static int64_t chooseKeyTile(Products products, int64_t rows, int64_t keyBytes,
+                             int64_t width) {
   constexpr int64_t usual = 64, firstCache = 32 << 10, fewRows = 4;
+  constexpr int64_t narrow = 64; // values that MatrixTile takes early
   if (products != Products::Tiles)
     return rows > fewRows && 2 * usual * keyBytes <= firstCache ? 2 * usual
                                                                 : usual;
-  return rows <= tileRows ? 32 : rows <= 4 * tileRows ? 64 : 128;
+  if (rows <= tileRows)
+    return usual / 2;
+  return rows <= 4 * tileRows || width <= narrow ? usual : 2 * usual;
 }
 
 /// Rows that share a tile, up to `most`.
@@ -193,7 +196,7 @@ ScheduleAttr einhead::chooseSchedule(AttentionOp op, const TargetInfo &target) {
                 isPackingWorth(rows, depth, lanes, products);
   int64_t width = staticExtent(like, rolesOf(like).value.front());
   int64_t keyBytes = (depth + width) * (products == Products::FMA ? 4 : 2);
-  int64_t keyTile = chooseKeyTile(products, rows, keyBytes);
+  int64_t keyTile = chooseKeyTile(products, rows, keyBytes, width);
   // Requests come at an even pace, the rows of a tile at once when it begins.
   // A tile ahead is enough, then; without tiles the rows of one are few.
   int64_t prefetch = std::max(keyTile, target.prefetchBytes * 8 / rowBits);

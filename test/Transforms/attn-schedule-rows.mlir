@@ -43,7 +43,7 @@ func.func @rows17(%q: tensor<17x64xbf16>, %k: tensor<?x64xbf16>, %v: tensor<?x64
 // Requests are a tile ahead.  A chunk of many rows has large states: twice the
 // keys while four chunks are left.
 // CHECK-LABEL: func.func @rows71
-// CHECK: key_tile = 128, {{.*}} prefetch = 128, products = tiles, packed = true>
+// CHECK: key_tile = 64, {{.*}} prefetch = 64, products = tiles, packed = true>
 // ZEN4-LABEL: func.func @rows71
 // ZEN4: chunk = 1024, key_tile = 128, {{.*}} products = dot, packed = true>
 func.func @rows71(%q: tensor<71x64xbf16>, %k: tensor<4096x64xbf16>, %v: tensor<4096x64xbf16>,
