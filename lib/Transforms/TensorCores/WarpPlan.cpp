@@ -122,6 +122,17 @@ static std::string whyNotLayout(AttentionOp op, const AttentionRoles &roles) {
   return "";
 }
 
+/// Keys from a first to a last one, the same for all units.
+static std::string whyNotMask(MaskAttr mask, const AttentionRoles &roles) {
+  for (char letter : otherLetters(mask, roles.key[0]))
+    if (roles.row.find(letter) == std::string::npos)
+      return std::string("its mask differs along '") + letter +
+             "', which is no row letter";
+  if (isSparse(mask, roles.key[0]) || disjointMasks(mask).size() != 1)
+    return "the keys of its mask lie apart";
+  return "";
+}
+
 /// "" where the kernel of warps takes it.
 static std::string whyNotWarpKernel(AttentionOp op) {
   if (std::string why = whyNotDecodeKernel(op); !why.empty())
@@ -131,10 +142,9 @@ static std::string whyNotWarpKernel(AttentionOp op) {
     return "mma.sync takes keys and values of the query's type alone";
   if (std::string why = whyNotLayout(op, roles); !why.empty())
     return why;
-  if (std::optional<MaskAttr> mask = op.getMask())
-    if (isSparse(*mask, roles.key[0]) || disjointMasks(*mask).size() != 1)
-      return "the keys of its mask lie apart";
-  return "";
+  if (op.getKeyScale() || op.getValueScale() || op.getSink())
+    return "mma.sync takes neither scales of keys and values nor a sink";
+  return op.getMask() ? whyNotMask(*op.getMask(), roles) : "";
 }
 
 std::optional<DecodeShape>

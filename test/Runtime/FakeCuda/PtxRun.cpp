@@ -4,101 +4,14 @@
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "Ptx.h"
+#include "PtxBlock.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <map>
 #include <memory>
-#include <stdexcept>
 
 using namespace einhead::fake::ptx;
-
-namespace {
-constexpr int warpLanes = 32;
-
-struct Copy {
-  size_t to;
-  uint64_t from;
-  size_t bytes, given; ///< what is not given is 0
-};
-
-struct Thread {
-  std::vector<uint64_t> registers;
-  size_t at = 0; ///< the next instruction
-  bool isDone = false;
-  bool isHeld = false; ///< until all of its warp are here
-  unsigned x = 0, y = 0, z = 0;
-  std::vector<std::vector<Copy>> groups{{}}; ///< of cp.async; the last is open
-};
-
-struct Warp {
-  std::vector<Thread *> lanes;
-  bool waits = false;   ///< at a barrier
-  bool polls = false;   ///< has read what another block may write
-  uint64_t barrier = 0; ///< that it waits at
-  size_t expected = 0;  ///< threads there; 0: all
-};
-
-class Block {
-public:
-  Block(const Kernel &kernel, const LaunchSize &size,
-        const std::vector<char> &parameters, const IsMapped &isMapped,
-        const std::array<unsigned, 3> &number)
-      : kernel(kernel), size(size), parameters(parameters), isMapped(isMapped),
-        number(number), shared(size.sharedBytes, '\xff') {
-    makeThreads();
-  }
-  /// Runs all warps until they end or poll; whether some are left.
-  bool advance(bool isReversed);
-  unsigned column() const { return number[0]; }
-
-private:
-  using Lanes = std::vector<Thread *>;
-
-  void makeThreads();
-  void runWarp(Warp &warp);
-  bool holdTogether(Warp &warp, const Instruction &i, Lanes &active);
-  /// Whether the warp goes on.
-  bool step(Warp &warp, const Instruction &i, Lanes &active);
-  bool wait(Warp &warp, const Instruction &i, Lanes &active);
-  bool openBarriers();
-  void vote(const Instruction &i, Lanes &lanes);
-  void doThread(const Instruction &i, Thread &t);
-  bool doWarp(const Instruction &i, Warp &warp, Lanes &active);
-
-  uint64_t value(const Operand &operand, const Thread &t) const;
-  uint64_t special(const std::string &name, const Thread &t) const;
-  uint64_t address(const Operand &operand, const Thread &t) const {
-    return operand.bits + (operand.reg < 0 ? 0 : t.registers[operand.reg]);
-  }
-  char *place(const Instruction &i, const Operand &operand, const Thread &t,
-              size_t bytes);
-  char *sharedAt(const Instruction &i, uint64_t at, size_t bytes);
-  void load(const Instruction &i, Thread &t);
-  void store(const Instruction &i, Thread &t);
-  void move(const Instruction &i, Thread &t);
-  void atomic(const Instruction &i, Thread &t);
-  void copyAsync(const Instruction &i, Thread &t);
-  void loadMatrices(const Instruction &i, Lanes &lanes);
-  void multiplyMatrices(const Instruction &i, Lanes &lanes);
-  void shuffle(const Instruction &i, Warp &warp, Lanes &lanes);
-  [[noreturn]] void fail(const Instruction &i, const std::string &what) const {
-    throw std::runtime_error("kernel " + kernel.name + ", line " +
-                             std::to_string(i.line) + ": " + what);
-  }
-
-  const Kernel &kernel;
-  const LaunchSize &size;
-  const std::vector<char> &parameters;
-  const IsMapped &isMapped;
-  const std::array<unsigned, 3> &number;
-  std::vector<char> shared;
-  std::vector<Thread> threads;
-  std::vector<Warp> warps;
-};
-} // namespace
 
 void Block::makeThreads() {
   size_t count = size_t(size.block[0]) * size.block[1] * size.block[2];
@@ -408,108 +321,6 @@ void Block::copyAsync(const Instruction &i, Thread &t) {
   if (copy.given && !isMapped(copy.from, copy.given))
     fail(i, "an address that is no memory of the device");
   t.groups.back().push_back(copy);
-}
-
-/// Row r of matrix k lies where lane 8 k + r says.
-void Block::loadMatrices(const Instruction &i, Lanes &lanes) {
-  const std::vector<Operand> &to = i.operands.at(0).parts;
-  bool isTurned = i.has("trans");
-  uint16_t matrix[8][8];
-  for (size_t k = 0; k < to.size(); ++k) {
-    for (size_t row = 0; row < 8; ++row)
-      std::memcpy(matrix[row],
-                  sharedAt(i, address(i.operands[1], *lanes[8 * k + row]), 16),
-                  16);
-    for (size_t lane = 0; lane < warpLanes; ++lane) {
-      size_t row = lane / 4, column = lane % 4 * 2;
-      uint32_t low = isTurned ? matrix[column][row] : matrix[row][column];
-      uint32_t high =
-          isTurned ? matrix[column + 1][row] : matrix[row][column + 1];
-      lanes[lane]->registers[to[k].reg] = low | high << 16;
-    }
-  }
-}
-
-/// m16n8k16 with sums in f32.
-void Block::multiplyMatrices(const Instruction &i, Lanes &lanes) {
-  if (!i.has("m16n8k16") || i.types.size() != 4)
-    fail(i, "this product of matrices is not run here");
-  bool isBF16 = i.types[1].kind == Type::BFloat;
-  float x[16][16], y[16][8];
-  auto element = [&](const Operand &operand, size_t lane, int half) {
-    uint64_t bits = value(operand, *lanes[lane]);
-    return halfToFloat(static_cast<uint16_t>(bits >> (16 * half)), isBF16);
-  };
-  for (size_t lane = 0; lane < warpLanes; ++lane) {
-    size_t group = lane / 4, pair = lane % 4 * 2;
-    for (size_t half = 0; half < 2; ++half) {
-      for (size_t k = 0; k < 4; ++k)
-        x[group + k % 2 * 8][pair + half + k / 2 * 8] =
-            element(i.operands[1].parts[k], lane, static_cast<int>(half));
-      for (size_t k = 0; k < 2; ++k)
-        y[pair + half + k * 8][group] =
-            element(i.operands[2].parts[k], lane, static_cast<int>(half));
-    }
-  }
-  for (size_t lane = 0; lane < warpLanes; ++lane)
-    for (size_t k = 0; k < 4; ++k) {
-      size_t row = lane / 4 + k / 2 * 8, column = lane % 4 * 2 + k % 2;
-      uint32_t bits =
-          static_cast<uint32_t>(value(i.operands[3].parts[k], *lanes[lane]));
-      float sum;
-      std::memcpy(&sum, &bits, 4);
-      for (size_t s = 0; s < 16; ++s)
-        sum += x[row][s] * y[s][column];
-      std::memcpy(&bits, &sum, 4);
-      lanes[lane]->registers[i.operands[0].parts[k].reg] = bits;
-    }
-}
-
-void Block::shuffle(const Instruction &i, Warp &warp, Lanes &lanes) {
-  std::vector<uint64_t> given;
-  for (Thread *t : warp.lanes)
-    given.push_back(value(i.operands.at(1), *t));
-  for (Thread *t : lanes) {
-    auto lane = static_cast<unsigned>((t - threads.data()) % warpLanes);
-    auto by = static_cast<unsigned>(value(i.operands.at(2), *t));
-    unsigned from = i.has("bfly")  ? lane ^ by
-                    : i.has("up")  ? (lane >= by ? lane - by : lane)
-                    : i.has("idx") ? by
-                                   : warpLanes;
-    if (from >= given.size())
-      fail(i, "this shuffle is not run here");
-    t->registers[i.operands[0].reg] = given[from];
-  }
-}
-
-void Block::vote(const Instruction &i, Lanes &lanes) {
-  bool isAny = false;
-  for (Thread *t : lanes)
-    isAny |= (value(i.operands.at(1), *t) & 1) != 0;
-  if (!i.has("any"))
-    fail(i, "this vote is not run here");
-  for (Thread *t : lanes)
-    t->registers[i.operands[0].reg] = isAny;
-}
-
-/// What the threads of a warp do together; false where it is something else.
-bool Block::doWarp(const Instruction &i, Warp &warp, Lanes &active) {
-  bool isMatrix = i.op == "ldmatrix" || i.op == "mma";
-  if (i.op == "vote") {
-    vote(i, active);
-    return true;
-  }
-  if (!isMatrix && i.op != "shfl")
-    return false;
-  if (active.size() != warpLanes && isMatrix)
-    fail(i, "not all threads of the warp are here");
-  if (i.op == "ldmatrix")
-    loadMatrices(i, active);
-  else if (i.op == "mma")
-    multiplyMatrices(i, active);
-  else
-    shuffle(i, warp, active);
-  return true;
 }
 
 void Block::doThread(const Instruction &i, Thread &t) {
