@@ -4,6 +4,9 @@
 // Exceptions.  SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+
+// Long because all of the driver's functions share one state.
+
 #include "FakeCuda.h"
 #include "Ptx.h"
 #include "cuda/Driver.h"
